@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * def.h - the few macros every module may use. No functions, no state.
+ */
+#ifndef MS_BASE_DEF_H
+#define MS_BASE_DEF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The compiler warns when the caller ignores what such a function returns. */
+#define MS_MUST_CHECK __attribute__((warn_unused_result))
+
+#define MS_PRINTF(fmt_index, first_arg)                                        \
+    __attribute__((format(printf, fmt_index, first_arg)))
+
+#define MS_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define MS_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define MS_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The object of `type` whose `member` `p` points to. */
+#define MS_CONTAINER(p, type, member)                                          \
+    ((type *)((void *)((char *)(p)-offsetof(type, member))))
+
+#endif

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * multisocket.h - the public interface of the multisocket transfer engine.
+ *
+ * Many HTTP transfers run in one thread on one multi handle. The engine never
+ * waits: it tells the application which sockets to watch (socket callback)
+ * and when to wake it (timer callback, one single-shot timer for all), and
+ * the application reports back with ms_multi_socket_action(). Any event
+ * library will do.
+ *
+ *     struct ms_multi *multi;            one per thread or event loop
+ *     struct ms_easy *easy;              one per transfer, reusable
+ *
+ *     ms_multi_new(&multi);
+ *     ms_multi_on_socket(multi, watch, loop);
+ *     ms_multi_on_timer(multi, wake_me, loop);
+ *     ms_easy_new(&easy);
+ *     ms_easy_set_url(easy, "http://localhost:8080/", 22);
+ *     ms_multi_add(multi, easy);         calls wake_me(0); then run the loop:
+ *                                        fd ready -> ms_multi_socket_action()
+ *                                        timer    -> the same, with
+ *                                                    MS_SOCKET_TIMEOUT
+ *     while (ms_multi_info_read(multi, &done)) ...
+ *
+ * What it is not: an event loop, and a wrapper round another HTTP library.
+ *
+ * Conventions. Functions that can fail return ms_err, MS_OK (0) on success,
+ * and leave everything as it was when they fail. Strings go in as pointer
+ * and length and are copied. Times are milliseconds, sizes are bytes. A multi
+ * and its easies belong to one thread at a time; different multis may run in
+ * different threads. No function blocks.
+ *
+ * Callbacks may call every function here, for any handle: what they ask for
+ * counts at once (a removed easy hears nothing more) and is carried out when
+ * the outermost call into the engine is about to return. They must return;
+ * longjmp or exceptions across the engine are not allowed.
+ */
+#ifndef MULTISOCKET_H
+#define MULTISOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MS_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define MS_API __attribute__((visibility("default")))
+#else
+#define MS_API
+#endif
+
+struct ms_multi;
+struct ms_easy;
+struct ms_options;
+struct ms_response;
+
+/* ---- errors ---------------------------------------------------------- */
+
+/* X(enumerator, category, "code", "text"). Category and code are stable names
+ * that scripts compare; the text is for people. */
+#define MS_ERROR_MAP(X)                                                        \
+    X(EUSAGE, USAGE, "bad_argument", "bad argument")                           \
+    X(EADDED, USAGE, "already_added", "the easy handle is added already")      \
+    X(ECLOSED, USAGE, "closed", "the handle is closed")                        \
+    X(EOPTION, USAGE, "bad_option", "bad option value")                        \
+    X(EURL, USAGE, "bad_url", "not a valid URL")                               \
+    X(ESCHEME, USAGE, "unsupported_scheme", "unsupported URL scheme")          \
+    X(EHEADER, USAGE, "bad_header", "not a valid header")                      \
+    X(EHOST, RESOLVE, "host_not_found", "no such host")                        \
+    X(ERESOLVE, RESOLVE, "resolve_failed", "name lookup failed")               \
+    X(EREFUSED, CONNECT, "connection_refused", "connection refused")           \
+    X(ERESET, CONNECT, "connection_reset", "connection reset by peer")         \
+    X(ENETWORK, CONNECT, "network_unreachable", "network unreachable")         \
+    X(EUNREACHABLE, CONNECT, "host_unreachable", "host unreachable")           \
+    X(EFILES, CONNECT, "too_many_files", "too many open files")                \
+    X(ECONNECT, CONNECT, "connect_failed", "could not connect")                \
+    X(ETIMEOUT, TIMEOUT, "timed_out", "timed out")                             \
+    X(EPROTO, PROTOCOL, "bad_response", "malformed response")                  \
+    X(EHEADERS, PROTOCOL, "headers_too_large", "response headers too large")   \
+    X(EEOF, PROTOCOL, "unexpected_eof", "connection closed too early")         \
+    X(ETOOLARGE, BODY, "body_too_large", "response body too large")            \
+    X(EUPLOAD, BODY, "upload_failed", "request body could not be sent")        \
+    X(ECANCELLED, CANCELLED, "cancelled", "cancelled")                         \
+    X(ECALLBACK, CALLBACK, "callback_error", "a callback failed")              \
+    X(ENOMEM, MEMORY, "out_of_memory", "out of memory")                        \
+    X(EINTERNAL, INTERNAL, "internal", "internal error")
+
+typedef enum ms_err {
+    MS_OK = 0,
+#define MS_ERROR_ENUM(name, category, code, text) MS_##name,
+    MS_ERROR_MAP(MS_ERROR_ENUM)
+#undef MS_ERROR_ENUM
+} ms_err;
+
+/* All four take any value, also an unknown one, and return static text. */
+MS_API const char *ms_err_name(ms_err err);     /* "MS_EURL" */
+MS_API const char *ms_err_category(ms_err err); /* "usage" */
+MS_API const char *ms_err_code(ms_err err);     /* "bad_url" */
+MS_API const char *ms_err_text(ms_err err);     /* "not a valid URL" */
+
+/* Where in its life a transfer was. */
+enum ms_phase {
+    MS_PHASE_QUEUE,
+    MS_PHASE_RESOLVE,
+    MS_PHASE_CONNECT,
+    MS_PHASE_SEND,
+    MS_PHASE_HEADERS,
+    MS_PHASE_BODY
+};
+
+/* Everything known about why a transfer ended; see ms_easy_error(). */
+struct ms_error {
+    ms_err err; /* MS_OK: it ended well or has not ended */
+    enum ms_phase phase;
+    int os_errno;      /* errno of the operating system, 0 where none is to
+                        * blame */
+    bool retryable;    /* nothing of the request reached the server */
+    unsigned attempts; /* connections the request was tried on */
+};
+
+MS_API const char *ms_phase_name(enum ms_phase phase); /* "resolve" */
+
+/* ---- options --------------------------------------------------------- */
+
+enum ms_option_type {
+    MS_TYPE_BOOL,
+    MS_TYPE_INT,    /* a whole number; unit and least value in the info */
+    MS_TYPE_STRING, /* bytes */
+    MS_TYPE_HEADERS
+};
+
+enum ms_option {
+    MS_OPT_METHOD,           /* string: a token; default GET, POST with body */
+    MS_OPT_HEADERS,          /* see ms_options_header() */
+    MS_OPT_BODY,             /* string: sent with its length */
+    MS_OPT_USER_AGENT,       /* string */
+    MS_OPT_TIMEOUT_TOTAL,    /* ms from add to end; default none */
+    MS_OPT_TIMEOUT_CONNECT,  /* ms from lookup to connected; default 30000 */
+    MS_OPT_MAX_BODY,         /* bytes collected; default 1 GiB */
+    MS_OPT_MAX_HEADER_SIZE,  /* bytes of one response head; default 256 KiB */
+    MS_OPT_TCP_NODELAY,      /* bool, default true */
+    MS_OPT_FRESH_CONNECTION, /* bool: use no pooled connection */
+    MS_OPT_COUNT
+};
+
+struct ms_option_info {
+    const char *name; /* as scripts write it; "timeout.total" for a member */
+    enum ms_option id;
+    enum ms_option_type type;
+    int64_t least; /* smallest value of an MS_TYPE_INT */
+};
+
+/* The option called `name`, NULL when there is none. */
+MS_API const struct ms_option_info *ms_option_find(const char *name, size_t n);
+/* By position, 0 to MS_OPT_COUNT - 1, in the order of the enum. */
+MS_API const struct ms_option_info *ms_option_at(unsigned index);
+
+/*
+ * A set of options, made once and shared by any number of easies. Changing a
+ * set never changes a transfer that runs: it affects the next add.
+ */
+
+/* A copy of `base`, or the defaults when `base` is NULL. */
+MS_API ms_err ms_options_new(struct ms_options **out,
+                             const struct ms_options *base);
+MS_API void ms_options_free(struct ms_options *o);
+
+/* MS_EUSAGE: the option is of another type. MS_EOPTION: the value is out of
+ * range. `value` -1 of an MS_TYPE_INT means "no limit". */
+MS_API ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
+                                 int64_t value);
+MS_API ms_err ms_options_set_bool(struct ms_options *o, enum ms_option id,
+                                  bool value);
+MS_API ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
+                                    const char *value, size_t n);
+
+enum ms_header_mode {
+    MS_HEADER_SET,   /* replaces every header of that name */
+    MS_HEADER_ADD,   /* one more line, after those already there */
+    MS_HEADER_REMOVE /* sends none of that name, not even a default one */
+};
+
+/* Adds a request header. Names compare without case. Content is checked when
+ * the transfer starts: an invalid name or value ends it with MS_EHEADER. */
+MS_API ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
+                                const char *name, size_t name_len,
+                                const char *value, size_t value_len);
+
+/* ---- responses ------------------------------------------------------- */
+
+/* What on_headers sees, and what stays after the end. Text that the functions
+ * hand out belongs to the response and lives as long. */
+
+struct ms_field {
+    const char *name, *value; /* not NUL-terminated */
+    size_t name_len, value_len;
+};
+
+MS_API int ms_response_status(const struct ms_response *r); /* 0: none yet */
+MS_API bool ms_response_informational(const struct ms_response *r);
+MS_API const char *ms_response_version(const struct ms_response *r); /* "1.1" */
+MS_API const char *ms_response_reason(const struct ms_response *r, size_t *n);
+MS_API const char *ms_response_url(const struct ms_response *r, size_t *n);
+MS_API const char *ms_response_method(const struct ms_response *r, size_t *n);
+
+/* Header fields in wire order: `index` counts from 0, false past the last. */
+MS_API bool ms_response_header(const struct ms_response *r, size_t index,
+                               struct ms_field *field);
+MS_API bool ms_response_trailer(const struct ms_response *r, size_t index,
+                                struct ms_field *field);
+/* The index of the first field called `name` (without case) at or after
+ * `from`; SIZE_MAX when there is none. */
+MS_API size_t ms_response_find(const struct ms_response *r, const char *name,
+                               size_t n, size_t from);
+
+/* The collected body; NULL and 0 when it went to on_data or was taken. */
+MS_API const char *ms_response_body(const struct ms_response *r, size_t *n);
+/* Frees the collected body; its length reads 0 afterwards. */
+MS_API void ms_response_drop_body(struct ms_response *r);
+
+/* Request headers as sent, without the request line. */
+MS_API const char *ms_response_request_head(const struct ms_response *r,
+                                            size_t *n);
+
+MS_API bool ms_response_reused(const struct ms_response *r);
+/* "127.0.0.1:8080" or "[::1]:8080"; empty before a connection was had. */
+MS_API const char *ms_response_remote(const struct ms_response *r);
+
+enum ms_timing {
+    MS_TIMING_QUEUE,      /* got a connection or began to open one */
+    MS_TIMING_RESOLVE,    /* the host's addresses are known */
+    MS_TIMING_CONNECT,    /* connected */
+    MS_TIMING_SEND,       /* the request has left whole */
+    MS_TIMING_FIRST_BYTE, /* the first byte of the response came */
+    MS_TIMING_TOTAL,      /* the end */
+    MS_TIMING_COUNT
+};
+
+/* Microseconds from the add to that point, 0 when it was never passed. */
+MS_API int64_t ms_response_timing(const struct ms_response *r,
+                                  enum ms_timing which);
+
+MS_API void ms_response_free(struct ms_response *r);
+
+/* ---- easy handles ---------------------------------------------------- */
+
+/* Returned by an on_headers or on_data callback. */
+enum ms_verdict {
+    MS_GO_ON,
+    MS_PAUSE, /* on_data only: this chunk was not taken; it comes again */
+    MS_ABORT  /* ends the transfer with MS_ECALLBACK */
+};
+
+/* Every response head, those of 1xx included. */
+typedef enum ms_verdict ms_headers_cb(struct ms_easy *easy,
+                                      const struct ms_response *head,
+                                      void *user);
+/* Body bytes in order, at least one a call; with this callback set the body is
+ * not collected. `p` is valid during the call only. */
+typedef enum ms_verdict ms_data_cb(struct ms_easy *easy, const char *p,
+                                   size_t n, void *user);
+
+MS_API ms_err ms_easy_new(struct ms_easy **out);
+/* Removes it from its multi first; NULL is allowed. The memory goes at the
+ * outermost exit, so a callback may close the very easy it is called for. */
+MS_API void ms_easy_close(struct ms_easy *easy);
+
+/* Any bytes: an invalid URL ends the transfer with MS_EURL. */
+MS_API ms_err ms_easy_set_url(struct ms_easy *easy, const char *url, size_t n);
+/* The easy takes a reference; NULL means the defaults. */
+MS_API void ms_easy_set_options(struct ms_easy *easy, struct ms_options *o);
+MS_API void ms_easy_on_headers(struct ms_easy *easy, ms_headers_cb *cb,
+                               void *user);
+MS_API void ms_easy_on_data(struct ms_easy *easy, ms_data_cb *cb, void *user);
+/* A one-shot easy leaves its multi when it ends and posts no message: the
+ * done callback is all there is. */
+MS_API void ms_easy_set_oneshot(struct ms_easy *easy, bool oneshot);
+
+/* A pointer of the application's, NULL at first. */
+MS_API void ms_easy_set_user(struct ms_easy *easy, void *user);
+MS_API void *ms_easy_user(const struct ms_easy *easy);
+
+enum { MS_PAUSE_CONT = 0, MS_PAUSE_RECV = 1, MS_PAUSE_SEND = 4 };
+
+/* Sets which directions stand still: MS_PAUSE_* bits, the rest goes on. The
+ * peer is held back by TCP. Undelivered data comes at the next exit. */
+MS_API void ms_easy_pause(struct ms_easy *easy, unsigned mask);
+
+/* Why the last run ended; valid until the next add. */
+MS_API const struct ms_error *ms_easy_error(const struct ms_easy *easy);
+/* The same as one readable line that names the host; fits `cap`, always
+ * terminated; returns `buf`. */
+MS_API const char *ms_easy_error_message(const struct ms_easy *easy, char *buf,
+                                         size_t cap);
+/* The response of the last run, NULL before the first add; lent until the
+ * next add or close. */
+MS_API const struct ms_response *ms_easy_response(const struct ms_easy *easy);
+/* Gives the response away: the caller frees it. NULL when there is none. */
+MS_API struct ms_response *ms_easy_take_response(struct ms_easy *easy);
+/* The multi it is added to, NULL when none. */
+MS_API struct ms_multi *ms_easy_multi(const struct ms_easy *easy);
+/* Added and not yet ended. */
+MS_API bool ms_easy_running(const struct ms_easy *easy);
+
+/* ---- the multi handle ------------------------------------------------ */
+
+/* What a socket is to be watched for, as libcurl numbers it. */
+enum { MS_POLL_IN = 1, MS_POLL_OUT = 2, MS_POLL_INOUT = 3, MS_POLL_REMOVE = 4 };
+/* What happened on a socket. 0 means "find out". */
+enum { MS_CSELECT_IN = 1, MS_CSELECT_OUT = 2, MS_CSELECT_ERR = 4 };
+/* For ms_multi_socket_action(): no socket, the timer expired. */
+#define MS_SOCKET_TIMEOUT (-1)
+
+/* `what` is the whole wish for `fd` from now on, not a difference. `easy` is
+ * NULL when the wish is not one single transfer's: a connection's own, the
+ * resolver's. `value` is what ms_multi_assign() stored. On MS_POLL_REMOVE the
+ * fd is still open and will be closed as soon as the callback returns.
+ * Returning false ends the transfers of that fd with MS_ECALLBACK. */
+typedef bool ms_socket_cb(struct ms_easy *easy, int fd, int what, void *user,
+                          void *value);
+
+/* Call ms_multi_socket_action(multi, MS_SOCKET_TIMEOUT, 0) once, `timeout_ms`
+ * from now; this replaces what was asked for before; -1 = not at all. An
+ * early or late wake is harmless. Returning false ends all transfers with
+ * MS_ECALLBACK. */
+typedef bool ms_timer_cb(struct ms_multi *multi, int64_t timeout_ms,
+                         void *user);
+
+/* A transfer ended; ms_easy_error() says how. Called at the outermost exit,
+ * beside ms_multi_info_read(); what is added here starts in the same exit. */
+typedef void ms_done_cb(struct ms_multi *multi, struct ms_easy *easy,
+                        void *user);
+
+MS_API ms_err ms_multi_new(struct ms_multi **out);
+/* Announces every socket's removal, closes it, ends every transfer with
+ * MS_ECANCELLED; info_read still hands them out. Afterwards the multi does
+ * nothing. Closing twice is harmless. */
+MS_API void ms_multi_close(struct ms_multi *multi);
+/* Frees everything and calls nobody. The easies stay usable. May be called
+ * from inside a callback. NULL is allowed. */
+MS_API void ms_multi_free(struct ms_multi *multi);
+
+/* Callbacks may be set, replaced or removed (NULL) at any time: the new one
+ * is told everything current before this returns, the old one gets
+ * MS_POLL_REMOVE first. */
+MS_API void ms_multi_on_socket(struct ms_multi *multi, ms_socket_cb *cb,
+                               void *user);
+MS_API void ms_multi_on_timer(struct ms_multi *multi, ms_timer_cb *cb,
+                              void *user);
+MS_API void ms_multi_on_done(struct ms_multi *multi, ms_done_cb *cb,
+                             void *user);
+
+enum ms_multi_option {
+    MS_MULTI_MAX_IDLE,    /* pooled idle connections, default 1000 */
+    MS_MULTI_IDLE_TIMEOUT /* ms an idle connection is kept, default 60000 */
+};
+
+/* MS_EOPTION: out of range. */
+MS_API ms_err ms_multi_set(struct ms_multi *multi, enum ms_multi_option id,
+                           int64_t value);
+
+/* Starts a transfer; no I/O happens before the next drive call, and outside
+ * any engine call the timer callback is told 0 before this returns, unless a
+ * 0 is pending. MS_EADDED: it is in a multi already. MS_ECLOSED. MS_ENOMEM. */
+MS_API ms_err ms_multi_add(struct ms_multi *multi, struct ms_easy *easy);
+/* Ends it without a message; of a finished one, drops the message. An easy
+ * that is in no multi is fine. MS_EUSAGE: it is in another multi. */
+MS_API ms_err ms_multi_remove(struct ms_multi *multi, struct ms_easy *easy);
+
+/* Reports readiness of `fd` (MS_CSELECT_* bits, a hint: 0 = find out), or
+ * with MS_SOCKET_TIMEOUT that time has passed. An fd that is not watched is
+ * ignored. Returns the number of transfers that have not ended. */
+MS_API int ms_multi_socket_action(struct ms_multi *multi, int fd,
+                                  unsigned mask);
+
+struct ms_message {
+    struct ms_easy *easy;
+    ms_err err;
+    int left; /* messages after this one */
+};
+
+/* The oldest unread end of a transfer; false when there is none. */
+MS_API bool ms_multi_info_read(struct ms_multi *multi, struct ms_message *out);
+/* The same without taking it off the queue. */
+MS_API bool ms_multi_info_peek(struct ms_multi *multi, struct ms_message *out);
+
+/* Stores what the socket callback gets as `value` for this fd until its
+ * removal, the removal included. MS_EUSAGE: the fd is not watched. */
+MS_API ms_err ms_multi_assign(struct ms_multi *multi, int fd, void *value);
+
+MS_API int ms_multi_running(const struct ms_multi *multi);
+/* Milliseconds to the nearest deadline, rounded up; -1: none. */
+MS_API int64_t ms_multi_timeout(const struct ms_multi *multi);
+
+/* A pointer of the application's, NULL at first. */
+MS_API void ms_multi_set_user(struct ms_multi *multi, void *user);
+MS_API void *ms_multi_user(const struct ms_multi *multi);
+
+/* ---- looking inside -------------------------------------------------- */
+
+struct ms_stats {
+    uint64_t added, done, removed;          /* transfers, ever */
+    uint64_t opened, reused, closed;        /* connections; requests on a used
+                                             * one */
+    uint64_t socket_calls, timer_calls;     /* host callbacks, ever */
+    uint64_t actions;                       /* drive calls, ever */
+    uint64_t bytes_in, bytes_out;           /* on the wire */
+    uint64_t lookups;                       /* names asked of the resolver */
+    unsigned running, queued;               /* now: transfers; without a
+                                             * connection */
+    unsigned connections, idle, connecting; /* now */
+};
+
+MS_API void ms_multi_stats(const struct ms_multi *multi, struct ms_stats *out);
+
+struct ms_socket_info {
+    int fd;
+    int action; /* MS_POLL_* last announced; 0: nothing */
+    unsigned readers, writers;
+    const char *owner; /* "connection", "attempt" or "resolver" */
+};
+
+/* Calls `cb` for every socket; it must not call the engine. */
+MS_API void ms_multi_sockets(struct ms_multi *multi,
+                             void (*cb)(const struct ms_socket_info *info,
+                                        struct ms_easy *const *easies,
+                                        size_t count, void *user),
+                             void *user);
+/* Calls `cb` for every added easy; it must not call the engine. */
+MS_API void ms_multi_handles(struct ms_multi *multi,
+                             void (*cb)(struct ms_easy *easy, void *user),
+                             void *user);
+
+/* Checks every invariant of every structure; NULL when all hold, otherwise
+ * what does not. For tests: O(everything). Only outside callbacks. */
+MS_API const char *ms_multi_check(struct ms_multi *multi);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * header.h - header fields as a protocol session stores them, and the head of
+ * a response.
+ *
+ * Fields live in one text block with an index of offsets beside it: two
+ * allocations for any number of fields, both kept over ms_fields_clear(). It
+ * is storage, not syntax: what may stand in a field is checked by whoever
+ * puts it in (proto/wire has the character tables).
+ */
+#ifndef MS_PROTO_HEADER_H
+#define MS_PROTO_HEADER_H
+
+#include "base/buf.h"
+
+/* Where a field stands in the text. */
+struct ms_field_ref {
+    uint32_t name, value; /* offsets */
+    uint32_t name_len, value_len;
+};
+
+struct ms_fields {
+    struct ms_buf text;
+    struct ms_field_ref *refs; /* owned */
+    uint32_t count, cap;
+};
+
+/* All zero is an empty set. Frees the memory; the set is empty afterwards. */
+void ms_fields_free(struct ms_fields *f);
+
+/* Empties the set and keeps its memory. */
+void ms_fields_clear(struct ms_fields *f);
+
+/* Indexes bytes that are in `text` already. MS_ENOMEM. */
+ms_err ms_fields_index(struct ms_fields *f,
+                       struct ms_field_ref ref) MS_MUST_CHECK;
+
+/* Copies a field in, behind the others. MS_ENOMEM leaves all as it was. */
+ms_err ms_fields_add(struct ms_fields *f, struct ms_span name,
+                     struct ms_span value) MS_MUST_CHECK;
+
+/* `index` must be less than count. */
+struct ms_span ms_fields_name(const struct ms_fields *f, size_t index);
+struct ms_span ms_fields_value(const struct ms_fields *f, size_t index);
+
+/* The first field called `name` (without case) at or after `from`; SIZE_MAX
+ * when there is none. */
+size_t ms_fields_find(const struct ms_fields *f, struct ms_span name,
+                      size_t from);
+
+/* Exact case is not kept by HTTP/2, so versions are what tells them apart. */
+enum ms_http_version { MS_HTTP_NONE, MS_HTTP_1_0, MS_HTTP_1_1, MS_HTTP_2 };
+
+/* The head of a response: the session fills it, the transfer owns it. */
+struct ms_head {
+    struct ms_fields fields;
+    uint32_t reason, reason_len; /* in fields.text */
+    uint16_t status;             /* 100 to 599; 0 while unknown */
+    uint8_t version;             /* enum ms_http_version */
+};
+
+/* Ready for another response; keeps the memory. */
+void ms_head_clear(struct ms_head *h);
+void ms_head_free(struct ms_head *h);
+
+#endif
