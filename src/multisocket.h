@@ -161,8 +161,9 @@ MS_API const struct ms_option_info *ms_option_find(const char *name, size_t n);
 MS_API const struct ms_option_info *ms_option_at(unsigned index);
 
 /*
- * A set of options, made once and shared by any number of easies. Changing a
- * set never changes a transfer that runs: it affects the next add.
+ * A set of options, made once and shared by any number of easies. It can be
+ * changed until it is given to an easy; from then on it is frozen and setters
+ * return MS_EUSAGE: make a copy to go on from there.
  */
 
 /* A copy of `base`, or the defaults when `base` is NULL. */
@@ -223,13 +224,16 @@ MS_API const char *ms_response_body(const struct ms_response *r, size_t *n);
 /* Frees the collected body; its length reads 0 afterwards. */
 MS_API void ms_response_drop_body(struct ms_response *r);
 
-/* Request headers as sent, without the request line. */
-MS_API const char *ms_response_request_head(const struct ms_response *r,
-                                            size_t *n);
+/* Request headers as they were sent; `index` counts from 0, false past the
+ * last. */
+MS_API bool ms_response_request_header(const struct ms_response *r,
+                                       size_t index, struct ms_field *field);
 
 MS_API bool ms_response_reused(const struct ms_response *r);
-/* "127.0.0.1:8080" or "[::1]:8080"; empty before a connection was had. */
-MS_API const char *ms_response_remote(const struct ms_response *r);
+/* "127.0.0.1:8080" or "[::1]:8080" into `buf`, which should have 80 bytes;
+ * empty before a connection was had. Returns `buf`. */
+MS_API const char *ms_response_remote(const struct ms_response *r, char *buf,
+                                      size_t cap);
 
 enum ms_timing {
     MS_TIMING_QUEUE,      /* got a connection or began to open one */
@@ -274,6 +278,8 @@ MS_API void ms_easy_close(struct ms_easy *easy);
 MS_API ms_err ms_easy_set_url(struct ms_easy *easy, const char *url, size_t n);
 /* The easy takes a reference; NULL means the defaults. */
 MS_API void ms_easy_set_options(struct ms_easy *easy, struct ms_options *o);
+/* The set in use, NULL for the defaults; lent. */
+MS_API struct ms_options *ms_easy_options(const struct ms_easy *easy);
 MS_API void ms_easy_on_headers(struct ms_easy *easy, ms_headers_cb *cb,
                                void *user);
 MS_API void ms_easy_on_data(struct ms_easy *easy, ms_data_cb *cb, void *user);

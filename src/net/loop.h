@@ -6,13 +6,15 @@
  *     ms_loop_enter(loop);       reads the clock
  *     ... engine work: flags are set, tasks posted, objects buried ...
  *     ms_loop_leave(loop);       outermost only, two rounds at most:
- *                                  run the tasks
+ *                                  queued events, tasks
  *                                  finish() what is done   -> host
  *                                then
  *                                  tasks for the exit
  *                                  flush changed sockets   -> host
  *                                  tell a changed deadline -> host
  *                                  free what was buried
+ *     (after a host callback that failed, one more round, so that the
+ *     transfers it ends are reported in the same exit)
  *
  * Entries nest when a host callback calls the engine; inner ones only queue.
  * The loop waits for nothing: there is an event loop outside.
@@ -66,6 +68,8 @@ struct ms_loop {
     uint64_t told_us;        /* deadline the host knows; MS_NEVER: none */
     uint64_t (*clock)(void); /* tests put a clock of their own here */
     unsigned depth;
+    bool timed_out; /* due timers are to run in this exit */
+    bool refused;   /* a host callback failed: one more round, at once */
 };
 
 #define MS_NEVER UINT64_MAX
@@ -78,6 +82,9 @@ void ms_loop_fini(struct ms_loop *l);
 
 void ms_loop_enter(struct ms_loop *l);
 void ms_loop_leave(struct ms_loop *l);
+/* Leaves without running any work: the host is told what changed, and timer 0
+ * when there is work to do. */
+void ms_loop_settle(struct ms_loop *l);
 
 static inline bool ms_loop_inside(const struct ms_loop *l)
 {
@@ -109,7 +116,8 @@ void ms_loop_run_timers(struct ms_loop *l);
 uint64_t ms_loop_deadline(const struct ms_loop *l);
 /* A deadline as milliseconds from now, rounded up; -1 for MS_NEVER. */
 int64_t ms_loop_ms_until(const struct ms_loop *l, uint64_t at_us);
-/* The host's timer fired: it has none now. */
+/* The host's timer fired: it has none now, and what is due runs before the
+ * outermost exit. */
 void ms_loop_woken(struct ms_loop *l);
 /* A new host knows nothing: it is told again at the next exit. */
 static inline void ms_loop_forget_told(struct ms_loop *l)

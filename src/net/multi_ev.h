@@ -29,6 +29,9 @@ struct ms_sock;
  * callee may change or close any socket, this one too. */
 typedef void ms_sock_ready_cb(struct ms_sock *s, unsigned events);
 
+/* An event of our own: the host refused to watch the socket. */
+#define MS_EV_REFUSED 0x80u
+
 /* Watch `s->fd` for `what` (MS_POLL_*). May change or close any socket. */
 typedef void ms_ev_announce_cb(void *host, struct ms_sock *s, int what);
 
@@ -43,6 +46,7 @@ struct ms_interest {
 struct ms_sock {
     struct ms_ev *ev;
     struct ms_list changed;   /* on ev->changed while the host is to be told */
+    struct ms_list turn;      /* on ev->queued while an event waits */
     struct ms_list interests; /* of struct ms_interest */
     ms_sock_ready_cb *on_ready;
     void *owner;      /* on_ready's; not touched here */
@@ -52,7 +56,7 @@ struct ms_sock {
     unsigned readers, writers;
     unsigned char told;   /* MS_POLL_* last announced, 0: nothing */
     unsigned char queued; /* events waiting for a turn */
-    bool is_queued, closing;
+    bool closing;
 };
 
 struct ms_ev {
@@ -61,6 +65,7 @@ struct ms_ev {
     unsigned count;              /* open sockets */
     unsigned watched;            /* sockets the host was told of */
     struct ms_list changed;      /* of struct ms_sock */
+    struct ms_list queued;       /* of struct ms_sock, by turn */
     struct ms_list dead;         /* closed sockets' entries, until the reap */
     ms_ev_announce_cb *announce; /* NULL: nobody is told */
     void *host;
@@ -114,6 +119,17 @@ void *ms_sock_sole_easy(const struct ms_sock *s);
 
 /* The open socket with that number, NULL when there is none. */
 struct ms_sock *ms_ev_find(const struct ms_ev *ev, int fd);
+
+/* Keeps an event for ms_ev_run_queued(); forgotten when the socket closes. */
+void ms_ev_queue(struct ms_sock *s, unsigned events);
+
+/* Hands out the events queued until now. */
+void ms_ev_run_queued(struct ms_ev *ev);
+
+static inline bool ms_ev_has_queued(const struct ms_ev *ev)
+{
+    return !ms_list_empty(&ev->queued);
+}
 
 /* Tells the host the changes made until now and closes closed sockets. What
  * the host's callbacks change meanwhile waits for the next flush. */

@@ -1,0 +1,196 @@
+# multisocket: build, test, install. `make help` lists what there is.
+#
+# One rule compiles everything. A variant (release, unit, asan, ...) is this
+# Makefile called again with VARIANT set: same sources, other FLAGS.<variant>,
+# objects under build/<variant>/.
+
+LUA_VERSION ?= 5.4
+LUA         ?= lua$(LUA_VERSION)
+PREFIX      ?= /usr/local
+LUADIR      ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+LIBDIR      ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+CFLAGS      ?= -O2 -g
+LIBFLAG     ?= -shared
+
+VARIANT ?= release
+BUILD   := build/$(VARIANT)
+CORE    ?= multisocket/core.so
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wvla
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+            -fno-omit-frame-pointer -O1
+
+FLAGS.unit         := -DMS_FAIL_ALLOC -UNDEBUG
+FLAGS.asan         := -UNDEBUG $(SANITIZE)
+FLAGS.asan-unit    := $(FLAGS.unit) $(SANITIZE)
+FLAGS.gcc-werror   := -DMS_FAIL_ALLOC -Werror
+FLAGS.clang-werror := -DMS_FAIL_ALLOC -Werror
+
+# Libraries: LuaRocks passes directories, anybody else has pkg-config.
+# -isystem, because the warnings above are for our headers only.
+pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1) 2>/dev/null))
+LUA_CFLAGS   := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(call pkg_cflags,lua$(LUA_VERSION)))
+CARES_CFLAGS := $(if $(CARES_INCDIR),-I$(CARES_INCDIR),$(call pkg_cflags,libcares))
+CARES_LIBS   := $(if $(CARES_LIBDIR),-L$(CARES_LIBDIR) -lcares,$(shell \
+                  pkg-config --libs libcares 2>/dev/null || echo -lcares))
+
+SOURCES    := $(wildcard src/*/*.c)
+OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
+UNIT_SRC   := $(wildcard spec/unit/*.c)
+UNIT_NAMES := $(patsubst spec/unit/%.c,%,$(wildcard spec/unit/test_*.c))
+UNITS      := $(UNIT_NAMES:%=$(BUILD)/%)
+C_FILES    := $(wildcard src/*.h src/*/*.[ch] spec/unit/*.[ch] spec/support/*.[ch] \
+                examples/*.[ch])
+LUA_FILES  := $(wildcard lua/*.lua lua/*/*.lua lua/*/*/*.lua)
+LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec bench examples)
+
+COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
+           $(LUA_CFLAGS) $(CARES_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+
+# How tests, examples and benchmarks find this checkout; absolute, because
+# some of them start programs elsewhere.
+run_in = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
+         LUA_CPATH="$(CURDIR)/$(1)?.so;;"
+ENV    := $(call run_in)
+FILES  := ulimit -Sn $$(ulimit -Hn)
+BUSTED := $(LUA) .ci/busted.lua
+TALLY  := $(LUA) .ci/tally.lua
+
+# A variant is built on all processors, unless you said -j yourself.
+NPROC := $(shell nproc 2>/dev/null || echo 2)
+Q     := $(if $(V),,@)# V=1 shows whole commands
+QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
+
+.PHONY: all demo test unit spec check deps format format-check layers lint warnings \
+        asan valgrind bench instructions syscalls install rock clean help \
+        core units objects FORCE
+.DELETE_ON_ERROR:
+
+all: ## build ./multisocket/core.so (the default)
+	@$(MAKE) $(QUICK) core
+
+demo: ## install what is missing, build, run the demonstration
+	@.ci/deps demo
+	@$(MAKE) $(QUICK) core
+	@$(FILES) && $(ENV) $(LUA) examples/demo.lua
+
+test: ## install what is missing, build, run every test
+	@.ci/deps test
+	@$(MAKE) $(QUICK) core
+	@$(MAKE) $(QUICK) VARIANT=unit units
+	@$(FILES) && $(ENV) $(TALLY) $(UNIT_NAMES:%=build/unit/%) "$(BUSTED)"
+
+unit: ## run the C tests
+	@$(MAKE) $(QUICK) VARIANT=unit units
+	@$(TALLY) $(UNIT_NAMES:%=build/unit/%)
+
+spec: ## run the Lua tests; SPEC="spec/x_spec.lua --filter=y" for some of them
+	@$(MAKE) $(QUICK) core
+	@$(FILES) && $(ENV) $(TALLY) "$(BUSTED) $(SPEC)"
+
+check: ## the gate: format, layers, lint, warnings as errors, every test
+	@.ci/deps check
+	@$(MAKE) --no-print-directory format-check layers lint warnings
+	@$(MAKE) --no-print-directory test
+
+deps: ## install the Debian packages that tests and demo need
+	@.ci/deps test
+
+format: ## rewrite the C files as .clang-format says
+	clang-format -i $(C_FILES)
+
+format-check: ## fail where `make format` would change something
+	clang-format --dry-run -Werror $(C_FILES)
+
+layers: ## check every #include against src/LAYERS
+	$(LUA) .ci/layers.lua
+
+lint: ## luacheck, and the size of functions and files
+	luacheck -q $(LUA_CHECKED)
+	$(LUA) .ci/size.lua
+
+warnings: ## compile with gcc and with clang, warnings are errors
+	@$(MAKE) $(QUICK) VARIANT=gcc-werror CC=gcc objects
+	@$(MAKE) $(QUICK) VARIANT=clang-werror CC=clang objects
+
+# The sanitizers' runtime must be there before Lua is; nodlclose keeps our
+# module mapped at exit, so that a leak's stack has names.
+build/nodlclose.so: spec/support/nodlclose.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -Wall -Wextra -O2 -shared -fPIC -o $@ $<
+
+asan: build/nodlclose.so ## every test under the address and undefined behaviour sanitizers
+	@$(MAKE) $(QUICK) VARIANT=asan CC=gcc CORE=build/asan/multisocket/core.so core
+	@$(MAKE) $(QUICK) VARIANT=asan-unit CC=gcc units
+	@$(FILES) && $(call run_in,build/asan/) \
+	UBSAN_OPTIONS=print_stacktrace=1 \
+	LSAN_OPTIONS=suppressions=$(CURDIR)/spec/support/lsan.supp:print_suppressions=0 \
+	$(TALLY) $(UNIT_NAMES:%=build/asan-unit/%) "env LD_PRELOAD=$(shell \
+	  gcc -print-file-name=libasan.so):$(CURDIR)/build/nodlclose.so $(BUSTED) $(SPEC)"
+
+VALGRIND := valgrind -q --leak-check=full --error-exitcode=99
+valgrind: build/nodlclose.so ## C tests and one fetch from Lua under valgrind
+	@$(MAKE) $(QUICK) core
+	@$(MAKE) $(QUICK) VARIANT=unit units
+	@$(TALLY) $(UNIT_NAMES:%="$(VALGRIND) build/unit/%")
+	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke.lua
+
+bench instructions syscalls: all
+	@$(FILES) && $(ENV) bench/$(subst bench,run,$@)
+bench:        ## transfers per second, side by side with others
+instructions: ## user instructions per transfer
+syscalls:     ## system calls per transfer
+
+install: ## install to PREFIX (/usr/local), below DESTDIR
+	@test -e $(CORE) || { echo "nothing built yet: run make first" >&2; exit 1; }
+	install -d $(DESTDIR)$(LIBDIR)/multisocket
+	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/multisocket/core.so
+	for f in $(LUA_FILES:lua/%=%); do \
+	  install -D -m 644 "lua/$$f" "$(DESTDIR)$(LUADIR)/$$f" || exit 1; \
+	done
+
+rock: ## what the rockspec calls: build with LuaRocks' settings, install nothing
+	@$(MAKE) $(QUICK) VARIANT=rock CORE=build/rock/multisocket/core.so core
+
+compile_commands.json: FORCE ## for editors (clangd)
+	$(LUA) .ci/compile_commands.lua '$(COMPILE) -Ispec/unit' $(SOURCES) $(UNIT_SRC) > $@
+
+clean: ## remove everything built
+	rm -rf build multisocket compile_commands.json
+
+help: ## this list
+	@awk -F ':.*## *' '/^[a-z_.-]+:.*## / { printf "make %-22s %s\n", $$1, $$2 }' Makefile
+
+# ---- one variant -----------------------------------------------------------
+
+core: $(CORE)
+units: $(UNITS)
+objects: $(OBJECTS) $(UNIT_SRC:%.c=$(BUILD)/%.o)
+
+$(CORE): $(OBJECTS)
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS)
+
+# Everything but the binding, so that the C tests need no Lua.
+$(BUILD)/engine.a: $(filter-out $(BUILD)/src/lua/%,$(OBJECTS))
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(UNITS): $(BUILD)/%: $(BUILD)/spec/unit/%.o $(BUILD)/spec/unit/unit.o $(BUILD)/engine.a
+	@echo "link $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS) -pthread
+
+$(BUILD)/%.o: %.c $(BUILD)/command
+	@mkdir -p $(@D)
+	@echo "$(CC) $< ($(VARIANT))"
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+# Objects of another compiler or with other flags are out of date.
+$(BUILD)/command: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
+
+.SECONDARY:
+-include $(wildcard $(BUILD)/src/*/*.d $(BUILD)/spec/unit/*.d)

@@ -1,0 +1,213 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The programs that are compared, how each is started for a job, and one measured run of one.
+
+local build = require "build"
+local machine = require "machine"
+local process = require "process"
+local server = require "server"
+
+local clients = {}
+
+---@class bench.job
+---@field url string
+---@field requests integer
+---@field concurrency integer
+---@field new_connections boolean?
+---@field hosts integer? loopback addresses the URL's 127.0.0.1 is spread over
+---@field held integer? transfers that stay unanswered meanwhile
+---@field held_url string?
+---@field seconds integer? how long a client runs that takes no number of requests
+---@field timeout integer? ms before a run is given up
+
+---@class bench.client
+---@field key string
+---@field name string as tables show it
+---@field prepare fun(): string? builds it; returns a version where that is worth showing
+---@field argv fun(job: bench.job): string[]
+---@field env (fun(): table<string, string>)?
+---@field counts (fun(out: string): table?) what its output says was done
+---@field ours boolean? missing is a failure then
+
+---@class bench.result
+---@field requests integer transfers that went well
+---@field user number CPU seconds
+---@field sys number
+---@field wall number
+---@field rss_kib integer peak memory
+---@field grown_kib integer? peak memory above that at the start
+---@field opened integer? connections
+---@field busy number fraction of the time the client had the processor
+---@field server_busy number the same for the busiest process of the server
+
+local TIMEOUT = 120000
+
+-- The command line all our clients have.
+local function arguments(program, job)
+  local argv = table.pack(table.unpack(program))
+  local function add(name, value)
+    if value then table.move({ name, tostring(value) }, 1, 2, #argv + 1, argv) end
+  end
+  add("--url", job.url)
+  add("--requests", job.requests)
+  add("--concurrency", job.concurrency)
+  add("--hosts", job.hosts)
+  add("--held", job.held)
+  add("--held-url", job.held and job.held_url)
+  if job.new_connections then argv[#argv + 1] = "--new-connections" end
+  return argv
+end
+
+-- The line that ends a run of one of our clients, as a table of numbers.
+local function report_line(out)
+  local line = out:match("(ok=[^\n]+)")
+  if not line then return nil end
+  local r = {}
+  for key, value in line:gmatch("(%w[%w_]*)=(%S+)") do r[key] = tonumber(value) end
+  return {
+    requests = math.tointeger(r.ok),
+    failed = r.failed,
+    opened = math.tointeger(r.opened),
+    user = r.user,
+    sys = r.sys,
+    phase_wall = r.wall,
+    grown_kib = r.rss_max_kib - r.rss_start_kib,
+  }
+end
+
+local function wrk_report(out)
+  local requests = out:match("(%d+) requests in")
+  if not requests then return nil end
+  local failed = tonumber(out:match("Non%-2xx or 3xx responses: (%d+)") or 0)
+  for n in (out:match("Socket errors:([^\n]*)") or ""):gmatch("%d+") do
+    failed = failed + tonumber(n)
+  end
+  return { requests = math.tointeger(tonumber(requests)), failed = failed }
+end
+
+local function wrk_argv(job)
+  local argv = {
+    "wrk", "-t1", "-c" .. job.concurrency, ("-d%ds"):format(job.seconds or 2), job.url,
+  }
+  if job.new_connections then
+    table.move({ "-H", "Connection: close" }, 1, 2, #argv + 1, argv)
+  end
+  return argv
+end
+
+---@type bench.client[]
+clients.all = {
+  {
+    key = "engine",
+    name = "multisocket, C",
+    ours = true,
+    prepare = build.engine,
+    argv = function(job) return arguments({ "build/bench/engine_client" }, job) end,
+    counts = report_line,
+  },
+  {
+    key = "fetch",
+    name = "multisocket, Lua fetch",
+    ours = true,
+    prepare = build.module,
+    argv = function(job) return arguments({ "lua5.4", "bench/lua/fetch_client.lua" }, job) end,
+    env = build.lua_env,
+    counts = report_line,
+  },
+  {
+    key = "curl",
+    name = "libcurl",
+    prepare = build.curl,
+    argv = function(job) return arguments({ "build/bench/curl_client" }, job) end,
+    counts = report_line,
+  },
+  {
+    key = "wrk",
+    name = "wrk",
+    prepare = function()
+      if not process.exists("wrk") then error("wrk is not installed", 0) end
+    end,
+    argv = wrk_argv,
+    counts = wrk_report,
+  },
+}
+
+--- Builds every client in `keys` (all of them without it). Returns those that can run; says on
+--- standard error what is left out and why.
+---@param keys table<string, boolean>?
+---@return bench.client[] ready
+---@return boolean complete false when one of ours is missing
+function clients.prepare(keys)
+  local ready, complete = {}, true
+  for _, client in ipairs(clients.all) do
+    if not keys or keys[client.key] then
+      local ok, version = pcall(client.prepare)
+      if version == "interrupted" then error(version, 0) end
+      if ok then
+        if version then client.name = client.name .. " " .. version end
+        ready[#ready + 1] = client
+      else
+        complete = complete and not client.ours
+        io.stderr:write(client.name, " is left out: ", tostring(version), "\n")
+      end
+    end
+  end
+  return ready, complete
+end
+
+-- What cannot be compared is not a result: a run that hung, failed, or answered too few.
+local function complaint(child, counts)
+  if child.timed_out then return "did not finish" end
+  if not counts then return "failed: " .. (child.err:match("[^\n]+") or "no report") end
+  if counts.failed > 0 then
+    return ("%d requests failed: %s"):format(counts.failed, child.err:match("[^\n]+") or "")
+  end
+  if child.code ~= 0 then return "exit code " .. child.code end
+end
+
+-- Fewer or more connections than the workload means: it was not the work of the row's name.
+local function wrong_connections(counts, job)
+  if not counts.opened then return nil end
+  local expected = (job.new_connections and counts.requests or job.concurrency) + (job.held or 0)
+  if math.abs(counts.opened - expected) > expected // 50 then
+    return ("opened %d connections where %d were meant"):format(counts.opened, expected)
+  end
+end
+
+-- With held transfers, only the measured phase counts; else the whole process, as the kernel
+-- charged it, because that can be asked of any program.
+local function result_of(child, counts, job)
+  local m = {}
+  for key, value in child.out:gmatch("measure_([%w_]+)=(%S+)") do m[key] = tonumber(value) end
+  counts.rss_kib = m.rss_kib
+  counts.wall = m.wall
+  if not job.held then counts.user, counts.sys = m.user, m.sys end
+  counts.busy = (m.user + m.sys) / m.wall
+  return counts
+end
+
+--- Runs one client once. nil and a reason when there is nothing to compare.
+---@param client bench.client
+---@param job bench.job
+---@param s bench.server
+---@return bench.result?
+---@return string?
+function clients.measure(client, job, s)
+  local argv = client.argv(job)
+  table.insert(argv, 1, "build/bench/measure")
+  local before = machine.cpu_of_family(s.child.pid)
+  local child = process.run(argv, {
+    cpus = machine.layout().client,
+    env = client.env and client.env(),
+    timeout = job.timeout or TIMEOUT,
+  })
+  local after = machine.cpu_of_family(s.child.pid)
+  local counts = client.counts(child.out)
+  local reason = complaint(child, counts) or wrong_connections(counts, job)
+  if reason then return nil, reason end
+  local result = result_of(child, counts, job)
+  result.server_busy = server.busiest(before, after, result.wall)
+  return result
+end
+
+return clients

@@ -1,0 +1,127 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The servers of the benchmark, on free loopback ports, on processors of their own.
+
+local machine = require "machine"
+local process = require "process"
+local uv = require "luv"
+
+local server = {}
+
+local START_MS = 10000
+
+-- Nothing but what answering costs: no log, no file, no limit that a run would reach. Workers have
+-- sockets of their own, or one of them would take all the connections and the other sleep.
+local NGINX = [[
+daemon off;
+pid nginx.pid;
+error_log error.log error;
+worker_processes WORKERS;
+worker_rlimit_nofile 20000;
+events { worker_connections 19000; }
+http {
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  keepalive_requests 1000000000;
+  keepalive_timeout 3600;
+  default_type text/plain;
+  server {
+    listen 127.0.0.1:PORT reuseport backlog=4096;
+    location / { return 200 "hello\n"; }
+  }
+}
+]]
+
+---@class bench.server
+---@field child bench.child
+---@field url string with a final slash
+
+local function free_port()
+  local tcp = uv.new_tcp()
+  assert(tcp:bind("127.0.0.1", 0))
+  local port = tcp:getsockname().port
+  tcp:close()
+  uv.run("nowait")
+  return port
+end
+
+local function accepts(port)
+  local state
+  local tcp = uv.new_tcp()
+  tcp:connect("127.0.0.1", port, function(err) state = err and "refused" or "open" end)
+  process.wait(function() return state end, START_MS)
+  tcp:close()
+  uv.run("nowait")
+  return state == "open"
+end
+
+local function wait_until_up(child, port)
+  local deadline = uv.hrtime() + START_MS * 1000000
+  while not accepts(port) do
+    if child.code or uv.hrtime() > deadline then
+      error("the server did not start: " .. child.err, 0)
+    end
+    process.wait(function() return false end, 10)
+  end
+end
+
+local function write_file(path, text)
+  local file = assert(io.open(path, "w"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+--- nginx with a six byte answer.
+---@return bench.server
+function server.nginx()
+  local layout = machine.layout()
+  local dir = uv.fs_realpath("build/bench") .. "/nginx"
+  local port = free_port()
+  uv.fs_mkdir(dir, tonumber("755", 8))
+  write_file(dir .. "/nginx.conf", (NGINX:gsub("%u%u%u%u+", {
+    WORKERS = tostring(layout.workers),
+    PORT = tostring(port),
+  })))
+  local child = process.start(
+    { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },
+    { cpus = layout.server })
+  wait_until_up(child, port)
+  return { child = child, url = ("http://127.0.0.1:%d/"):format(port) }
+end
+
+--- The delaying server: delay/MS and hold below its URL.
+---@return bench.server
+function server.hold()
+  local layout = machine.layout()
+  local child = process.start({ "build/bench/hold_server", tostring(layout.workers) },
+    { cpus = layout.server })
+  process.wait(function() return child.code or child.out:find("\n") end, START_MS)
+  local port = child.out:match("^port (%d+)\n")
+  if not port then error("hold_server did not start: " .. child.err, 0) end
+  return { child = child, url = ("http://127.0.0.1:%s/"):format(port) }
+end
+
+---@param s bench.server
+function server.stop(s)
+  process.stop(s.child)
+end
+
+--- What fraction of the time each of the server's processes worked, between two snapshots of
+--- machine.cpu_of_family(); the busiest.
+---@param before table<integer, number>
+---@param after table<integer, number>
+---@param wall number seconds
+---@return number
+function server.busiest(before, after, wall)
+  local most = 0
+  for pid, seconds in pairs(after) do
+    most = math.max(most, (seconds - (before[pid] or 0)) / wall)
+  end
+  return most
+end
+
+return server

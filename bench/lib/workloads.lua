@@ -1,0 +1,78 @@
+-- SPDX-License-Identifier: MIT
+--
+-- What is compared. A workload is a job for every client, on one of the two servers.
+
+---@class bench.workload
+---@field name string as given on the command line
+---@field title string
+---@field server "nginx" | "hold"
+---@field path string? below the server's URL
+---@field job bench.job without its URLs
+---@field saturating boolean? the client is meant to be the limit
+---@field memory boolean? show memory per transfer instead of requests per second
+---@field without table<string, boolean>? clients that cannot do it
+---@field max_rounds integer? for runs that take long and scatter little
+---@field full boolean? only with --full
+
+local NO_WRK = { wrk = true }
+
+-- Held transfers: every slot is used this often, so that connecting is a third of it.
+local USES = 3
+
+local function held(n, delay_ms, more)
+  local w = {
+    server = "hold",
+    path = "delay/" .. delay_ms,
+    memory = true,
+    without = NO_WRK,
+    max_rounds = 2,
+    job = { requests = n * USES, concurrency = n, hosts = 100, timeout = 150000 },
+  }
+  for key, value in pairs(more) do w[key] = value end
+  return w
+end
+
+---@type bench.workload[]
+return {
+  {
+    name = "keepalive-1",
+    title = "small answer, keep-alive, one at a time",
+    server = "nginx",
+    job = { requests = 20000, concurrency = 1 },
+  },
+  {
+    name = "keepalive-100",
+    title = "small answer, keep-alive, 100 at a time",
+    server = "nginx",
+    saturating = true,
+    job = { requests = 100000, concurrency = 100 },
+  },
+  {
+    name = "keepalive-1000",
+    title = "small answer, keep-alive, 1000 at a time, one host",
+    server = "nginx",
+    saturating = true,
+    job = { requests = 100000, concurrency = 1000 },
+  },
+  {
+    name = "new-100",
+    title = "small answer, a new connection each, 100 at a time",
+    server = "nginx",
+    saturating = true,
+    job = { requests = 20000, concurrency = 100, new_connections = true },
+  },
+  held(1000, 1000, { name = "held-1000", title = "1000 transfers wait 1 s, 100 hosts" }),
+  held(10000, 3000, { name = "held-10000", title = "10,000 transfers wait 3 s, 100 hosts" }),
+  held(10000, 3000, {
+    name = "held-10000-one-host",
+    title = "10,000 transfers wait 3 s, one host",
+    max_rounds = 1,
+    job = { requests = 10000 * USES, concurrency = 10000, timeout = 150000 },
+  }),
+  held(19000, 3000, {
+    name = "held-19000",
+    title = "19,000 transfers wait 3 s, 100 hosts",
+    full = true,
+    max_rounds = 1,
+  }),
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conn.h - one connection: from a name to a session, and the bytes between.
+ *
+ * A connection works off a fixed plan of stages, then feeds its session what
+ * arrives and writes what the session has. It knows nothing of transfers but
+ * the stream that is attached, and nothing of who waits for it: the pool
+ * does.
+ */
+#ifndef MS_ENGINE_CONN_H
+#define MS_ENGINE_CONN_H
+
+#include "engine/endpoint.h"
+#include "engine/link.h"
+#include "net/dial.h"
+#include "proto/session.h"
+
+struct ms_conn;
+struct ms_waiter;
+
+/* What every connection of a multi shares. */
+struct ms_conn_env {
+    struct ms_loop *loop;
+    struct ms_resolver *resolver;
+    char *scratch; /* MS_SCRATCH_BYTES, what was read last */
+    uint64_t bytes_in, bytes_out;
+};
+
+/* One read. Larger makes fewer calls for big bodies; this much still fits the
+ * second-level cache. */
+#define MS_SCRATCH_BYTES (64 * 1024)
+
+/* Calls up, to the pool. */
+struct ms_conn_events {
+    /* Connected: the first stream may be opened. */
+    void (*on_open)(struct ms_conn *c);
+    /* The exchange is over and another one may follow. */
+    void (*on_room)(struct ms_conn *c);
+    /* It is over. `err` is why it never opened, MS_OK when it had opened.
+     * Only what the pool owns of it may be used any more. */
+    void (*on_closed)(struct ms_conn *c, ms_err err, int os_errno);
+};
+
+enum ms_conn_state {
+    MS_CONN_NEW,
+    MS_CONN_RESOLVING,
+    MS_CONN_CONNECTING,
+    MS_CONN_OPEN,
+    MS_CONN_CLOSED
+};
+
+struct ms_conn {
+    struct ms_conn_env *env;
+    const struct ms_conn_events *events;
+    struct ms_endpoint *endpoint;
+
+    /* The pool's. */
+    struct ms_list all;          /* on the pool's list of all */
+    struct ms_list idle;         /* on endpoint->idle while idle */
+    struct ms_list lru;          /* on the pool's idle list, oldest first */
+    struct ms_waiter *wanted_by; /* who caused it, while that one waits */
+    uint64_t idle_since_us;
+
+    struct ms_dial *dial; /* until connected */
+    struct ms_timer connect_timer;
+    struct ms_link link;
+    struct ms_session *session; /* from connected on */
+    struct ms_interest own;     /* the connection's own wish */
+
+    /* The exchange under way. */
+    struct ms_stream *stream;        /* does not own; NULL: none */
+    struct ms_interest *carrier;     /* the stream's wish, lent with it */
+    uint64_t sent_us, first_byte_us; /* 0: not yet */
+
+    struct ms_task service;
+    struct ms_grave grave;
+    struct ms_addr remote;
+    uint64_t resolved_us, connected_us;
+    unsigned id, exchanges;
+    unsigned char state;       /* enum ms_conn_state */
+    bool feeding;              /* the session is on the stack */
+    bool blocked;              /* bytes wait for room in the socket */
+    bool out_dead;             /* sending failed; the answer may still come */
+    bool hold_recv, hold_send; /* the stream is paused */
+    bool last_exchange;        /* not to be used again */
+};
+
+/* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */
+ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
+                   const struct ms_conn_events *events,
+                   struct ms_endpoint *endpoint, unsigned id) MS_MUST_CHECK;
+
+/* Begins the first stage; may call on_closed before it returns.
+ * `connect_timeout_ms` covers everything until on_open, -1: no limit. */
+void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms);
+
+/* Attaches a stream and queues its request; `carrier` is the stream's
+ * interest. The request leaves at the end of this exit. Errors are those of
+ * the session's open(); the connection can be used for another then. */
+ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
+                           const struct ms_request *req,
+                           struct ms_interest *carrier) MS_MUST_CHECK;
+
+/* Detaches the stream without a call to it. What this leaves of the
+ * connection is closed, or given back to the pool. */
+void ms_conn_cancel_stream(struct ms_conn *c);
+
+/* Whether the directions stand still: receiving, sending. */
+void ms_conn_hold(struct ms_conn *c, bool recv, bool send);
+
+/* Ends it at once; an attached stream is told `err`. Calls on_closed. */
+void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno);
+
+/* NULL when its parts agree; otherwise what does not. */
+const char *ms_conn_check(const struct ms_conn *c);
+
+const char *ms_conn_state_name(const struct ms_conn *c);
+
+#endif

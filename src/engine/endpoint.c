@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/endpoint.h"
+
+#include "base/mem.h"
+
+struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
+                                          const struct ms_options *o)
+{
+    return (struct ms_endpoint_key){
+        .host = ms_url_part(url, url->host, url->host_end),
+        .port = url->port_number,
+        .secure = url->secure,
+        .tcp_nodelay = o->tcp_nodelay,
+    };
+}
+
+static uint32_t hash_of(const struct ms_endpoint_key *k)
+{
+    const char rest[] = {(char)(k->port & 0xff), (char)(k->port >> 8),
+                         (char)k->secure, (char)k->tcp_nodelay};
+
+    return ms_span_hash(ms_span(rest, sizeof(rest)), ms_span_hash(k->host, 0));
+}
+
+static bool same(const struct ms_endpoint_key *a,
+                 const struct ms_endpoint_key *b)
+{
+    return a->port == b->port && a->secure == b->secure &&
+           a->tcp_nodelay == b->tcp_nodelay && ms_span_equal(a->host, b->host);
+}
+
+static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
+                   uint32_t hash, struct ms_endpoint **out)
+{
+    struct ms_endpoint *e = ms_zalloc(sizeof(*e) + key->host.n);
+
+    if (!e)
+        return MS_ENOMEM;
+    e->key = *key;
+    e->key.host.p = memcpy(e + 1, key->host.p, key->host.n);
+    ms_list_init(&e->idle);
+    ms_list_init(&e->waiting);
+    ms_err err = ms_map_add(map, &e->node, hash);
+    if (err) {
+        ms_free(e);
+        return err;
+    }
+    *out = e;
+    return MS_OK;
+}
+
+ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,
+                       struct ms_endpoint **out)
+{
+    uint32_t hash = hash_of(key);
+    struct ms_map_node *n;
+
+    for (n = ms_map_first(map, hash); n; n = ms_map_next(n)) {
+        *out = MS_CONTAINER(n, struct ms_endpoint, node);
+        if (same(&(*out)->key, key))
+            return MS_OK;
+    }
+    return make(map, key, hash, out);
+}
+
+void ms_endpoint_put(struct ms_map *map, struct ms_endpoint *e)
+{
+    if (e->conns || e->waiters)
+        return;
+    ms_map_remove(map, &e->node);
+    ms_free(e);
+}

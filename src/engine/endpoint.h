@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * endpoint.h - what counts as "the same connection".
+ *
+ * One struct holds everything that decides whom a connection reaches and how;
+ * it is hashed and compared as a whole. Connections, and transfers waiting
+ * for one, hang on the endpoint of their key and are never given to another.
+ */
+#ifndef MS_ENGINE_ENDPOINT_H
+#define MS_ENGINE_ENDPOINT_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/options.h"
+#include "proto/url.h"
+
+struct ms_endpoint_key {
+    struct ms_span host; /* as in the URL: lower case */
+    uint16_t port;
+    bool secure;
+    bool tcp_nodelay;
+};
+
+struct ms_endpoint {
+    struct ms_map_node node;
+    struct ms_endpoint_key key; /* key.host is owned */
+    struct ms_list idle;        /* of struct ms_conn, the latest used first */
+    struct ms_list waiting;     /* of struct ms_waiter, the oldest first */
+    unsigned conns;             /* open or opening */
+    unsigned connecting;
+    unsigned waiters;
+};
+
+/* The key of a request; lent from `url`. */
+struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
+                                          const struct ms_options *o);
+
+/* The endpoint of that key, made when there is none. MS_ENOMEM. */
+ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,
+                       struct ms_endpoint **out) MS_MUST_CHECK;
+
+/* Takes the endpoint away when nobody uses it any more. */
+void ms_endpoint_put(struct ms_map *map, struct ms_endpoint *e);
+
+#endif

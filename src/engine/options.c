@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/options.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "proto/wire.h"
+
+/* A connection that is not up by then hardly ever comes up later. */
+#define DEFAULT_CONNECT_MS 30000
+/* Collecting more into one string is a mistake more often than a wish. */
+#define DEFAULT_MAX_BODY (INT64_C(1) << 30)
+/* Chrome's limit for one response head. */
+#define DEFAULT_MAX_HEADER_SIZE (256 * 1024)
+
+struct option {
+    struct ms_option_info info;
+    size_t member; /* offset in struct ms_options */
+};
+
+/* In the order of enum ms_option. */
+static const struct option table[MS_OPT_COUNT] = {
+#define OPTION(id, name, type, least, member)                                  \
+    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_##type, least},               \
+                     offsetof(struct ms_options, member)}
+    OPTION(METHOD, "method", STRING, 0, method),
+    OPTION(HEADERS, "headers", HEADERS, 0, headers),
+    OPTION(BODY, "body", STRING, 0, body),
+    OPTION(USER_AGENT, "user_agent", STRING, 0, user_agent),
+    OPTION(TIMEOUT_TOTAL, "timeout.total", INT, 1, timeout_total),
+    OPTION(TIMEOUT_CONNECT, "timeout.connect", INT, 1, timeout_connect),
+    OPTION(MAX_BODY, "max_body", INT, 0, max_body),
+    OPTION(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size),
+    OPTION(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay),
+    OPTION(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection),
+#undef OPTION
+};
+
+const struct ms_option_info *ms_option_at(unsigned index)
+{
+    return index < MS_OPT_COUNT ? &table[index].info : NULL;
+}
+
+const struct ms_option_info *ms_option_find(const char *name, size_t n)
+{
+    for (size_t i = 0; i < MS_OPT_COUNT; i++)
+        if (ms_span_equal(ms_span_text(table[i].info.name), ms_span(name, n)))
+            return &table[i].info;
+    return NULL;
+}
+
+/* A string that was set has memory, even when it is empty: that is what tells
+ * it from one that was not. */
+static ms_err set_string(struct ms_buf *to, struct ms_span s)
+{
+    ms_err err = ms_buf_reserve(to, s.n + 1);
+
+    if (err)
+        return err;
+    ms_buf_clear(to);
+    ms_buf_put(to, s);
+    return MS_OK;
+}
+
+static ms_err copy_string(struct ms_buf *to, const struct ms_buf *from)
+{
+    return from->p ? set_string(to, ms_buf_span(from)) : MS_OK;
+}
+
+static ms_err copy_fields(struct ms_fields *to, const struct ms_fields *from)
+{
+    for (uint32_t i = 0; i < from->count; i++) {
+        ms_err err = ms_fields_add(to, ms_fields_name(from, i),
+                                   ms_fields_value(from, i));
+        if (err)
+            return err;
+    }
+    return MS_OK;
+}
+
+static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
+{
+    ms_err err;
+
+    o->timeout_total = base->timeout_total;
+    o->timeout_connect = base->timeout_connect;
+    o->max_body = base->max_body;
+    o->max_header_size = base->max_header_size;
+    o->tcp_nodelay = base->tcp_nodelay;
+    o->fresh_connection = base->fresh_connection;
+    o->has_body = base->has_body;
+    if ((err = copy_string(&o->method, &base->method)) ||
+        (err = copy_string(&o->body, &base->body)) ||
+        (err = copy_string(&o->user_agent, &base->user_agent)) ||
+        (err = copy_fields(&o->headers, &base->headers)))
+        return err;
+    return copy_fields(&o->removed, &base->removed);
+}
+
+static void set_defaults(struct ms_options *o)
+{
+    o->timeout_total = -1;
+    o->timeout_connect = DEFAULT_CONNECT_MS;
+    o->max_body = DEFAULT_MAX_BODY;
+    o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
+    o->tcp_nodelay = true;
+}
+
+ms_err ms_options_new(struct ms_options **out, const struct ms_options *base)
+{
+    struct ms_options *o = ms_zalloc(sizeof(*o));
+    ms_err err = MS_OK;
+
+    if (!o)
+        return MS_ENOMEM;
+    o->refs = 1;
+    if (base)
+        err = copy_from(o, base);
+    else
+        set_defaults(o);
+    if (err) {
+        ms_options_free(o);
+        return err;
+    }
+    *out = o;
+    return MS_OK;
+}
+
+void ms_options_free(struct ms_options *o)
+{
+    if (!o || --o->refs)
+        return;
+    ms_buf_free(&o->method);
+    ms_buf_free(&o->body);
+    ms_buf_free(&o->user_agent);
+    ms_buf_free(&o->block);
+    ms_fields_free(&o->headers);
+    ms_fields_free(&o->removed);
+    ms_fields_free(&o->sent);
+    ms_free(o);
+}
+
+/* The member of an option that may be set now, NULL otherwise. */
+static void *member_of(struct ms_options *o, enum ms_option id,
+                       enum ms_option_type type)
+{
+    size_t i = (size_t)id;
+
+    if (o->frozen || i >= MS_OPT_COUNT || table[i].info.type != type)
+        return NULL;
+    return (char *)o + table[i].member;
+}
+
+ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
+                          int64_t value)
+{
+    int64_t *member = member_of(o, id, MS_TYPE_INT);
+
+    if (!member)
+        return MS_EUSAGE;
+    if (value < table[id].info.least && value != -1)
+        return MS_EOPTION;
+    *member = value;
+    return MS_OK;
+}
+
+ms_err ms_options_set_bool(struct ms_options *o, enum ms_option id, bool value)
+{
+    bool *member = member_of(o, id, MS_TYPE_BOOL);
+
+    if (!member)
+        return MS_EUSAGE;
+    *member = value;
+    return MS_OK;
+}
+
+ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
+                             const char *value, size_t n)
+{
+    struct ms_buf *member = member_of(o, id, MS_TYPE_STRING);
+
+    if (!member)
+        return MS_EUSAGE;
+    ms_err err = set_string(member, ms_span(value, n));
+    if (!err && id == MS_OPT_BODY)
+        o->has_body = true;
+    return err;
+}
+
+/* Takes every field of that name out, by emptying its name: the text block
+ * does not shrink, and a set is made once. */
+static void kill_fields(struct ms_fields *f, struct ms_span name)
+{
+    for (size_t i = 0; (i = ms_fields_find(f, name, i)) != SIZE_MAX; i++)
+        f->refs[i].name_len = 0;
+}
+
+ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
+                         const char *name, size_t name_len, const char *value,
+                         size_t value_len)
+{
+    struct ms_span n = ms_span(name, name_len);
+
+    if (o->frozen || !name_len)
+        return o->frozen ? MS_EUSAGE : MS_EOPTION;
+    ms_err err = mode == MS_HEADER_REMOVE
+                     ? ms_fields_add(&o->removed, n, MS_SPAN(""))
+                     : ms_fields_add(&o->headers, n, ms_span(value, value_len));
+    if (err)
+        return err;
+    if (mode != MS_HEADER_REMOVE)
+        kill_fields(&o->removed, n);
+    if (mode == MS_HEADER_ADD)
+        return MS_OK;
+    /* Everything of that name but what was just added. */
+    size_t last = o->headers.count - 1;
+    for (size_t i = 0; (i = ms_fields_find(&o->headers, n, i)) != SIZE_MAX; i++)
+        if (mode == MS_HEADER_REMOVE || i != last)
+            o->headers.refs[i].name_len = 0;
+    return MS_OK;
+}
+
+static bool is_removed(const struct ms_options *o, struct ms_span name)
+{
+    return ms_fields_find(&o->removed, name, 0) != SIZE_MAX;
+}
+
+static ms_err add_line(struct ms_options *o, struct ms_span name,
+                       struct ms_span value)
+{
+    ms_err err;
+
+    if ((err = ms_buf_reserve(&o->block, name.n + value.n + 4)) ||
+        (err = ms_fields_add(&o->sent, name, value)))
+        return err;
+    ms_buf_put(&o->block, name);
+    ms_buf_put(&o->block, MS_SPAN(": "));
+    ms_buf_put(&o->block, value);
+    ms_buf_put(&o->block, MS_SPAN("\r\n"));
+    return MS_OK;
+}
+
+static ms_err add_default(struct ms_options *o, struct ms_span name,
+                          struct ms_span value)
+{
+    if (ms_fields_find(&o->headers, name, 0) != SIZE_MAX || is_removed(o, name))
+        return MS_OK;
+    return add_line(o, name, value);
+}
+
+static bool asks_to_close(struct ms_span value)
+{
+    struct ms_span item;
+
+    while (ms_span_next_item(&value, &item))
+        if (ms_span_equal_nocase(item, MS_SPAN("close")))
+            return true;
+    return false;
+}
+
+/* Framing is the engine's: a Content-Length has to agree with the body, and
+ * a Transfer-Encoding cannot be sent by hand (RFC 9112, 6). */
+static ms_err check_framing(const struct ms_options *o, struct ms_span name,
+                            struct ms_span value, bool *is_framing)
+{
+    uint64_t n;
+
+    *is_framing = false;
+    if (ms_span_equal_nocase(name, MS_SPAN("transfer-encoding")))
+        return MS_EHEADER;
+    if (!ms_span_equal_nocase(name, MS_SPAN("content-length")))
+        return MS_OK;
+    *is_framing = true;
+    if (!ms_span_decimal(value, INT64_MAX, &n) || n != ms_buf_len(&o->body))
+        return MS_EHEADER;
+    return MS_OK;
+}
+
+static ms_err add_user_field(struct ms_options *o, struct ms_span name,
+                             struct ms_span value)
+{
+    bool is_framing;
+
+    value = ms_span_trim(value);
+    if (!ms_wire_is_token(name) || !ms_wire_is_value(value))
+        return MS_EHEADER;
+    ms_err err = check_framing(o, name, value, &is_framing);
+    if (err || is_framing)
+        return err;
+    if (ms_span_equal_nocase(name, MS_SPAN("host"))) {
+        if (o->host.p || !value.n)
+            return MS_EHEADER;
+        o->host = value;
+        return MS_OK;
+    }
+    if (ms_span_equal_nocase(name, MS_SPAN("connection")))
+        o->close |= asks_to_close(value);
+    return add_line(o, name, value);
+}
+
+/* Checks and renders the request's fields. */
+static ms_err compile(struct ms_options *o)
+{
+    struct ms_span agent = o->user_agent.p ? ms_buf_span(&o->user_agent)
+                                           : MS_SPAN("multisocket/" MS_VERSION);
+    ms_err err;
+
+    snprintf(o->length_text, sizeof(o->length_text), "%zu",
+             ms_buf_len(&o->body));
+    if (!ms_wire_is_token(ms_options_method(o)))
+        return MS_EOPTION;
+    if (!ms_wire_is_value(agent))
+        return MS_EHEADER;
+    if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
+        (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))))
+        return err;
+    for (uint32_t i = 0; i < o->headers.count; i++) {
+        struct ms_span name = ms_fields_name(&o->headers, i);
+        if (!name.n)
+            continue;
+        err = add_user_field(o, name, ms_fields_value(&o->headers, i));
+        if (err)
+            return err;
+    }
+    return MS_OK;
+}
+
+struct ms_options *ms_options_use(struct ms_options *o)
+{
+    if (!o->frozen) {
+        o->frozen = true;
+        o->header_err = compile(o);
+    }
+    o->refs++;
+    return o;
+}
+
+struct ms_span ms_options_method(const struct ms_options *o)
+{
+    if (o->method.p)
+        return ms_buf_span(&o->method);
+    return o->has_body ? MS_SPAN("POST") : MS_SPAN("GET");
+}
+
+/* Methods whose requests are expected to have a body say so even when it is
+ * empty (RFC 9110, 8.6). */
+bool ms_options_sends_body(const struct ms_options *o)
+{
+    struct ms_span m = ms_options_method(o);
+
+    return o->has_body || ms_span_equal(m, MS_SPAN("POST")) ||
+           ms_span_equal(m, MS_SPAN("PUT")) ||
+           ms_span_equal(m, MS_SPAN("PATCH"));
+}
+
+bool ms_options_idempotent(const struct ms_options *o)
+{
+    static const char *const methods[] = {"GET",    "HEAD",    "PUT",
+                                          "DELETE", "OPTIONS", "TRACE"};
+    struct ms_span m = ms_options_method(o);
+
+    for (size_t i = 0; i < MS_COUNT(methods); i++)
+        if (ms_span_equal(m, ms_span_text(methods[i])))
+            return true;
+    return false;
+}

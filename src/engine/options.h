@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * options.h - what can be asked of a transfer, from one table.
+ *
+ * The table in options.c gives every option its name, type, bounds and place
+ * in struct ms_options; the public setters and the Lua binding both read it.
+ * A set is compiled when it is frozen: its request headers are checked and
+ * rendered once, not per request.
+ */
+#ifndef MS_ENGINE_OPTIONS_H
+#define MS_ENGINE_OPTIONS_H
+
+#include "base/buf.h"
+#include "proto/header.h"
+
+struct ms_options {
+    unsigned refs;
+    bool frozen;
+
+    int64_t timeout_total, timeout_connect; /* ms, -1: none */
+    int64_t max_body, max_header_size;      /* bytes, -1: no limit */
+    bool tcp_nodelay, fresh_connection;
+    bool has_body;
+    struct ms_buf method, body, user_agent;
+    struct ms_fields headers; /* as set; an empty name marks a dead entry */
+    struct ms_fields removed; /* names that are not to be sent */
+
+    /* Compiled. */
+    ms_err header_err;     /* why no request can be made of this */
+    struct ms_buf block;   /* "Name: value\r\n" lines */
+    struct ms_fields sent; /* the same, indexed */
+    struct ms_span host;   /* the user's Host header; no p: none */
+    char length_text[24];  /* the body's length, decimal */
+    bool close;            /* "Connection: close" is asked for */
+};
+
+/* One more reference; the set is frozen from now on. */
+struct ms_options *ms_options_use(struct ms_options *o);
+
+/* GET, POST or what was set. */
+struct ms_span ms_options_method(const struct ms_options *o);
+
+/* The request carries a body, or must say that it is empty. */
+bool ms_options_sends_body(const struct ms_options *o);
+
+/* Repeating the request does no more than making it once (RFC 9110, 9.2.2). */
+bool ms_options_idempotent(const struct ms_options *o);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/response.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+
+struct ms_response *ms_response_new(void)
+{
+    return ms_zalloc(sizeof(struct ms_response));
+}
+
+void ms_response_clear(struct ms_response *r)
+{
+    ms_head_clear(&r->head);
+    ms_fields_clear(&r->trailers);
+    ms_buf_clear(&r->body);
+    ms_buf_clear(&r->url);
+    ms_options_free(r->options);
+    r->options = NULL;
+    r->authority = ms_span(NULL, 0);
+    memset(r->timing_us, 0, sizeof(r->timing_us));
+    r->remote.any.sa_family = 0;
+    r->reused = false;
+}
+
+void ms_response_free(struct ms_response *r)
+{
+    if (!r)
+        return;
+    ms_head_free(&r->head);
+    ms_fields_free(&r->trailers);
+    ms_buf_free(&r->body);
+    ms_buf_free(&r->url);
+    ms_options_free(r->options);
+    ms_free(r);
+}
+
+int ms_response_status(const struct ms_response *r)
+{
+    return r->head.status;
+}
+
+bool ms_response_informational(const struct ms_response *r)
+{
+    return r->head.status >= 100 && r->head.status < 200;
+}
+
+const char *ms_response_version(const struct ms_response *r)
+{
+    static const char *const names[] = {"", "1.0", "1.1", "2"};
+
+    return names[r->head.version];
+}
+
+static const char *lend(struct ms_span s, size_t *n)
+{
+    *n = s.n;
+    return s.n ? s.p : "";
+}
+
+const char *ms_response_reason(const struct ms_response *r, size_t *n)
+{
+    struct ms_span text = ms_buf_span(&r->head.fields.text);
+
+    if (!r->head.reason_len)
+        return lend(ms_span(NULL, 0), n);
+    return lend(ms_span(text.p + r->head.reason, r->head.reason_len), n);
+}
+
+const char *ms_response_url(const struct ms_response *r, size_t *n)
+{
+    return lend(ms_buf_span(&r->url), n);
+}
+
+const char *ms_response_method(const struct ms_response *r, size_t *n)
+{
+    return lend(r->options ? ms_options_method(r->options) : MS_SPAN(""), n);
+}
+
+static bool field_at(const struct ms_fields *f, size_t index,
+                     struct ms_field *out)
+{
+    if (index >= f->count)
+        return false;
+    struct ms_span name = ms_fields_name(f, index);
+    struct ms_span value = ms_fields_value(f, index);
+    *out = (struct ms_field){name.p, value.p, name.n, value.n};
+    return true;
+}
+
+bool ms_response_header(const struct ms_response *r, size_t index,
+                        struct ms_field *field)
+{
+    return field_at(&r->head.fields, index, field);
+}
+
+bool ms_response_trailer(const struct ms_response *r, size_t index,
+                         struct ms_field *field)
+{
+    return field_at(&r->trailers, index, field);
+}
+
+size_t ms_response_find(const struct ms_response *r, const char *name, size_t n,
+                        size_t from)
+{
+    return ms_fields_find(&r->head.fields, ms_span(name, n), from);
+}
+
+const char *ms_response_body(const struct ms_response *r, size_t *n)
+{
+    *n = ms_buf_len(&r->body);
+    return *n ? r->body.p + r->body.from : NULL;
+}
+
+void ms_response_drop_body(struct ms_response *r)
+{
+    ms_buf_free(&r->body);
+}
+
+/* In the order of the wire: Host, the set's fields, the framing. */
+bool ms_response_request_header(const struct ms_response *r, size_t index,
+                                struct ms_field *field)
+{
+    const struct ms_options *o = r->options;
+
+    if (!o)
+        return false;
+    if (index == 0) {
+        *field = (struct ms_field){"Host", r->authority.p, 4, r->authority.n};
+        return true;
+    }
+    if (field_at(&o->sent, index - 1, field))
+        return true;
+    if (index - 1 > o->sent.count || !ms_options_sends_body(o))
+        return false;
+    *field = (struct ms_field){"Content-Length", o->length_text, 14,
+                               strlen(o->length_text)};
+    return true;
+}
+
+bool ms_response_reused(const struct ms_response *r)
+{
+    return r->reused;
+}
+
+const char *ms_response_remote(const struct ms_response *r, char *buf,
+                               size_t cap)
+{
+    char text[MS_ADDR_TEXT] = "";
+
+    if (r->remote.any.sa_family)
+        ms_addr_text(&r->remote, text);
+    snprintf(buf, cap, "%s", text);
+    return buf;
+}
+
+int64_t ms_response_timing(const struct ms_response *r, enum ms_timing which)
+{
+    size_t i = (size_t)which;
+
+    return i < MS_TIMING_COUNT ? r->timing_us[i] : 0;
+}

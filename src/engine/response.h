@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * response.h - what came back, as one object that outlives its transfer.
+ *
+ * The transfer fills it; the application reads it through ms_response_*() and
+ * may take it over.
+ */
+#ifndef MS_ENGINE_RESPONSE_H
+#define MS_ENGINE_RESPONSE_H
+
+#include "engine/options.h"
+#include "net/addr.h"
+#include "proto/header.h"
+
+struct ms_response {
+    struct ms_head head;
+    struct ms_fields trailers;
+    struct ms_buf body;         /* collected here unless on_data takes it */
+    struct ms_buf url;          /* as requested, serialised */
+    struct ms_span authority;   /* in url; the Host header */
+    struct ms_options *options; /* what was asked; a reference */
+    int64_t timing_us[MS_TIMING_COUNT];
+    struct ms_addr remote;
+    bool reused;
+};
+
+/* An empty response, NULL when there is no memory. */
+struct ms_response *ms_response_new(void) MS_MUST_CHECK;
+
+/* Empties it for another run and keeps its memory. */
+void ms_response_clear(struct ms_response *r);
+
+#endif

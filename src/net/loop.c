@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/loop.h"
+
+#include <assert.h>
+#include <time.h>
+
+/* Rounds per exit: one to finish what is done, one to start what the host
+ * added meanwhile. What that starts and fails at once waits for timer 0, so
+ * that a host that always adds more cannot keep us here. */
+#define MAX_ROUNDS 2
+
+static uint64_t monotonic_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+void ms_loop_init(struct ms_loop *l, const struct ms_loop_hooks *hooks,
+                  void *engine)
+{
+    *l = (struct ms_loop){.hooks = *hooks,
+                          .engine = engine,
+                          .told_us = MS_NEVER,
+                          .clock = monotonic_us};
+    ms_ev_init(&l->ev);
+    ms_list_init(&l->ready);
+    ms_list_init(&l->atexit);
+    ms_list_init(&l->graves);
+    ms_loop_touch(l);
+    ms_trace_init(&l->trace, &l->now_us);
+}
+
+static void reap(struct ms_loop *l)
+{
+    struct ms_list *node;
+
+    ms_ev_reap(&l->ev);
+    while ((node = ms_list_pop(&l->graves))) {
+        struct ms_grave *g = MS_CONTAINER(node, struct ms_grave, node);
+        g->free(g);
+    }
+}
+
+void ms_loop_fini(struct ms_loop *l)
+{
+    assert(l->depth == 0 && !l->timers.root);
+    assert(ms_list_empty(&l->ready) && ms_list_empty(&l->atexit));
+
+    reap(l);
+    ms_ev_fini(&l->ev);
+}
+
+void ms_loop_touch(struct ms_loop *l)
+{
+    l->now_us = l->clock();
+}
+
+void ms_loop_enter(struct ms_loop *l)
+{
+    if (l->depth++ == 0)
+        ms_loop_touch(l);
+}
+
+/* Runs what is on the list now; what is added meanwhile stays for later. */
+static void run_tasks(struct ms_list *list)
+{
+    struct ms_list now, *node;
+
+    ms_list_init(&now);
+    ms_list_splice(&now, list);
+    while ((node = ms_list_pop(&now))) {
+        struct ms_task *t = MS_CONTAINER(node, struct ms_task, node);
+        t->run(t);
+    }
+}
+
+/* A deadline that moved later is not told: the early wake sets the new one. */
+static bool is_news(const struct ms_loop *l, uint64_t at)
+{
+    return at < l->told_us || (at == MS_NEVER && l->told_us != MS_NEVER);
+}
+
+static void tell_deadline(struct ms_loop *l)
+{
+    uint64_t at = ms_loop_deadline(l);
+
+    if (!l->hooks.wake_me || !is_news(l, at))
+        return;
+    ms_loop_touch(l);
+    l->told_us = at;
+    l->hooks.wake_me(l->engine, ms_loop_ms_until(l, at));
+}
+
+/* Work that a host callback asked for and that waits for its turn. */
+static bool has_work(const struct ms_loop *l)
+{
+    return l->timed_out || !ms_list_empty(&l->ready) ||
+           ms_ev_has_queued(&l->ev);
+}
+
+static void one_round(struct ms_loop *l)
+{
+    l->timed_out = false;
+    ms_loop_run_timers(l);
+    ms_ev_run_queued(&l->ev);
+    run_tasks(&l->ready);
+    l->hooks.finish(l->engine);
+}
+
+static void tell_host(struct ms_loop *l)
+{
+    ms_ev_flush(&l->ev);
+    tell_deadline(l);
+    /* Once more for what the timer callback itself asked for. */
+    tell_deadline(l);
+}
+
+static void outermost_exit(struct ms_loop *l)
+{
+    int rounds = 0;
+
+    do
+        one_round(l);
+    while (has_work(l) && ++rounds < MAX_ROUNDS);
+    run_tasks(&l->atexit);
+    tell_host(l);
+    if (l->refused) {
+        l->refused = false;
+        one_round(l);
+        tell_host(l);
+    }
+}
+
+void ms_loop_leave(struct ms_loop *l)
+{
+    assert(l->depth > 0);
+
+    if (l->depth == 1)
+        outermost_exit(l);
+    if (--l->depth == 0)
+        reap(l);
+}
+
+void ms_loop_settle(struct ms_loop *l)
+{
+    assert(l->depth > 0);
+
+    if (l->depth == 1)
+        tell_host(l);
+    if (--l->depth == 0)
+        reap(l);
+}
+
+void ms_task_init(struct ms_task *t, void (*run)(struct ms_task *t))
+{
+    ms_list_init(&t->node);
+    t->run = run;
+}
+
+void ms_task_post(struct ms_loop *l, struct ms_task *t)
+{
+    if (ms_list_empty(&t->node))
+        ms_list_push(&l->ready, &t->node);
+}
+
+void ms_task_post_at_exit(struct ms_loop *l, struct ms_task *t)
+{
+    if (ms_list_empty(&t->node))
+        ms_list_push(&l->atexit, &t->node);
+}
+
+void ms_task_cancel(struct ms_task *t)
+{
+    ms_list_unlink(&t->node);
+}
+
+void ms_timer_init(struct ms_timer *t, void (*on_due)(struct ms_timer *t))
+{
+    ms_heap_node_init(&t->node);
+    t->on_due = on_due;
+}
+
+void ms_timer_start(struct ms_loop *l, struct ms_timer *t, uint64_t at_us)
+{
+    /* Never in the past, so that a timer that starts itself again cannot
+     * keep ms_loop_run_timers() busy. */
+    ms_timer_cancel(l, t);
+    ms_heap_push(&l->timers, &t->node,
+                 at_us > l->now_us ? at_us : l->now_us + 1);
+}
+
+void ms_timer_cancel(struct ms_loop *l, struct ms_timer *t)
+{
+    if (ms_timer_active(t))
+        ms_heap_remove(&l->timers, &t->node);
+}
+
+void ms_loop_run_timers(struct ms_loop *l)
+{
+    uint64_t now = l->now_us;
+
+    while (l->timers.root && l->timers.root->key <= now) {
+        struct ms_timer *t =
+            MS_CONTAINER(l->timers.root, struct ms_timer, node);
+        ms_heap_remove(&l->timers, &t->node);
+        t->on_due(t);
+    }
+}
+
+uint64_t ms_loop_deadline(const struct ms_loop *l)
+{
+    if (has_work(l) || !ms_list_empty(&l->atexit) || ms_ev_dirty(&l->ev))
+        return 0;
+    return l->timers.root ? l->timers.root->key : MS_NEVER;
+}
+
+int64_t ms_loop_ms_until(const struct ms_loop *l, uint64_t at_us)
+{
+    if (at_us == MS_NEVER)
+        return -1;
+    if (at_us <= l->now_us)
+        return 0;
+    return (int64_t)((at_us - l->now_us + 999) / 1000);
+}
+
+void ms_loop_woken(struct ms_loop *l)
+{
+    l->told_us = MS_NEVER;
+    l->timed_out = true;
+}
+
+void ms_loop_bury(struct ms_loop *l, struct ms_grave *g,
+                  void (*free)(struct ms_grave *g))
+{
+    g->free = free;
+    ms_list_init(&g->node);
+    ms_list_push(&l->graves, &g->node);
+}
+
+void ms_loop_dispatch(struct ms_loop *l, int fd, unsigned events)
+{
+    struct ms_sock *s = ms_ev_find(&l->ev, fd);
+
+    if (!s)
+        return;
+    if (l->depth == 1)
+        s->on_ready(s, events);
+    else
+        ms_ev_queue(s, events);
+}
