@@ -49,9 +49,9 @@ local function now_ms() return uv.hrtime() / 1000000 end
 
 -- 1234567 -> "1,234,567"
 local function grouped(n)
-  local text = ("%d"):format(math.floor(n + 0.5))
-  return (text:reverse():gsub("(%d%d%d)(%d)", "%1,%2", 1):gsub(",(%d%d%d)(%d)", ",%1,%2", 1)
-    :reverse())
+  local text, more = ("%d"):format(math.floor(n + 0.5))
+  repeat text, more = text:gsub("^(%d+)(%d%d%d)", "%1,%2") until more == 0
+  return text
 end
 
 local function percentile(sorted, p)
@@ -270,7 +270,7 @@ local function report_held(tally, seen)
   report_faults(tally)
   row("open at once, at most", "%s, counted by the server", grouped(seen.held))
   row("another fetch meanwhile", "%.1f ms", seen.latency)
-  row("memory per held transfer", "%.2f KiB", (seen.rss - seen.rss_before) / seen.held)
+  row("memory per held transfer", "%.2f KiB", (seen.rss - seen.rss_before) / math.max(seen.held, 1))
   row("client CPU per transfer", "%.0f us", seen.cpu / tally.done)
   row("peak memory", "%.1f MiB", peak_kib() / 1024)
 end

@@ -53,9 +53,11 @@ function build.curl()
   return child.out:match("libcurl (%S+)") or "?"
 end
 
---- The Lua module, as `make` builds it.
+--- The Lua module, as `make` builds it, and a look whether it loads.
 function build.module()
   process.must({ "make", "-s", "core" }, { timeout = TIMEOUT })
+  process.must({ "lua5.4", "-e", "require 'multisocket'" },
+    { timeout = TIMEOUT, env = build.lua_env() })
 end
 
 --- The C client of our engine.

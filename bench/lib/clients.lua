@@ -95,6 +95,20 @@ local function wrk_argv(job)
   return argv
 end
 
+local function fetch_client(key, name, driver)
+  local program = { "lua5.4", "bench/lua/fetch_client.lua" }
+  if driver then table.move({ "--driver", driver }, 1, 2, #program + 1, program) end
+  return {
+    key = key,
+    name = name,
+    ours = true,
+    prepare = build.module,
+    argv = function(job) return arguments(program, job) end,
+    env = build.lua_env,
+    counts = report_line,
+  }
+end
+
 ---@type bench.client[]
 clients.all = {
   {
@@ -105,15 +119,8 @@ clients.all = {
     argv = function(job) return arguments({ "build/bench/engine_client" }, job) end,
     counts = report_line,
   },
-  {
-    key = "fetch",
-    name = "multisocket, Lua fetch",
-    ours = true,
-    prepare = build.module,
-    argv = function(job) return arguments({ "lua5.4", "bench/lua/fetch_client.lua" }, job) end,
-    env = build.lua_env,
-    counts = report_line,
-  },
+  fetch_client("fetch", "multisocket, Lua fetch"),
+  fetch_client("fetch-epoll", "multisocket, Lua, epoll", "epoll"),
   {
     key = "curl",
     name = "libcurl",
@@ -132,6 +139,27 @@ clients.all = {
   },
 }
 
+--- The same program with one more argument, as a client of its own.
+---@param client bench.client
+---@param name string
+---@param argument string
+---@return bench.client
+function clients.variant(client, name, argument)
+  local variant = setmetatable({ key = name, name = name }, { __index = client })
+  function variant.argv(job)
+    local argv = client.argv(job)
+    argv[#argv + 1] = argument
+    return argv
+  end
+  return variant
+end
+
+-- A linker can complain at length.
+local function first_lines(text)
+  local head, rest = text:match("^([^\n]*\n[^\n]*\n[^\n]*)\n(.+)")
+  return rest and head .. "\n..." or text
+end
+
 --- Builds every client in `keys` (all of them without it). Returns those that can run; says on
 --- standard error what is left out and why.
 ---@param keys table<string, boolean>?
@@ -148,7 +176,7 @@ function clients.prepare(keys)
         ready[#ready + 1] = client
       else
         complete = complete and not client.ours
-        io.stderr:write(client.name, " is left out: ", tostring(version), "\n")
+        io.stderr:write(client.name, " is left out: ", first_lines(tostring(version)), "\n")
       end
     end
   end

@@ -27,13 +27,17 @@ struct ms_addr ms_addr_v4(const void *four_bytes);
 struct ms_addr ms_addr_v6(const void *sixteen_bytes);
 
 /* An IPv4 address in dotted decimal, or an IPv6 address with or without
- * brackets. False: `text` is something else, such as a name. */
+ * brackets and zone ("fe80::1%eth0", "[fe80::1%2]"). False: `text` is
+ * something else, such as a name. The port is 0. */
 bool ms_addr_parse(struct ms_span text, struct ms_addr *out);
 
 void ms_addr_set_port(struct ms_addr *a, uint16_t port);
 uint16_t ms_addr_port(const struct ms_addr *a);
 bool ms_addr_is_v6(const struct ms_addr *a);
+/* 127.0.0.0/8 or ::1. */
+bool ms_addr_is_loopback(const struct ms_addr *a);
 socklen_t ms_addr_len(const struct ms_addr *a);
+/* The same address, zone and port. */
 bool ms_addr_equal(const struct ms_addr *a, const struct ms_addr *b);
 
 /* "127.0.0.1:80" or "[::1]:80" into `buf` of MS_ADDR_TEXT bytes; returns it. */

@@ -2,10 +2,21 @@
  *
  * resolve.h - from a name to addresses, never blocking.
  *
- * Literals and `localhost` are answered at once, then the hosts file, then
- * DNS through c-ares, whose sockets are tracked like all others. The search
- * list is walked here, one absolute candidate at a time with A and AAAA in
- * parallel; a lookup in flight is shared by all who ask for the same name.
+ *     literal          answered at once
+ *     localhost, *.localhost
+ *                      at once: loopback addresses of the hosts file, else
+ *                      127.0.0.1 and ::1 (RFC 6761, 6.3)
+ *     hosts file       at once
+ *     DNS              through c-ares, whose sockets and timeouts are tracked
+ *                      like all others
+ *
+ * The search list is walked here, one absolute candidate at a time with A and
+ * AAAA in parallel. The first candidate with addresses of either family wins;
+ * only the certain answer that a candidate does not exist or has no addresses
+ * leads to the next, so that a server in trouble never sends us to another
+ * host than usual. A lookup in flight is shared by all who ask for the same
+ * name.
+ *
  * It opens no connection and keeps no cache.
  */
 #ifndef MS_NET_RESOLVE_H
@@ -14,10 +25,16 @@
 #include "net/addr.h"
 #include "net/loop.h"
 
+/* An asker gets at most this many addresses in one call. Attempts follow each
+ * other by a quarter of a second, so nobody waits for the ones behind. */
+#define MS_RESOLVE_MAX_ADDRESSES 32
+
 struct ms_resolver;
 struct ms_lookup;
 
-/* One who waits for a name; embedded in the party. */
+/* One who waits for a name; embedded in the party, its node initialised with
+ * ms_list_init() and the rest zero but for the callbacks. The callbacks may
+ * call anything here, ms_resolver_free() too once nobody waits. */
 struct ms_asker {
     struct ms_list node;      /* on the lookup's list */
     struct ms_lookup *lookup; /* NULL while it waits for nothing */
@@ -27,8 +44,9 @@ struct ms_asker {
     void (*on_addresses)(struct ms_asker *a, const struct ms_addr *list,
                          size_t count);
     /* No more will come. An error only when there were no addresses at all:
-     * MS_EHOST, MS_ERESOLVE, MS_ETIMEOUT, MS_ENOMEM. The asker is free to go
-     * or to ask again. */
+     * MS_EHOST, MS_ERESOLVE, MS_ETIMEOUT, MS_ENOMEM, MS_ECALLBACK (the host
+     * refused to watch the resolver's socket). The asker is free to go or to
+     * ask again. */
     void (*on_done)(struct ms_asker *a, ms_err err);
 };
 
@@ -36,8 +54,8 @@ struct ms_resolver_config {
     const char *hosts_file;  /* NULL: /etc/hosts */
     const char *resolv_conf; /* NULL: /etc/resolv.conf */
     const char *servers;     /* "ip[:port],..."; NULL: those of resolv_conf */
-    int timeout_ms;          /* of the first try; 0: 2000 */
-    int tries;               /* 0: 3 */
+    int timeout_ms;          /* of the first try, later ones double; 0: 2000 */
+    int tries;               /* per server; 0: 3 */
 };
 
 /* `config` may be NULL for the defaults; it is copied. c-ares is set up at the
@@ -49,12 +67,14 @@ ms_err ms_resolver_new(struct ms_resolver **out, struct ms_loop *loop,
  * is buried. NULL is allowed. */
 void ms_resolver_free(struct ms_resolver *r);
 
-/* Asks for `host` (a name or a literal, in lower case). May call back before
- * it returns. MS_ENOMEM, MS_ERESOLVE: no callback comes. */
+/* Asks for `host`, a name or a literal, inside a loop entry. May call back
+ * before it returns. MS_ENOMEM, MS_ERESOLVE (c-ares could not be set up): no
+ * callback comes. */
 ms_err ms_resolve_start(struct ms_resolver *r, struct ms_asker *a,
                         struct ms_span host) MS_MUST_CHECK;
 
-/* No callback comes after this. The lookup goes on for the others. */
+/* No callback comes after this. The lookup goes on for the others, or to its
+ * end when there are none. Harmless for an asker that waits for nothing. */
 void ms_resolve_cancel(struct ms_asker *a);
 
 /* Names asked of DNS, ever. */

@@ -6,13 +6,20 @@
  * header, later cookies and proxy rules, so that no two of them can disagree.
  * A parsed URL is its serialisation with the offsets of its parts. Other
  * schemes parse no further than their name (MS_ESCHEME).
+ *
+ * Stricter than the standard: international host names must come in their
+ * punycode form, which is taken as it is, and a host longer than DNS can
+ * carry is refused. Input is bytes: those above 0x7f are percent-encoded one
+ * by one, which for UTF-8 is what the standard does, and anything else
+ * reaches the server as it was written.
  */
 #ifndef MS_PROTO_URL_H
 #define MS_PROTO_URL_H
 
 #include "base/buf.h"
 
-/* Longer input is refused (MS_EURL): servers refuse far shorter ones. */
+/* Longer input, or a longer result, is refused (MS_EURL): servers refuse far
+ * shorter ones. */
 #define MS_URL_MAX 65536
 
 struct ms_url {
@@ -31,12 +38,14 @@ struct ms_url {
 };
 
 /* Parses `input`, relative to `base` when that is not NULL, into `u`, which
- * must be all zero or hold an earlier result: its memory is used again.
- * MS_EURL, MS_ESCHEME (`u` holds nothing then; `*why`, where wanted, gets a
- * static text for people), MS_ENOMEM. */
+ * must be all zero or hold an earlier result: its memory is used again. `u`
+ * is neither `base` nor where `input` lies. `*why`, where wanted, gets a
+ * static text for people with the first two errors, NULL otherwise.
+ * MS_EURL, MS_ESCHEME, MS_ENOMEM: `u` keeps its memory and holds nothing. */
 ms_err ms_url_parse(struct ms_url *u, struct ms_span input,
                     const struct ms_url *base, const char **why) MS_MUST_CHECK;
 
+/* Frees the memory; `u` is all zero then, and usable again. */
 void ms_url_free(struct ms_url *u);
 
 static inline struct ms_span ms_url_part(const struct ms_url *u, uint32_t from,

@@ -1,0 +1,90 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Counting what one request costs by running a client twice: whatever start, connecting and the end
+-- cost is in both runs, so the difference of the counts belongs to the difference in requests.
+
+local clients = require "clients"
+
+local difference = {}
+
+local TIMEOUT = 300000
+
+---@class bench.situation
+---@field name string
+---@field title string
+---@field base integer
+---@field more integer
+---@field concurrency integer
+---@field new_connections boolean?
+
+--- The situations in which requests are counted. The longer run adds `more` requests to `base`;
+--- `base` is enough for every connection to be open and every cache warm.
+---@type bench.situation[]
+difference.situations = {
+  { name = "c=1", title = "keep-alive, c=1", base = 200, more = 5000, concurrency = 1 },
+  { name = "c=100", title = "keep-alive, c=100", base = 2000, more = 10000, concurrency = 100 },
+  { name = "c=1000", title = "keep-alive, c=1000", base = 10000, more = 10000, concurrency = 1000 },
+  {
+    name = "new",
+    title = "new connection, c=100",
+    base = 500,
+    more = 2000,
+    concurrency = 100,
+    new_connections = true,
+  },
+}
+
+--- The situations named in `args`, or all; raises on an unknown name.
+---@param args string[]
+---@return bench.situation[]
+function difference.selected(args)
+  if #args == 0 then return difference.situations end
+  local list = {}
+  for _, name in ipairs(args) do
+    local found
+    for _, s in ipairs(difference.situations) do found = s.name == name and s or found end
+    list[#list + 1] = found or error("no such situation: " .. name, 0)
+  end
+  return list
+end
+
+-- The clients that run a given number of requests; the Lua fetch also in its other shapes.
+function difference.clients()
+  local ready, complete = clients.prepare({
+    engine = true, fetch = true, ["fetch-epoll"] = true, curl = true,
+  })
+  local list = {}
+  for _, client in ipairs(ready) do
+    list[#list + 1] = client
+    if client.key == "fetch" then
+      list[#list + 1] = clients.variant(client, "fetch with options", "--with-options")
+      list[#list + 1] = clients.variant(client, "fetch in new coroutines", "--new-coroutines")
+    end
+  end
+  return list, complete
+end
+
+--- Runs `client` at both lengths below `count`, which runs one command line and returns a table of
+--- counters. Returns each counter per request.
+---@param client bench.client
+---@param situation bench.situation
+---@param url string
+---@param count fun(argv: string[], options: table): table<string, number>
+---@return table<string, number>
+function difference.per_request(client, situation, url, count)
+  local function at(requests)
+    local argv = client.argv({
+      url = url,
+      requests = requests,
+      concurrency = situation.concurrency,
+      new_connections = situation.new_connections,
+    })
+    return count(argv, { env = client.env and client.env(), timeout = TIMEOUT })
+  end
+  local short, long = at(situation.base), at(situation.base + situation.more)
+  local each = {}
+  for name, n in pairs(long) do each[name] = (n - (short[name] or 0)) / situation.more end
+  return each
+end
+
+return difference

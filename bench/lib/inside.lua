@@ -1,0 +1,165 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Measurements that need no rival: what waiting transfers cost the others, and what stays behind
+-- after many requests.
+
+local build = require "build"
+local clients = require "clients"
+local machine = require "machine"
+local process = require "process"
+local report = require "report"
+
+local inside = {}
+
+local TIMEOUT = 300000
+--- With --quick a run is shortened by this.
+local QUICK = 10
+
+--- `arguments(servers, scale)` is what follows the program's name.
+inside.all = {
+  { name = "flat", title = "one keep-alive request at a time, among held transfers, one host" },
+  {
+    name = "flat-lua",
+    title = "the same inside one Lua process, 100 at a time",
+    script = "flat",
+    requests = 50000,
+    held = 10000,
+  },
+  {
+    name = "sequential-lua",
+    title = "the same inside one Lua process, one at a time",
+    script = "sequential",
+    requests = 20000,
+    held = 10000,
+  },
+  {
+    name = "held-lua",
+    title = "10,000 fetches with timeouts wait 3 s in one Lua process, 100 hosts",
+    script = "held",
+    path = "delay/3000",
+    concurrency = 10000,
+    hosts = 100,
+  },
+  {
+    name = "soak",
+    title = "memory and descriptors, sequential and 100 at a time",
+    script = "soak",
+    requests = 100000,
+    nginx = true,
+  },
+}
+
+-- ---- the Lua programs, which report themselves -------------------------
+
+local function script_argv(w, servers, scale)
+  local base = (w.nginx and servers.nginx or servers.hold).url
+  local argv = { "lua5.4", "bench/lua/" .. w.script .. ".lua", "--url", base .. (w.path or "") }
+  local function add(name, value)
+    if value then table.move({ name, tostring(value) }, 1, 2, #argv + 1, argv) end
+  end
+  add("--requests", w.requests and w.requests // scale)
+  add("--concurrency", w.concurrency and w.concurrency // scale)
+  add("--hosts", w.hosts)
+  add("--held", w.held and w.held // scale)
+  add("--held-url", w.held and servers.hold.url .. "hold")
+  return argv
+end
+
+local function run_script(w, servers, options)
+  local child = process.run(script_argv(w, servers, options.quick and QUICK or 1), {
+    cpus = machine.layout().client,
+    env = build.lua_env(),
+    timeout = TIMEOUT,
+  })
+  print(("\n### %s: %s\n"):format(w.name, w.title))
+  print("```\n" .. child.out .. child.err .. "```")
+  if child.timed_out then print("did not finish") end
+  return child.code == 0 and not child.timed_out
+end
+
+-- ---- flat, side by side ------------------------------------------------
+
+local function flat_job(servers, held, scale)
+  return {
+    url = servers.hold.url,
+    held_url = servers.hold.url .. "hold",
+    held = held // scale,
+    concurrency = 1,
+    requests = 10000 // scale,
+  }
+end
+
+local function cpu_us(r)
+  return (r.user + r.sys) / r.requests * 1e6
+end
+
+-- One client, alone and among the held ones, in the same round.
+local function flat_pair(client, servers, scale)
+  local alone, why = clients.measure(client, flat_job(servers, 0, scale), servers.hold)
+  if not alone then return nil, why end
+  local among
+  among, why = clients.measure(client, flat_job(servers, 10000, scale), servers.hold)
+  if not among then return nil, why end
+  return {
+    alone = cpu_us(alone),
+    among = cpu_us(among),
+    ratio = cpu_us(among) / cpu_us(alone),
+    kib = among.grown_kib / flat_job(servers, 10000, scale).held,
+  }
+end
+
+local function flat_row(client, rounds)
+  local row = { client.name }
+  for i, field in ipairs({ "alone", "among", "ratio", "kib" }) do
+    local values = {}
+    for k, pair in ipairs(rounds) do values[k] = pair[field] end
+    row[i + 1] = report.number(report.median(values), 2)
+  end
+  return row
+end
+
+local function run_flat(w, servers, ready, options)
+  local scale = options.quick and QUICK or 1
+  local results, notes = {}, {}
+  for round = 1, math.min(options.rounds, 3) do
+    for _, client in ipairs(ready) do
+      if client.key ~= "wrk" then
+        results[client] = results[client] or {}
+        local pair, why = flat_pair(client, servers, scale)
+        table.insert(results[client], pair)
+        if why then notes[#notes + 1] = ("%s, round %d: %s"):format(client.name, round, why) end
+      end
+    end
+  end
+  local rows = {}
+  for _, client in ipairs(ready) do
+    if results[client] and #results[client] > 0 then
+      rows[#rows + 1] = flat_row(client, results[client])
+    end
+  end
+  print(("\n### %s: %s\n"):format(w.name, w.title))
+  report.table({
+    "client", "µs/request alone", ("among %d"):format(10000 // scale), "ratio", "KiB/held",
+  }, rows)
+  if #notes > 0 then print("\n* " .. table.concat(notes, "\n* ")) end
+  return #notes == 0
+end
+
+--- Runs one of inside.all and prints it. False when something failed.
+---@param w table
+---@param servers table<string, bench.server>
+---@param ready bench.client[]
+---@param options { rounds: integer, quick: boolean? }
+---@return boolean
+function inside.run(w, servers, ready, options)
+  local ok
+  if w.script then
+    ok = run_script(w, servers, options)
+  else
+    ok = run_flat(w, servers, ready, options)
+  end
+  io.stdout:flush()
+  return ok
+end
+
+return inside

@@ -1,0 +1,270 @@
+-- SPDX-License-Identifier: MIT
+--
+-- A client: defaults, a pool of connections (one multi handle) and the driver
+-- that connects it to the loop.
+--
+-- Every transfer is an operation (see task.lua) with an easy handle of its
+-- own. Both are used again, so that a fetch in steady state allocates nothing
+-- here. One that was cancelled is not used again: the run queue may still
+-- know it.
+local core = require "multisocket.core"
+local driver = require "multisocket.luv"
+local errors = require "multisocket.errors"
+local loop = require "multisocket.loop"
+local request = require "multisocket.request"
+local task = require "multisocket.task"
+
+local await, wake, prepare = task.await, task.wake, request.prepare
+
+local client = {}
+
+-- ---- operations ------------------------------------------------------------
+
+-- What client and operations share. It does not know the client, so that one
+-- that is dropped can be collected while its multi still stands.
+---@class multisocket.Engine
+---@field multi multisocket.Multi
+---@field driver multisocket.Driver
+---@field ops table<userdata, table> operations by easy
+---@field free table? operations to use again, linked by `next`
+---@field closed boolean
+
+local function abandon(op)
+  local engine = op.engine
+  op.thread, op.on_wake = nil, nil
+  engine.ops[op.easy] = nil
+  op.easy:close()
+  if not engine.closed then engine.driver:refresh() end
+end
+
+local Op = {}
+
+function Op.__close(op)
+  if not op.woken then abandon(op) end
+end
+
+local function new_op(engine)
+  local easy = core.easy()
+  easy:oneshot(true)
+  local op = setmetatable({ engine = engine, easy = easy, woken = false, thread = nil,
+    on_wake = nil, err = nil, fail = nil, next = nil, owner = nil }, Op)
+  engine.ops[easy] = op
+  return op
+end
+
+local function release(op)
+  local engine = op.engine
+  op.next = engine.free
+  engine.free = op
+end
+
+-- Adds a transfer; its operation is woken when it is done.
+local function start(engine, url, options, fail)
+  local op = engine.free
+  if op then engine.free = op.next else op = new_op(engine) end
+  op.woken, op.err, op.fail = false, nil, fail
+  local easy = op.easy
+  easy:begin(url, options)
+  engine.multi:add_handle(easy)
+  return op
+end
+
+-- What a woken operation came to; it is free afterwards.
+local function outcome(op)
+  local err = op.err
+  if err then
+    release(op)
+    return nil, err
+  end
+  local res = op.easy:take()
+  release(op)
+  if op.fail and res.status >= 400 then return nil, errors.status(res) end
+  return res
+end
+
+local function new_engine(multi_options)
+  local ops = {}
+  multi_options.donefunction = function(easy, ok, err)
+    local op = ops[easy]
+    if not op then return end
+    if not ok then op.err = err end
+    wake(op)
+  end
+  local uv = loop.get()
+  local multi = core.multi(multi_options)
+  return { multi = multi, ops = ops, free = nil, closed = false,
+    driver = driver.attach(multi, uv, { mode = client.mode, on_raise = task.interrupted }) }
+end
+
+-- ---- the client ------------------------------------------------------------
+
+---@class multisocket.Client
+local Client = {}
+Client.__index = Client
+Client.__name = "multisocket.Client"
+
+-- How drivers watch sockets; ms.use sets it.
+client.mode = "poll"
+
+---@param opts table?
+---@return multisocket.Client
+function client.new(opts)
+  local defaults = request.defaults(opts)
+  local engine = new_engine({ max_idle = opts and opts.max_idle,
+    idle_timeout = opts and opts.idle_timeout })
+  local self = setmetatable({ engine = engine, defaults = defaults, compiled = defaults.options,
+    fail = defaults.fail, rewrites = defaults.rewrites }, Client)
+  loop.renew_sentinel(engine.driver.uv)
+  return self
+end
+
+---Fetches a URL and waits for the response.
+---@param url string|table
+---@param opts table?
+---@return multisocket.Response?
+---@return multisocket.Error?
+function Client:fetch(url, opts)
+  local options, fail = self.compiled, self.fail
+  if opts ~= nil or self.rewrites or type(url) ~= "string" then
+    url, options, fail = prepare(self.defaults, url, opts)
+  end
+  local op = start(self.engine, url, options, fail)
+  await(op)
+  return outcome(op)
+end
+
+for _, name in ipairs(request.methods()) do
+  local method = name:upper()
+  Client[name] = function(self, url, opts)
+    local op = start(self.engine, prepare(self.defaults, url, opts, method))
+    await(op)
+    return outcome(op)
+  end
+end
+
+-- ---- request: a callback instead of a coroutine ----------------------------
+
+---@class multisocket.Handle
+local Handle = {}
+Handle.__index = Handle
+Handle.__name = "multisocket.Handle"
+
+local function deliver(op)
+  local handle = op.owner
+  op.owner, op.on_wake, handle.op = nil, nil, nil
+  local res, err = outcome(op)
+  task.call(handle.callback, err, res)
+end
+
+local function deliver_cancelled(handle)
+  task.call(handle.callback, handle.err)
+end
+
+local function is_callable(value)
+  local meta = debug.getmetatable(value)
+  return type(value) == "function" or meta and type(meta.__call) == "function"
+end
+
+---Starts a transfer; callback(err, res) is called from the loop, exactly once.
+---@param url string|table
+---@param opts table|function|nil
+---@param callback? fun(err: multisocket.Error?, res: multisocket.Response?)
+---@return multisocket.Handle
+function Client:request(url, opts, callback)
+  if callback == nil and is_callable(opts) then opts, callback = nil, opts end
+  if not is_callable(callback) then errors.check_type(callback, "function", "the callback") end
+  local op = start(self.engine, prepare(self.defaults, url, opts))
+  local handle = setmetatable({ client = self, callback = callback, op = op }, Handle)
+  op.owner, op.on_wake = handle, deliver
+  return handle
+end
+
+---Ends the transfer; its callback gets an err of code "cancelled". False when
+---there is nothing left to end.
+---@param reason? any
+---@return boolean
+function Handle:cancel(reason)
+  local op = self.op
+  if not op then return false end
+  self.op = nil
+  op.owner = nil
+  abandon(op)
+  self.err = errors.cancelled(reason, "the request")
+  self.on_wake = deliver_cancelled
+  task.later(self)
+  return true
+end
+
+---Cancels it unless it is done, and then calls `callback` from the loop.
+---@param callback? fun()
+function Handle:close(callback)
+  self:cancel("the handle was closed")
+  if not is_callable(callback) then return end
+  local op = task.waiter()
+  op.on_wake = function() task.call(callback) end
+  task.later(op)
+end
+
+---True when the transfer is done or cancelled.
+---@return boolean
+function Handle:is_closing() return self.op == nil end
+
+function Handle.__close(self) self:close() end
+
+---Starts a transfer for code that waits in its own way: on_wake(op) is called
+---in the run queue and takes the result with client.outcome.
+---@param owner any kept in op.owner
+---@param on_wake fun(op: table)
+---@param url string|table
+---@return table op
+function client.start(self, owner, on_wake, url)
+  local op = start(self.engine, prepare(self.defaults, url))
+  op.owner, op.on_wake = owner, on_wake
+  return op
+end
+
+---The result of such a transfer, which is over with that.
+---@return multisocket.Response?
+---@return multisocket.Error?
+function client.outcome(op)
+  op.owner, op.on_wake = nil, nil
+  return outcome(op)
+end
+
+---Ends such a transfer; nobody is called.
+function client.abandon(op)
+  op.owner = nil
+  if not op.woken then abandon(op) end
+end
+
+-- ---- the end ---------------------------------------------------------------
+
+---@return multisocket.Stats
+function Client:stats() return self.engine.multi:stats() end
+
+---Ends every transfer (code "cancelled") and closes every connection. Harmless
+---twice.
+function Client:close()
+  local engine = self.engine
+  if engine.closed then return end
+  engine.closed = true
+  engine.free = nil
+  task.hold(engine.multi.close, engine.multi)
+  engine.driver:close()
+end
+
+Client.__close = Client.close
+
+-- Dropped without a close. At the end of the program everything goes anyway,
+-- and the handles of luv must not be touched any more.
+function Client.__gc(self)
+  if not loop.exit.now then self:close() end
+end
+
+---True while transfers run.
+---@return boolean
+function client.busy(self) return self.engine.multi:running() > 0 end
+
+client.Client = Client
+
+return client

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The luv loop as the rest of the library needs it: which luv that is, running
+-- it for a main thread that waits, and closing its handles so that the end of
+-- the program finds none half closed.
+--
+-- luv frees the memory of every handle when the Lua state closes, also of
+-- those whose close callback is still to come, and crashes on these. So a
+-- sentinel is kept that is younger than any handle we closed: Lua finalises
+-- it first, and it gives the loop the one turn that is missing.
+local core = require "multisocket.core"
+local errors = require "multisocket.errors"
+
+local loop = {}
+
+-- Loaded here and not on first use: luv calls back on the Lua thread that
+-- loaded it first, which has to be the main one.
+local found, luv = pcall(require, "luv")
+
+loop.uv = found and luv or nil
+loop.wait = nil ---@type nil|fun(done: fun(): boolean)
+
+---`now` is true once the Lua state is closing: nobody is called any more.
+loop.exit = { now = false }
+
+-- ---- closing ---------------------------------------------------------------
+
+local exit = loop.exit
+local unfinished = 0 -- handles whose close callback has not come
+local sentinel, sentinel_uv
+local anchors = debug.getregistry()
+
+local Sentinel = {
+  __gc = function(self)
+    if self ~= sentinel then return end
+    exit.now = true
+    if unfinished > 0 then sentinel_uv.run("nowait") end
+  end,
+}
+
+---Makes the sentinel younger than everything that exists now. The registry
+---keeps it until the end, or unloading this module would run the loop.
+---@param uv table
+function loop.renew_sentinel(uv)
+  sentinel, sentinel_uv = setmetatable({}, Sentinel), uv
+  anchors[Sentinel] = sentinel
+end
+
+local function on_closed()
+  unfinished = unfinished - 1
+end
+
+---Closes a handle; it must not be touched afterwards.
+---@param uv table
+---@param handle userdata
+function loop.close(uv, handle)
+  if exit.now or handle:is_closing() then return end
+  unfinished = unfinished + 1
+  handle:close(on_closed)
+  loop.renew_sentinel(uv)
+end
+
+-- ---- running ---------------------------------------------------------------
+
+---The luv in use; raises when there is none.
+---@return table
+function loop.get()
+  if loop.uv then return loop.uv end
+  return errors.usage("no_event_loop",
+    "luv is not installed: install it, or hand one over with ms.use{ uv = ... }")
+end
+
+-- Waits like the loop would, but a signal ends the wait, so that Lua's
+-- handler for Ctrl-C gets its turn; luv itself would go on waiting.
+local function wait_interruptibly(uv)
+  local timeout = uv.backend_timeout()
+  if timeout ~= 0 then core.wait(uv.backend_fd(), timeout) end
+end
+
+---Runs the loop until at least something happened. False when nothing is
+---left that could ever happen.
+---@param done fun(): boolean for hosts that run the loop themselves
+---@return boolean
+function loop.turn(done)
+  if loop.wait then
+    loop.wait(done)
+    return true
+  end
+  local uv = loop.get()
+  if core.wait then wait_interruptibly(uv) end
+  return uv.run("once")
+end
+
+---One turn that does not wait, for the end of every wait: timers run after
+---the closing of handles in a turn of "once", so one of those may be half
+---closed now.
+function loop.settle()
+  if not loop.wait then loop.get().run("nowait") end
+end
+
+return loop

@@ -1,0 +1,270 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Drives a multi handle on a luv loop.
+--
+--   local driver = require("multisocket.luv").attach(multi, uv)
+--   ...
+--   driver:close()
+--
+-- Every socket gets a poll handle that lives as long as the engine watches
+-- the socket and is told only real changes. Two exceptions save system calls
+-- and noise: a socket that is only wanted for writing is being connected, and
+-- waits in an epoll set of ours, behind one poll handle for all of them (luv
+-- 1.44 prints a line on stderr for each poll handle whose socket has an error,
+-- which is what a refused connect is). With `mode = "epoll"` all sockets live
+-- there.
+--
+-- No handle of ours keeps the loop alive but one, and that only while
+-- transfers run: idle connections in the pool keep nobody waiting.
+local core = require "multisocket.core"
+local errors = require "multisocket.errors"
+local loop = require "multisocket.loop"
+
+local luv = {}
+
+local POLL_OUT, POLL_REMOVE = core.POLL_OUT, core.POLL_REMOVE
+local CSELECT_IN, CSELECT_OUT, CSELECT_ERR = core.CSELECT_IN, core.CSELECT_OUT, core.CSELECT_ERR
+local SOCKET_TIMEOUT = core.SOCKET_TIMEOUT
+local MODES = { poll = true, epoll = true }
+local OPTIONS = { mode = true, on_raise = true }
+
+-- What luv wants to be told for POLL_IN, OUT, INOUT, and what it says.
+local EVENTS = { "r", "w", "rw" }
+local MASKS = { r = CSELECT_IN, w = CSELECT_OUT, rw = CSELECT_IN | CSELECT_OUT }
+
+local WRONG_THREAD = "multisocket: luv was first loaded inside a coroutine and calls back on it; "
+  .. 'load it in the main program first (require "luv", or require "multisocket")'
+
+local exit = loop.exit
+local entered = 0 -- drivers inside the engine now
+
+---@class multisocket.Driver
+---@field multi multisocket.Multi
+---@field uv table
+local Driver = {}
+Driver.__index = Driver
+
+---True while a driver's event is being handled.
+---@return boolean
+function luv.inside() return entered > 0 end
+
+-- ---- entering the engine ---------------------------------------------------
+
+local function check_thread(self)
+  self.checked = true
+  local _, main = coroutine.running()
+  -- A string, and raised out of the callback on purpose: luv prints it and
+  -- ends the program, where going on would crash it.
+  if not main then error(WRONG_THREAD, 0) end
+end
+
+---Tells the loop whether it has to stay for our transfers.
+---@param running boolean
+local function hold(self, running)
+  if running == self.held or self.closed then return end
+  self.held = running
+  if not self.holder then self.holder = self.uv.new_async(function() end) end
+  if running then self.holder:ref() else self.holder:unref() end
+end
+
+-- Every way into the engine. An error can only be an interrupt (the engine
+-- protects itself from callbacks), and must not go through luv.
+local function enter(self, fn, object, a, b)
+  if not self.checked then check_thread(self) end
+  entered = entered + 1
+  local ok, running = pcall(fn, object, a, b)
+  entered = entered - 1
+  if not ok then return self.on_raise(running) end
+  return running
+end
+
+local function act(self, fd, mask)
+  local running = enter(self, self.action, self.multi, fd, mask)
+  if running and (running > 0) ~= self.held then hold(self, running > 0) end
+end
+
+---Looks again whether transfers run; for whoever removes some outside of the
+---engine.
+function Driver:refresh()
+  if not self.closed then hold(self, self.multi:running() > 0) end
+end
+
+-- ---- sockets ---------------------------------------------------------------
+
+local function on_ready(self, watch, err, events)
+  if self.closed or exit.now then return end
+  if not err then return act(self, watch.fd, MASKS[events] or 0) end
+  -- libuv has stopped the handle; it says so for any error of the socket, and
+  -- there may be data to read before it.
+  act(self, watch.fd, CSELECT_ERR)
+  if self.watches[watch.fd] == watch and not self.closed then
+    watch.poll:start(EVENTS[watch.mask], watch.callback)
+  end
+end
+
+local function new_watch(self, fd)
+  local poll, err = self.uv.new_poll(fd)
+  if not poll then errors.usage("poll_failed", "luv cannot watch descriptor %d: %s", fd, err) end
+  poll:unref()
+  local watch = { fd = fd, poll = poll, mask = 0 }
+  watch.callback = function(failure, events) return on_ready(self, watch, failure, events) end
+  self.watches[fd] = watch
+  return watch
+end
+
+local function on_set_ready(self)
+  if self.closed or exit.now then return end
+  local count = enter(self, self.set.dispatch, self.set, self.multi)
+  if count and not self.closed then hold(self, self.multi:running() > 0) end
+end
+
+local function new_set(self)
+  local set = core.epoll()
+  local poll, err = self.uv.new_poll(set:fd())
+  if not poll then errors.usage("poll_failed", "luv cannot watch an epoll descriptor: %s", err) end
+  poll:unref()
+  poll:start("r", function() return on_set_ready(self) end)
+  self.set, self.set_poll, self.in_set = set, poll, {}
+end
+
+local function watch_in_set(self, fd, what)
+  if not self.set then new_set(self) end
+  self.in_set[fd] = true
+  self.set:watch(fd, what)
+end
+
+local function leave_set(self, fd)
+  self.in_set[fd] = nil
+  self.set:watch(fd, POLL_REMOVE)
+end
+
+local function forget(self, fd)
+  local watch = self.watches[fd]
+  if watch then
+    self.watches[fd] = nil
+    loop.close(self.uv, watch.poll)
+  elseif self.set and self.in_set[fd] then
+    leave_set(self, fd)
+  end
+  -- Outside an entry nobody else notices that the last transfer has gone.
+  if entered == 0 then self:refresh() end
+end
+
+local function on_socket(self, fd, what)
+  if exit.now then return end
+  if what == POLL_REMOVE then return forget(self, fd) end
+  local watch = self.watches[fd]
+  if not watch then
+    if what == POLL_OUT or self.everything_in_set then return watch_in_set(self, fd, what) end
+    if self.set and self.in_set[fd] then leave_set(self, fd) end
+    watch = new_watch(self, fd)
+  end
+  if watch.mask ~= what then
+    watch.mask = what
+    watch.poll:start(EVENTS[what], watch.callback)
+  end
+end
+
+-- ---- time ------------------------------------------------------------------
+
+-- A timer of 0 ms would starve the sockets; an idle handle does not.
+local function arm_now(self)
+  self.due_now = true
+  if not self.idle then self.idle = self.uv.new_idle() end
+  self.idle:start(self.on_idle)
+end
+
+local function disarm(self)
+  if self.due_now then
+    self.due_now = false
+    self.idle:stop()
+  end
+  if self.armed then
+    self.armed = false
+    self.timer:stop()
+  end
+end
+
+local function on_timer(self, ms)
+  if self.closed or exit.now then return end
+  if ms == 0 then
+    if not self.due_now then arm_now(self) end
+    return
+  end
+  disarm(self)
+  if ms > 0 then
+    if not self.timer then
+      self.timer = self.uv.new_timer()
+      self.timer:unref()
+    end
+    self.uv.update_time() -- the loop's clock stands still while Lua runs
+    self.timer:start(ms, 0, self.on_expire)
+    self.armed = true
+  end
+  if entered == 0 then self:refresh() end
+end
+
+local function expire(self)
+  if self.closed or exit.now then return end
+  act(self, SOCKET_TIMEOUT, 0)
+end
+
+-- ---- attaching -------------------------------------------------------------
+
+local function rethrow(err) error(err, 0) end
+
+---Watches everything the multi wants watched, from now on. Its socketfunction
+---and timerfunction belong to the driver. `mode` is "poll" (default) or
+---"epoll"; `on_raise(err)` gets an interrupt (Ctrl-C) that came while the
+---engine ran, by default it is raised.
+---@param multi multisocket.Multi
+---@param uv table the luv module
+---@param opts? { mode: string?, on_raise: fun(err: any)? }
+---@return multisocket.Driver
+function luv.attach(multi, uv, opts)
+  errors.check_options(opts, OPTIONS)
+  errors.check_type(uv, "table", "the luv module")
+  local mode = opts and opts.mode or "poll"
+  if not MODES[mode] then
+    errors.usage("bad_option", 'mode must be "poll" or "epoll", not "%s"', tostring(mode))
+  end
+  local self = setmetatable({ multi = multi, uv = uv, action = multi.socket_action,
+    watches = {}, held = false, closed = false, due_now = false, armed = false,
+    everything_in_set = mode == "epoll", on_raise = opts and opts.on_raise or rethrow }, Driver)
+  self.on_idle = function()
+    if not self.due_now then return end
+    self.due_now = false
+    self.idle:stop()
+    return expire(self)
+  end
+  self.on_expire = function()
+    self.armed = false
+    return expire(self)
+  end
+  multi:setopt({
+    socketfunction = function(_, fd, what) return on_socket(self, fd, what) end,
+    timerfunction = function(_, ms) return on_timer(self, ms) end,
+  })
+  return self
+end
+
+local function close_handle(self, name)
+  if self[name] then loop.close(self.uv, self[name]) end
+  self[name] = nil
+end
+
+---Lets go of the multi and closes every handle. The multi itself stays open,
+---and its transfers stand still until somebody else drives them.
+function Driver:close()
+  if self.closed then return end
+  self.multi:setopt({ socketfunction = false, timerfunction = false })
+  self.closed = true
+  for fd in pairs(self.watches) do forget(self, fd) end
+  for _, name in ipairs({ "idle", "timer", "holder", "set_poll" }) do close_handle(self, name) end
+  if self.set then self.set:close() end
+  self.set = nil
+end
+
+Driver.__close = Driver.close
+
+return luv

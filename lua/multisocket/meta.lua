@@ -1,0 +1,379 @@
+---@meta multisocket
+-- SPDX-License-Identifier: MIT
+--
+-- Types of everything public, for editors (LuaCATS). Never loaded by programs.
+-- luacheck: ignore
+
+---@alias multisocket.ErrorCategory
+---| "usage" # misuse; the only category that is raised and not returned
+---| "resolve" | "connect" | "proxy" | "tls" | "timeout" | "protocol" | "redirect"
+---| "body" | "cancelled" | "http" | "callback" | "memory" | "internal"
+
+---What went wrong. Prints as one readable line.
+---@class multisocket.Error
+---@field category multisocket.ErrorCategory
+---@field code string stable name, e.g. "connection_refused", "timed_out", "cancelled"
+---@field message string one readable line that names the host
+---@field phase? "queue"|"resolve"|"connect"|"send"|"headers"|"body" where it happened
+---@field url? string the URL at fault
+---@field errno? integer of the operating system
+---@field retryable? boolean nothing of the request reached the server
+---@field attempts? integer connections it was tried on
+---@field cause? any what a callback raised, or a nested error
+---@field response? multisocket.Response with `fail`: the response with status >= 400
+
+---Header fields, looked up without regard to case: `headers["content-type"]` is
+---the first value. `pairs` gives name and value in the order on the wire.
+---@class multisocket.Headers
+---@field [string] string?
+local Headers = {}
+
+---@param name string
+---@return string[] values in the order on the wire
+function Headers:get_all(name) end
+
+---@return fun(): string?, string? iterator names and values in the order on the wire
+function Headers:each() end
+
+---Milliseconds from the call to that point.
+---@class multisocket.Timings
+---@field queue number a connection was had or begun
+---@field resolve number the addresses were known
+---@field connect number connected
+---@field send number the request had left
+---@field first_byte number the first byte of the response came
+---@field total number the end
+
+---@class multisocket.Response
+---@field status integer
+---@field ok boolean status is 200 to 299
+---@field reason string
+---@field version "1.0"|"1.1"
+---@field url string
+---@field headers multisocket.Headers
+---@field body string? nil with on_data
+---@field trailers multisocket.Headers
+---@field timings multisocket.Timings
+---@field reused boolean the connection had served a request before
+---@field remote_address string "127.0.0.1:80" or "[::1]:80"
+---@field request { method: string, url: string, headers: multisocket.Headers }
+local Response = {}
+
+---The body as UTF-8: without byte order mark, converted from ISO-8859-1 when
+---the server says so.
+---@return string? text
+---@return multisocket.Error? err
+function Response:text() end
+
+---The body as JSON, by lua-cjson or else dkjson, or by a decoder of yours.
+---@param decoder? fun(text: string): any
+---@return any value
+---@return multisocket.Error? err
+function Response:json(decoder) end
+
+---Raises an err of code "status" when the status is 400 or more.
+---@return multisocket.Response self
+function Response:raise_for_status() end
+
+---What on_headers gets.
+---@class multisocket.Head
+---@field status integer
+---@field reason string
+---@field version string
+---@field headers multisocket.Headers
+---@field informational boolean a 1xx response; the real one follows
+
+---A value, or several for the same name.
+---@alias multisocket.FieldValue string|number|(string|number)[]
+
+---A map, or a list of { name, value } where order matters.
+---@alias multisocket.Fields table<string, multisocket.FieldValue>|[string, multisocket.FieldValue][]
+
+---Options of one request. A client's are its defaults; `false` switches a
+---default off.
+---@class multisocket.Options
+---@field method? string default GET, or POST with a body
+---@field headers? table<string, multisocket.FieldValue|false>|[string, multisocket.FieldValue|false][] false removes a default one
+---@field query? multisocket.Fields|false is put behind the URL's own query
+---@field body? string
+---@field json? any is encoded; Content-Type: application/json
+---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
+---@field timeout? number|{ total?: integer|false, connect?: integer|false }|false ms; a number is `total`
+---@field fail? boolean a status of 400 or more is nil, err
+---@field max_body? integer|false bytes collected at most, default 1 GiB
+---@field max_header_size? integer bytes of a response head, default 256 KiB
+---@field fresh_connection? boolean no pooled connection
+---@field tcp_nodelay? boolean default true
+---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
+---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---@class multisocket.FetchOptions : multisocket.Options
+---@field url? string
+
+---@class multisocket.ClientOptions : multisocket.Options
+---@field base_url? string relative URLs are resolved against it
+---@field user_agent? string|false default "multisocket/VERSION"
+---@field max_idle? integer idle connections kept, default 1000
+---@field idle_timeout? integer ms one is kept, default 60000
+
+---A request under way.
+---@class multisocket.Handle
+local Handle = {}
+
+---Ends it: its callback gets an err of code "cancelled". False when it is over.
+---@param reason? any
+---@return boolean
+function Handle:cancel(reason) end
+
+---Cancels it unless it is over, and calls `callback` later, from the loop.
+---@param callback? fun()
+function Handle:close(callback) end
+
+---@return boolean over done or cancelled
+function Handle:is_closing() end
+
+---@class multisocket.Task
+---@field status "running"|"done"|"failed"|"cancelled"
+local Task = {}
+
+---Waits for the end. true and what the function returned, or false and the
+---error; false and an err of code "timed_out" when it goes on.
+---@param timeout? number ms
+---@return boolean ok
+---@return any ...
+function Task:wait(timeout) end
+
+---Ends the task where it waits. False when it has ended.
+---@param reason? any
+---@return boolean
+function Task:cancel(reason) end
+
+---@class multisocket.Stats
+---@field added integer transfers ever
+---@field done integer
+---@field removed integer
+---@field opened integer connections ever
+---@field reused integer requests on a connection used before
+---@field closed integer
+---@field socket_calls integer
+---@field timer_calls integer
+---@field actions integer
+---@field bytes_in integer
+---@field bytes_out integer
+---@field lookups integer
+---@field running integer transfers now
+---@field queued integer
+---@field connections integer
+---@field idle integer
+---@field connecting integer
+
+---Defaults and a pool of connections of its own. Close it when it is no longer
+---needed; `local c <close> = ms.client{}` does.
+---@class multisocket.Client
+local Client = {}
+
+---@param url string|multisocket.FetchOptions
+---@param opts? multisocket.Options
+---@return multisocket.Response? res
+---@return multisocket.Error? err
+function Client:fetch(url, opts) end
+
+---@param url string|multisocket.FetchOptions
+---@param opts multisocket.Options
+---@param callback fun(err: multisocket.Error?, res: multisocket.Response?)
+---@return multisocket.Handle
+---@overload fun(self, url: string|multisocket.FetchOptions, callback: fun(err: multisocket.Error?, res: multisocket.Response?)): multisocket.Handle
+function Client:request(url, opts, callback) end
+
+---@param url string|multisocket.FetchOptions
+---@param opts? multisocket.Options
+---@return multisocket.Response? res
+---@return multisocket.Error? err
+function Client:get(url, opts) end
+Client.head = Client.get
+Client.post = Client.get
+Client.put = Client.get
+Client.patch = Client.get
+Client.delete = Client.get
+Client.options = Client.get
+
+---ms.each through this client.
+---@param requests (string|multisocket.FetchOptions)[]|fun(): string|multisocket.FetchOptions|nil
+---@param opts? { concurrency: integer? }
+---@return fun(): integer?, multisocket.Response?, multisocket.Error?
+function Client:each(requests, opts) end
+
+---@return multisocket.Stats
+function Client:stats() end
+
+---Ends every transfer (code "cancelled") and closes every connection.
+function Client:close() end
+
+---@class multisocket
+---@field version string
+---@field on_error fun(err: any, traceback: string) gets errors nobody catches; prints them by default
+local ms = {}
+
+---Fetches a URL and waits: a coroutine is suspended, the main thread runs the
+---loop. Raises inside a callback on the main thread.
+---@param url string|multisocket.FetchOptions
+---@param opts? multisocket.Options
+---@return multisocket.Response? res
+---@return multisocket.Error? err
+function ms.fetch(url, opts) end
+ms.get = ms.fetch
+ms.head = ms.fetch
+ms.post = ms.fetch
+ms.put = ms.fetch
+ms.patch = ms.fetch
+ms.delete = ms.fetch
+ms.options = ms.fetch
+
+---Starts a transfer without waiting: callback(err, res) is called from the
+---loop, exactly once, never before this returned.
+---@param url string|multisocket.FetchOptions
+---@param opts multisocket.Options
+---@param callback fun(err: multisocket.Error?, res: multisocket.Response?)
+---@return multisocket.Handle
+---@overload fun(url: string|multisocket.FetchOptions, callback: fun(err: multisocket.Error?, res: multisocket.Response?)): multisocket.Handle
+function ms.request(url, opts, callback) end
+
+---@param opts? multisocket.ClientOptions
+---@return multisocket.Client
+function ms.client(opts) end
+
+---Runs fn(...) as a task and waits until it and all tasks spawned in it ended.
+---Errors end them all and are raised.
+---@param fn function
+---@param ... any
+---@return any ...
+function ms.run(fn, ...) end
+
+---Starts fn(...) as a task; it begins soon, never before this returned.
+---@param fn function
+---@param ... any
+---@return multisocket.Task
+function ms.spawn(fn, ...) end
+
+---@param milliseconds number
+function ms.sleep(milliseconds) end
+
+---@class multisocket.Entry
+---@field ok boolean
+---@field value? any the first value returned
+---@field values? { n: integer, [integer]: any } all of them
+---@field error? any what was raised, or returned behind nil
+
+---Runs functions at once; the entries are in their order.
+---@param functions function[]
+---@param opts? { concurrency: integer?, stop_on_error: boolean? } default 8, false
+---@return multisocket.Entry[]
+function ms.gather(functions, opts) end
+
+---`for i, res, err in ms.each(requests) do`: results in the order of their
+---completion. Leaving the loop cancels the rest.
+---@param requests (string|multisocket.FetchOptions)[]|fun(): string|multisocket.FetchOptions|nil list, or lazy iterator
+---@param opts? { concurrency: integer? } default 8
+---@return fun(): integer?, multisocket.Response?, multisocket.Error?
+function ms.each(requests, opts) end
+
+---Hands over the luv module to use, and for hosts that run the loop themselves
+---a function that waits until `done()` is true. `mode` is how sockets are
+---watched: "poll", a luv handle each (default), or "epoll", one for all.
+---@param opts { uv: table?, wait: fun(done: fun(): boolean)|false|nil, mode: "poll"|"epoll"|nil }
+function ms.use(opts) end
+
+---@return table<string, boolean|string> features
+function ms.features() end
+
+-- ---- multisocket.luv -------------------------------------------------------
+
+---Drives a core multi handle on a luv loop.
+---@class multisocket.Driver
+local Driver = {}
+
+---Lets go of the multi and closes every luv handle of the driver.
+function Driver:close() end
+
+---Looks again whether transfers run, after some were removed.
+function Driver:refresh() end
+
+---@class multisocket.luv
+local luv = {}
+
+---@param multi multisocket.Multi
+---@param uv table the luv module
+---@param opts? { mode: "poll"|"epoll"|nil, on_raise: fun(err: any)|nil }
+---@return multisocket.Driver
+function luv.attach(multi, uv, opts) end
+
+-- ---- multisocket.core ------------------------------------------------------
+
+---Many transfers on one loop; see docs/api for what each call promises.
+---@class multisocket.Multi
+local Multi = {}
+
+---@param easy multisocket.Easy
+---@return true
+function Multi:add_handle(easy) end
+---@param easy multisocket.Easy
+---@return true
+function Multi:remove_handle(easy) end
+---@param fd integer or core.SOCKET_TIMEOUT
+---@param mask integer core.CSELECT_* bits, 0 = find out
+---@return integer running
+function Multi:socket_action(fd, mask) end
+---@return multisocket.Easy? easy
+---@return boolean ok
+---@return multisocket.Error? err
+---@return integer left
+function Multi:info_read() end
+---@param fd integer
+---@param value any
+function Multi:assign(fd, value) end
+---@param opts multisocket.MultiOptions
+function Multi:setopt(opts) end
+---@return integer? ms
+function Multi:timeout() end
+---@return integer
+function Multi:running() end
+---@return multisocket.Easy[]
+function Multi:handles() end
+---@return { fd: integer, action: integer, readers: integer, writers: integer, easies: multisocket.Easy[], owner: string }[]
+function Multi:sockets() end
+---@return multisocket.Stats
+function Multi:stats() end
+function Multi:close() end
+
+---`false` removes a callback.
+---@class multisocket.MultiOptions
+---@field socketfunction? false|fun(easy: multisocket.Easy?, fd: integer, what: integer, value: any)
+---@field timerfunction? false|fun(multi: multisocket.Multi, timeout_ms: integer)
+---@field donefunction? false|fun(easy: multisocket.Easy, ok: boolean, err: multisocket.Error?)
+---@field max_idle? integer
+---@field idle_timeout? integer
+
+---One transfer, which may be used again and again.
+---@class multisocket.Easy
+local Easy = {}
+
+---@param opts multisocket.FetchOptions
+function Easy:setopt(opts) end
+---@param name string
+---@return any
+function Easy:getinfo(name) end
+---@param mask integer core.PAUSE_* bits
+function Easy:pause(mask) end
+---@return multisocket.Response?
+function Easy:response() end
+---@return multisocket.Response? response the easy is free for its next run
+function Easy:take() end
+---@param url string
+---@param options userdata from core.options
+function Easy:begin(url, options) end
+---@param oneshot boolean leave the multi at the end, post no message
+function Easy:oneshot(oneshot) end
+function Easy:reset() end
+function Easy:close() end
+
+return ms

@@ -1,0 +1,198 @@
+-- SPDX-License-Identifier: MIT
+--
+-- What a call asks for: checks a table of options, and turns what only Lua
+-- knows (json, form, query, base_url, fail) into what the engine knows. Option
+-- tables are read, never kept and never changed.
+local core = require "multisocket.core"
+local body = require "multisocket.body"
+local errors = require "multisocket.errors"
+
+local request = {}
+
+-- Who understands an option: the engine, or we.
+local CORE, OURS = "core", "ours"
+
+local function names(list, more)
+  local known = {}
+  for _, name in ipairs(list) do known[name] = CORE end
+  for _, name in ipairs(more) do known[name] = OURS end
+  return known
+end
+
+local FETCH = names(core.option_names(), { "url", "query", "json", "form", "fail" })
+local CLIENT = names(core.option_names(), { "query", "json", "form", "fail", "base_url", "max_idle",
+  "idle_timeout" })
+FETCH.user_agent = nil -- a client's; one request has its headers
+
+local METHODS = { "get", "head", "post", "put", "patch", "delete", "options" }
+
+---@return string[] the functions named after methods
+function request.methods() return METHODS end
+
+-- ---- headers ---------------------------------------------------------------
+
+local function is_content_type(name)
+  return type(name) == "string" and name:lower() == "content-type"
+end
+
+-- A copy of `headers` as a list, with a Content-Type unless it has one.
+local function with_content_type(headers, value)
+  local list, present = {}, false
+  local function add(name, v)
+    present = present or is_content_type(name)
+    list[#list + 1] = { name, v }
+  end
+  if headers then
+    errors.check_type(headers, "table", "headers")
+    if type(headers[1]) == "table" then
+      for _, pair in ipairs(headers) do add(pair[1], pair[2]) end
+    else
+      for name, v in pairs(headers) do add(name, v) end
+    end
+  end
+  if not present then list[#list + 1] = { "Content-Type", value } end
+  return list
+end
+
+-- ---- options ---------------------------------------------------------------
+
+-- The engine's half of `opts`; `json` and `form` become a body.
+local function translate(opts, known)
+  local t, bodies = {}, 0
+  for name, value in pairs(opts) do
+    if known[name] == CORE then t[name] = value end
+  end
+  if opts.json then
+    t.body, bodies = body.json(opts.json), bodies + 1
+    t.headers = with_content_type(t.headers, "application/json")
+  end
+  if opts.form then
+    t.body, bodies = body.form(opts.form), bodies + 1
+    t.headers = with_content_type(t.headers, "application/x-www-form-urlencoded")
+  end
+  if opts.body then bodies = bodies + 1 end
+  if bodies > 1 then
+    errors.usage("bad_option", "only one of body, json and form can be given")
+  end
+  return t
+end
+
+-- Raises for unknown names; true when the engine understands all of them.
+local function check_names(opts, known)
+  local plain = true
+  for name in pairs(opts) do
+    local who = known[name]
+    if not who then errors.unknown_option(name, known) end
+    if who == OURS and name ~= "url" then plain = false end
+  end
+  return plain
+end
+
+local function check_fail(fail)
+  if fail ~= nil then errors.check_type(fail, "boolean", "fail") end
+  return fail
+end
+
+-- ---- URLs ------------------------------------------------------------------
+
+-- RFC 3986, 5.2.2, but for the dot segments, which the engine removes.
+local function join(base, url)
+  if url:find("^%a[%w+.-]*:") then return url end
+  local scheme, authority, path, query = base:match("^(%a[%w+.-]*:)(//[^/?#]*)([^?#]*)(%??[^#]*)")
+  if url:find("^//") then return scheme .. url end
+  if url:find("^[/\\]") then return scheme .. authority .. url end
+  if url == "" or url:find("^#") then return scheme .. authority .. path .. query .. url end
+  if url:find("^%?") then return scheme .. authority .. path .. url end
+  return scheme .. authority .. (path:match("^.*/") or "/") .. url
+end
+
+local function check_base_url(base)
+  if not base then return nil end
+  errors.check_type(base, "string", "base_url")
+  if not base:find("^%a[%w+.-]*://[^/?#]") then
+    errors.usage("bad_option", 'base_url must be an absolute URL, not "%s"', base)
+  end
+  return base
+end
+
+-- ---- defaults and calls ----------------------------------------------------
+
+---What every call through a client starts from.
+---@class multisocket.Defaults
+---@field options multisocket.Options compiled
+---@field by_method table<string, multisocket.Options> the same with a method
+---@field base_url string?
+---@field query string? encoded
+---@field fail boolean?
+---@field rewrites boolean URLs are not taken as they are
+
+---@param opts table? a client's options
+---@return multisocket.Defaults
+function request.defaults(opts)
+  opts = opts or {}
+  errors.check_type(opts, "table", "the client's options")
+  check_names(opts, CLIENT)
+  local base_url = check_base_url(opts.base_url)
+  local query = opts.query and body.query(opts.query)
+  return { options = core.options(translate(opts, CLIENT)), by_method = {}, base_url = base_url,
+    query = query, fail = check_fail(opts.fail), rewrites = (base_url or query) ~= nil }
+end
+
+local function options_of_method(defaults, method)
+  local options = defaults.by_method[method]
+  if not options then
+    options = core.options({ method = method }, defaults.options)
+    defaults.by_method[method] = options
+  end
+  return options
+end
+
+local function compile(defaults, opts, method)
+  local plain = check_names(opts, FETCH)
+  if method and opts.method then
+    errors.usage("bad_option", "the method is %s already", method)
+  end
+  if plain and not method and opts.url == nil then return core.options(opts, defaults.options) end
+  local t = translate(opts, FETCH)
+  t.method = t.method or method
+  return core.options(t, defaults.options)
+end
+
+local function rewrite(defaults, url, query)
+  if defaults.base_url then url = join(defaults.base_url, url) end
+  if query == nil then
+    query = defaults.query
+  elseif query then
+    query = body.query(query)
+  end
+  return query and body.add_query(url, query) or url
+end
+
+---The URL and options of one call, and whether a status of 400 or more is a
+---failure.
+---@param defaults multisocket.Defaults
+---@param url any a string, or a table of options with the URL in it
+---@param opts table?
+---@param method string?
+---@return string url
+---@return multisocket.Options options
+---@return boolean? fail
+function request.prepare(defaults, url, opts, method)
+  if type(url) == "table" and opts == nil then
+    url, opts = url.url, url
+  elseif opts ~= nil then
+    errors.check_type(opts, "table", "options")
+    if opts.url ~= nil then errors.usage("bad_option", "the URL is given twice") end
+  end
+  errors.check_type(url, "string", "the URL")
+  if not opts then
+    local options = method and options_of_method(defaults, method) or defaults.options
+    return defaults.rewrites and rewrite(defaults, url) or url, options, defaults.fail
+  end
+  local fail = check_fail(opts.fail)
+  if fail == nil then fail = defaults.fail end
+  local options = compile(defaults, opts, method)
+  return rewrite(defaults, url, opts.query), options, fail
+end
+
+return request

@@ -1,0 +1,120 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Specs that wait. busted knows no coroutines, and an assertion that fails
+-- inside a luv callback would end the whole run, so the body of such a spec
+-- runs in a coroutine of its own while the main thread runs the loop, and its
+-- error is raised again outside of any callback.
+--
+--   it("sleeps", async(function() ms.sleep(1) end))
+--
+-- The body has LIMIT ms. Afterwards no luv handle may be left that was not
+-- there before, and everything is collected twice, so that a finaliser that
+-- raises or crashes does so in the spec that caused it.
+local uv = require "luv"
+
+local async = {}
+
+local LIMIT = 20000 -- ms; a body that takes longer hangs
+local TURNS = 100 -- of the loop, for what is closing to be closed
+
+---@return table<userdata, true> every handle of the loop that is not closing
+function async.handles()
+  local set = {}
+  uv.walk(function(handle)
+    if not handle:is_closing() then set[handle] = true end
+  end)
+  return set
+end
+
+local function left_over(before)
+  local list = {}
+  for handle in pairs(async.handles()) do
+    if not before[handle] then
+      list[#list + 1] = ("%s (%s%s)"):format(tostring(handle), handle:is_active() and "active" or
+        "stopped", handle:has_ref() and ", keeps the loop" or "")
+    end
+  end
+  return list
+end
+
+local function run_to_end(fn)
+  local result, late = nil, false
+  local co = coroutine.create(function()
+    result = table.pack(xpcall(fn, function(err)
+      return { err = err, traceback = debug.traceback(nil, 2) }
+    end))
+  end)
+  local watchdog = uv.new_timer()
+  watchdog:start(LIMIT, 0, function() late = true end)
+  assert(coroutine.resume(co))
+  while not result and not late do uv.run("once") end
+  watchdog:close()
+  if not result then coroutine.close(co) end
+  return result
+end
+
+local function rethrow(failure)
+  if type(failure.err) == "string" then error(failure.err .. "\n" .. failure.traceback, 0) end
+  error(failure.err, 0) -- luassert's own kind, or an err
+end
+
+---Runs fn in a coroutine to its end, and checks what it left behind.
+---@param fn fun()
+function async.run(fn)
+  local ms = require "multisocket"
+  local before = async.handles()
+  local result = run_to_end(fn)
+  ms.use({}) -- closes the default client
+  local left
+  for _ = 1, TURNS do
+    uv.run("nowait")
+    left = left_over(before)
+    if #left == 0 then break end
+  end
+  collectgarbage()
+  collectgarbage()
+  if result and not result[1] then rethrow(result[2]) end
+  if not result then error("the body has not ended within " .. LIMIT .. " ms", 0) end
+  if #left > 0 then error("luv handles are left: " .. table.concat(left, ", "), 0) end
+end
+
+---@param fn fun()
+---@return fun() body for `it`
+function async.body(fn)
+  return function() async.run(fn) end
+end
+
+---Runs `it` bodies on the main thread with the same checks at the end.
+---@param fn fun()
+---@return fun()
+function async.main(fn)
+  return function()
+    local ms = require "multisocket"
+    local before = async.handles()
+    local ok, err = xpcall(fn, function(err)
+      return { err = err, traceback = debug.traceback(nil, 2) }
+    end)
+    ms.use({})
+    for _ = 1, TURNS do uv.run("nowait") end
+    collectgarbage()
+    collectgarbage()
+    if not ok then rethrow(err) end
+    local left = left_over(before)
+    if #left > 0 then error("luv handles are left: " .. table.concat(left, ", "), 0) end
+  end
+end
+
+---Calls fn with ms.on_error collecting: returns the list of { err, traceback }.
+---@param fn fun()
+---@return table[]
+function async.reports(fn)
+  local ms = require "multisocket"
+  local list, usual = {}, ms.on_error
+  ms.on_error = function(err, traceback) list[#list + 1] = { err = err, traceback = traceback } end
+  local ok, err = xpcall(fn, debug.traceback)
+  ms.on_error = usual
+  if not ok then error(err, 0) end
+  return list
+end
+
+return setmetatable(async, { __call = function(_, fn) return async.body(fn) end })
