@@ -41,9 +41,10 @@ UNIT_SRC   := $(wildcard spec/unit/*.c)
 UNIT_NAMES := $(patsubst spec/unit/%.c,%,$(wildcard spec/unit/test_*.c))
 UNITS      := $(UNIT_NAMES:%=$(BUILD)/%)
 C_FILES    := $(wildcard src/*.h src/*/*.[ch] spec/unit/*.[ch] spec/support/*.[ch] \
-                examples/*.[ch])
+                examples/*.[ch] bench/*/*.[ch])
 LUA_FILES  := $(wildcard lua/*.lua lua/*/*.lua lua/*/*/*.lua)
-LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec bench examples)
+LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples bench \
+                 bench/run bench/instructions bench/syscalls)
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))

@@ -11,12 +11,14 @@ local NO_MAKE = { MAKEFLAGS = false, MFLAGS = false, MAKELEVEL = false }
 
 local function succeed(argv, opts)
   local result = process.run(argv, opts)
-  assert(result.code == 0, table.concat(argv, " ") .. "\n" .. result.stdout .. result.stderr)
+  local output = result.stdout .. result.stderr
+  assert(result.code == 0, table.concat(argv, " ") .. "\n" .. output)
   return result
 end
 
 local function luarocks(...)
-  return succeed({ "luarocks", "--lua-version=5.4", ... }, { timeout = BUILD_TIMEOUT, env = NO_MAKE })
+  return succeed({ "luarocks", "--lua-version=5.4", ... },
+    { timeout = BUILD_TIMEOUT, env = NO_MAKE })
 end
 
 local function first_line(command)

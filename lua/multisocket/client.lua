@@ -14,7 +14,12 @@ local loop = require "multisocket.loop"
 local request = require "multisocket.request"
 local task = require "multisocket.task"
 
-local await, wake, prepare = task.await, task.wake, request.prepare
+local await, prepare = task.await, request.prepare
+
+-- The methods of every fetch, looked up once.
+local sample = core.easy()
+local begin, take = sample.begin, sample.take
+local add_handle = core.multi({}).add_handle
 
 local client = {}
 
@@ -39,15 +44,17 @@ end
 
 local Op = {}
 
-function Op.__close(op)
-  if not op.woken then abandon(op) end
+function Op.__close(op, err)
+  if not op.thread and not op.main then return end
+  op.main = nil
+  abandon(op)
+  task.explain(err)
 end
 
 local function new_op(engine)
   local easy = core.easy()
   easy:oneshot(true)
-  local op = setmetatable({ engine = engine, easy = easy, woken = false, thread = nil,
-    on_wake = nil, err = nil, fail = nil, next = nil, owner = nil }, Op)
+  local op = setmetatable({ engine = engine, easy = easy }, Op)
   engine.ops[easy] = op
   return op
 end
@@ -58,38 +65,31 @@ local function release(op)
   engine.free = op
 end
 
--- Adds a transfer; its operation is woken when it is done.
+-- Adds a transfer; its operation is finished when it is done.
 local function start(engine, url, options, fail)
   local op = engine.free
   if op then engine.free = op.next else op = new_op(engine) end
-  op.woken, op.err, op.fail = false, nil, fail
+  op.fail = fail
   local easy = op.easy
-  easy:begin(url, options)
-  engine.multi:add_handle(easy)
+  begin(easy, url, options)
+  add_handle(engine.multi, easy)
   return op
 end
 
--- What a woken operation came to; it is free afterwards.
+-- What a finished operation came to; it is free afterwards.
 local function outcome(op)
-  local err = op.err
-  if err then
-    release(op)
-    return nil, err
-  end
-  local res = op.easy:take()
+  local err, fail = op.err, op.fail
+  op.err, op.fail = nil, nil
+  local res
+  if not err then res = take(op.easy) end
   release(op)
-  if op.fail and res.status >= 400 then return nil, errors.status(res) end
-  return res
+  if fail and res and res.status >= 400 then return nil, errors.status(res) end
+  return res, err
 end
 
 local function new_engine(multi_options)
   local ops = {}
-  multi_options.donefunction = function(easy, ok, err)
-    local op = ops[easy]
-    if not op then return end
-    if not ok then op.err = err end
-    wake(op)
-  end
+  multi_options.donefunction = task.completion(ops)
   local uv = loop.get()
   local multi = core.multi(multi_options)
   return { multi = multi, ops = ops, free = nil, closed = false,
@@ -124,13 +124,26 @@ end
 ---@return multisocket.Response?
 ---@return multisocket.Error?
 function Client:fetch(url, opts)
-  local options, fail = self.compiled, self.fail
+  local engine = self.engine
   if opts ~= nil or self.rewrites or type(url) ~= "string" then
-    url, options, fail = prepare(self.defaults, url, opts)
+    local op = start(engine, prepare(self.defaults, url, opts))
+    await(op)
+    return outcome(op)
   end
-  local op = start(self.engine, url, options, fail)
+  -- As above, for a plain URL: the way that has to be short.
+  local op = engine.free
+  if op then engine.free = op.next else op = new_op(engine) end
+  local easy = op.easy
+  begin(easy, url, self.compiled)
+  add_handle(engine.multi, easy)
   await(op)
-  return outcome(op)
+  if op.err or self.fail then
+    op.fail = self.fail
+    return outcome(op)
+  end
+  op.next = engine.free
+  engine.free = op
+  return take(easy)
 end
 
 for _, name in ipairs(request.methods()) do
@@ -234,7 +247,7 @@ end
 ---Ends such a transfer; nobody is called.
 function client.abandon(op)
   op.owner = nil
-  if not op.woken then abandon(op) end
+  abandon(op)
 end
 
 -- ---- the end ---------------------------------------------------------------

@@ -20,8 +20,8 @@ local errors = require "multisocket.errors"
 local loop = require "multisocket.loop"
 
 local running, resume, yield = coroutine.running, coroutine.resume, coroutine.yield
-local isyieldable, status, close = coroutine.isyieldable, coroutine.status, coroutine.close
-local create, unpack, pack = coroutine.create, table.unpack, table.pack
+local status, close, create = coroutine.status, coroutine.close, coroutine.create
+local unpack, pack = table.unpack, table.pack
 
 local task = {}
 
@@ -93,10 +93,10 @@ end
 
 -- ---- the run queue ---------------------------------------------------------
 
--- Whoever finds `last` above 0 may append and need not care: somebody takes
--- entries out, or has asked the loop to. Entries may be nil.
+-- Whoever finds `last` above 0 only appends: something runs that will take the
+-- entries out, or the loop was asked to (kicked). Entries may be nil.
 local queue, last = {}, 0
-local draining = false -- step() runs something on the main thread
+local draining, kicked = false, false
 local doomed = 0 -- tasks that were cancelled while they ran
 
 local function close_thread(co)
@@ -135,7 +135,7 @@ local function step(op)
 end
 
 local function drain()
-  draining = true
+  draining, kicked = true, false
   local i = 1
   while i <= last do
     local op = queue[i]
@@ -153,34 +153,35 @@ end
 ---already. For engine and loop callbacks only.
 ---@param op table
 function task.wake(op)
-  local free = last == 0
   last = last + 1
   queue[last] = op
-  if free or not draining then drain() end
+  if (last == 1 or kicked) and not draining then drain() end
+end
+
+---A donefunction that wakes the operations of transfers, by easy. This is the
+---way of every fetch: the coroutine is resumed right here, from the outermost
+---exit of the engine, and what it starts starts in the same exit.
+---@param ops table<userdata, table>
+---@return fun(easy: userdata, ok: boolean, err: table?)
+function task.completion(ops)
+  return function(easy, ok, err)
+    local op = ops[easy]
+    if not op then return end -- cancelled
+    if not ok then op.err = err end
+    local co = op.thread
+    if last > 0 or not co then return task.wake(op) end
+    last = 1 -- nil: this one
+    op.thread = nil
+    local alive, why = resume(co)
+    if not alive or doomed > 0 then after_resume(co, alive, why) end
+    if last > 1 then return drain() end
+    last = 0
+  end
 end
 
 -- ---- callbacks of the loop -------------------------------------------------
 
----Takes an error that interrupted the library itself. The waiting main thread
----raises it; without one it goes through luv, which prints it and ends the
----program, as Ctrl-C should.
----@param err any
-function task.interrupted(err)
-  draining = false
-  if not pumping then error(err, 0) end
-  interrupt = interrupt or err
-end
-
--- A function for luv to call: never raises into it.
-local function guarded(fn)
-  return function()
-    if exit.now then return end
-    local ok, err = pcall(fn)
-    if not ok then task.interrupted(err) end
-  end
-end
-
-local kicked = false
+local guarded
 
 -- Has the queue run by the loop, soon.
 local function kick()
@@ -189,10 +190,34 @@ local function kick()
   local uv = loop.get()
   local idle = uv.new_idle()
   idle:start(guarded(function()
-    kicked = false
     loop.close(uv, idle)
-    if not draining then drain() end
+    if kicked then drain() end
   end))
+end
+
+-- An error came through the queue: what is left in it goes on later.
+local function recover()
+  draining, kicked = false, false
+  if last > 0 then kick() end
+end
+
+---Takes an error that interrupted the library itself. The waiting main thread
+---raises it; without one it goes through luv, which prints it and ends the
+---program, as Ctrl-C should.
+---@param err any
+function task.interrupted(err)
+  recover()
+  if not pumping then error(err, 0) end
+  interrupt = interrupt or err
+end
+
+-- A function for luv to call: never raises into it.
+function guarded(fn)
+  return function()
+    if exit.now then return end
+    local ok, err = pcall(fn)
+    if not ok then task.interrupted(err) end
+  end
 end
 
 ---An operation is finished; what waits for it runs soon, but never before
@@ -201,18 +226,19 @@ end
 function task.later(op)
   last = last + 1
   queue[last] = op
-  if not draining then kick() end
+  if last == 1 then kick() end
 end
 
 ---Calls fn(...), during which nothing that waits is resumed.
 ---@param fn function
 ---@param ... any
 function task.hold(fn, ...)
-  local outer = draining
-  draining = true
+  local free = last == 0
+  if free then last = 1 end
   local ok, err = pcall(fn, ...)
-  draining = outer
-  if not outer and first <= last then kick() end
+  if free then
+    if last > 1 then kick() else last = 0 end
+  end
   if not ok then error(err, 0) end
 end
 
@@ -235,6 +261,7 @@ end
 
 -- ---- await -----------------------------------------------------------------
 
+local CANNOT_YIELD = "attempt to yield across a C-call boundary" -- as Lua says it
 local CALLBACK = "cannot wait inside a callback on the main thread: use ms.request, or ms.spawn a "
   .. "task that waits"
 local BOUNDARY = "cannot wait here: a coroutine cannot be suspended below a C function (such as "
@@ -250,11 +277,12 @@ end
 
 local function run_turns(op)
   local _ <close> = op
-  local function done() return op.woken or failure ~= nil or interrupt ~= nil end
-  if first <= last then drain() end
+  op.main = true
+  local function done() return not op.main or failure ~= nil or interrupt ~= nil end
+  if last > 0 then drain() end
   while not done() do
     local alive = loop.turn(done)
-    if not alive and not done() and first > last then errors.usage("deadlock", DEADLOCK) end
+    if not alive and not done() and last == 0 then errors.usage("deadlock", DEADLOCK) end
   end
 end
 
@@ -268,7 +296,7 @@ local function pump(op)
   check_main_thread()
   pumping = true
   local ok, err = pcall(run_turns, op)
-  if not ok then draining = false end
+  if not ok then recover() end
   local settled, why = pcall(loop.settle)
   pumping = false
   local report, stop = failure, interrupt or not ok and err or not settled and why
@@ -280,33 +308,37 @@ local function pump(op)
   if report then raise(report[1], report[2]) end
 end
 
----Waits until `op` is woken. In a coroutine it suspends the innermost one; on
----the main thread it runs the loop. A resume by anybody but the queue is
+---Waits until `op` is finished. In a coroutine it suspends the innermost one;
+---on the main thread it runs the loop. A resume by anybody but the queue is
 ---answered with another yield. Whatever ends the wait early (the coroutine is
 ---closed, an interrupt) closes `op` and so cancels it.
 ---@param op table
 local function await(op)
   local co, main = running()
-  if main then
-    if op.woken then return end
-    return pump(op)
-  end
+  if main then return pump(op) end
   local _ <close> = op
-  if not isyieldable() then errors.usage("wrong_context", BOUNDARY) end
   op.thread = co
-  while not op.woken do yield(TOKEN) end
+  repeat yield(TOKEN) until not op.thread
 end
 task.await = await
+
+---For `__close` of operations that were not finished: words for the error that
+---Lua has where a coroutine cannot yield.
+---@param err any
+function task.explain(err)
+  if err == CANNOT_YIELD then errors.usage("wrong_context", BOUNDARY) end
+end
 
 -- ---- waiters ---------------------------------------------------------------
 
 local Waiter = {}
 
-function Waiter.__close(op)
-  if op.woken then return end
-  op.thread = nil
+function Waiter.__close(op, err)
+  if not op.thread and not op.main then return end
+  op.thread, op.main = nil, nil
   local cancel = op.cancel
   if cancel then cancel(op) end
+  task.explain(err)
 end
 
 ---An operation that somebody finishes with wake or later; `cancel(op)` is
@@ -314,7 +346,7 @@ end
 ---@param cancel? fun(op: table)
 ---@return table
 function task.waiter(cancel)
-  return setmetatable({ woken = false, cancel = cancel }, Waiter)
+  return setmetatable({ cancel = cancel }, Waiter)
 end
 
 local function stop_timer_of(op)
@@ -341,7 +373,7 @@ end
 ---@field count integer tasks that have not ended
 ---@field tasks table<multisocket.Task, true>
 ---@field unseen table failures that nobody has asked for yet
----@field op table woken when count is 0
+---@field op table finished when count is 0
 ---@field ended boolean? nobody waits for it any more
 
 local root ---@type multisocket.Group? of the run that pumps now

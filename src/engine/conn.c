@@ -137,6 +137,8 @@ static bool feed(struct ms_conn *c, struct ms_span in)
     c->feeding = true;
     ms_err err = c->session->ops->feed(c->session, in, &used);
     c->feeding = false;
+    if (!is_open(c))
+        return false;
     if (err) {
         ms_conn_close(c, err, 0);
         return false;

@@ -183,8 +183,8 @@ static void on_state(void *user, ares_socket_t fd, int readable, int writable)
 
 /* ---- events and time ----------------------------------------------------- */
 
-/* With ARES_SOCKET_BAD only what is overdue is looked after. Both directions
- * are tried: what was reported is a hint. */
+/* Both directions are tried: what was reported is a hint. With
+ * ARES_SOCKET_BAD only what is overdue is looked after. */
 static void process(struct ms_dns *d, ares_socket_t fd)
 {
     d->reads_left = MAX_READS;
@@ -223,9 +223,240 @@ static void on_rearm(struct ms_task *t)
 
 static void on_timeout(struct ms_timer *t)
 {
-    struct ms_dns *d = MS_CONTAINER(t, struct ms_dns, timeout);
-
-    process(d, ARES_SOCKET_BAD);
-    
+    process(MS_CONTAINER(t, struct ms_dns, timeout), ARES_SOCKET_BAD);
 }
 
+/* ---- questions and answers ---------------------------------------------- */
+
+static ms_err error_of(int status)
+{
+    switch (status) {
+    case ARES_SUCCESS:
+        return MS_OK;
+    case ARES_ENOTFOUND:
+    case ARES_ENODATA:
+    case ARES_EBADNAME:
+        return MS_EHOST;
+    case ARES_ETIMEOUT:
+        return MS_ETIMEOUT;
+    case ARES_ENOMEM:
+        return MS_ENOMEM;
+    case ARES_ECANCELLED: /* by on_ready() only */
+        return MS_ECALLBACK;
+    default:
+        return MS_ERESOLVE;
+    }
+}
+
+static struct ms_addr address_of(const struct ares_addrinfo_node *n)
+{
+    const void *sa = n->ai_addr;
+
+    if (n->ai_family == AF_INET)
+        return ms_addr_v4(&((const struct sockaddr_in *)sa)->sin_addr);
+    return ms_addr_v6(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+}
+
+/* Keeps what was asked for; a server may add the other family unasked. */
+static ms_err keep_addresses(struct query *q, const struct ares_addrinfo *res)
+{
+    struct ms_dns_answer *w = &q->answer;
+    const struct ares_addrinfo_node *n;
+    size_t count = 0;
+
+    for (n = res->nodes; n && count < MS_DNS_MAX_ADDRESSES; n = n->ai_next)
+        count += n->ai_family == q->family;
+    if (!count)
+        return MS_EHOST;
+    w->list = ms_alloc(count * sizeof(*w->list));
+    if (!w->list)
+        return MS_ENOMEM;
+    for (n = res->nodes; w->count < count; n = n->ai_next)
+        if (n->ai_family == q->family)
+            w->list[w->count++] = address_of(n);
+    return MS_OK;
+}
+
+static void free_query(struct query *q)
+{
+    ms_free(q->answer.list);
+    ms_free(q);
+}
+
+/* Called by c-ares, at times from inside ares_getaddrinfo(). */
+static void on_result(void *arg, int status, int timeouts,
+                      struct ares_addrinfo *res)
+{
+    struct query *q = arg;
+    struct ms_dns *d = q->dns;
+
+    (void)timeouts;
+    if (d->closed) {
+        free_query(q);
+    } else {
+        q->answer.err =
+            status == ARES_SUCCESS ? keep_addresses(q, res) : error_of(status);
+        q->answer.no_name = status == ARES_ENOTFOUND || status == ARES_EBADNAME;
+        ms_list_push(&d->answered, &q->node);
+        ms_task_post(d->loop, &d->deliver);
+    }
+    if (res)
+        ares_freeaddrinfo(res);
+}
+
+/* What is answered meanwhile waits for the next round: who asks again at once
+ * and is refused at once must not keep us here. */
+static void on_deliver(struct ms_task *t)
+{
+    struct ms_dns *d = MS_CONTAINER(t, struct ms_dns, deliver);
+    struct ms_list now, *node;
+
+    ms_list_init(&now);
+    ms_list_splice(&now, &d->answered);
+    while (!d->closed && (node = ms_list_pop(&now))) {
+        struct query *q = MS_CONTAINER(node, struct query, node);
+        struct ms_dns_answer answer = q->answer;
+        q->answer.list = NULL;
+        void *user = q->user;
+        sa_family_t family = q->family;
+        free_query(q);
+        d->on_answer(user, family, &answer);
+    }
+    ms_list_splice(&d->answered, &now);
+}
+
+ms_err ms_dns_ask(struct ms_dns *d, const char *name, sa_family_t family,
+                  void *user)
+{
+    struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT,
+                                        .ai_family = family,
+                                        .ai_socktype = SOCK_STREAM};
+    size_t n = strlen(name);
+
+    assert(!d->closed && n > 1 && name[n - 1] == '.');
+    (void)n;
+
+    struct query *q = ms_zalloc(sizeof(*q));
+    if (!q)
+        return MS_ENOMEM;
+    ms_list_init(&q->node);
+    q->dns = d;
+    q->user = user;
+    q->family = family;
+    /* NOSORT, or c-ares opens a socket for every address to sort them. */
+    ares_getaddrinfo(d->channel, name, NULL, &hints, on_result, q);
+    ms_task_post_at_exit(d->loop, &d->rearm);
+    return MS_OK;
+}
+
+/* ---- opening and closing ------------------------------------------------ */
+
+static int init_channel(struct ms_dns *d, const struct ms_dns_config *c)
+{
+    char dns_only[] = "b", *path = (char *)c->resolv_conf;
+    /* Names are absolute and host aliases are not ours to follow; both flags
+     * say so once more. No EDNS: c-ares 1.18 gives up on one of two queries
+     * when a server does not know it. */
+    struct ares_options o = {.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+                             .timeout = c->timeout_ms,
+                             .tries = c->tries,
+                             .lookups = dns_only,
+                             .sock_state_cb = on_state,
+                             .sock_state_cb_data = d,
+                             .resolvconf_path = path};
+    int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+               ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+
+    return ares_init_options(&d->channel, &o,
+                             path ? mask | ARES_OPT_RESOLVCONF : mask);
+}
+
+/* `d` has a channel. */
+static int configure(struct ms_dns *d, const struct ms_dns_config *c)
+{
+    int unused_mask;
+
+    ares_set_socket_functions(d->channel, &socket_functions, d);
+    int status = ares_save_options(d->channel, &d->options, &unused_mask);
+    if (status == ARES_SUCCESS && c->servers)
+        status = ares_set_servers_ports_csv(d->channel, c->servers);
+    return status;
+}
+
+/* c-ares counts who uses the library, so that an application that uses it
+ * too cannot pull it away from under us. */
+static ms_err open_channel(struct ms_dns *d, const struct ms_dns_config *c)
+{
+    int status = ares_library_init(ARES_LIB_INIT_ALL);
+
+    if (status != ARES_SUCCESS)
+        return status == ARES_ENOMEM ? MS_ENOMEM : MS_ERESOLVE;
+    status = init_channel(d, c);
+    if (status == ARES_SUCCESS) {
+        status = configure(d, c);
+        if (status == ARES_SUCCESS)
+            return MS_OK;
+        ares_destroy(d->channel);
+        ares_destroy_options(&d->options);
+    }
+    ares_library_cleanup();
+    return status == ARES_ENOMEM ? MS_ENOMEM : MS_ERESOLVE;
+}
+
+ms_err ms_dns_open(struct ms_dns **out, struct ms_loop *loop,
+                   const struct ms_dns_config *config)
+{
+    assert(config->timeout_ms > 0 && config->tries > 0 && config->on_answer);
+
+    struct ms_dns *d = ms_zalloc(sizeof(*d));
+    if (!d)
+        return MS_ENOMEM;
+    d->loop = loop;
+    d->on_answer = config->on_answer;
+    ms_list_init(&d->sockets);
+    ms_list_init(&d->answered);
+    ms_task_init(&d->deliver, on_deliver);
+    ms_task_init(&d->rearm, on_rearm);
+    ms_timer_init(&d->timeout, on_timeout);
+    ms_err err = open_channel(d, config);
+    if (err)
+        ms_free(d);
+    else
+        *out = d;
+    return err;
+}
+
+static void free_dns(struct ms_grave *g)
+{
+    struct ms_dns *d = MS_CONTAINER(g, struct ms_dns, grave);
+    struct ms_list *node;
+
+    ares_destroy(d->channel); /* ends every question: on_result() frees it */
+    ares_destroy_options(&d->options);
+    ares_library_cleanup();
+    while ((node = ms_list_pop(&d->answered)))
+        free_query(MS_CONTAINER(node, struct query, node));
+    ms_free(d);
+}
+
+void ms_dns_close(struct ms_dns *d)
+{
+    if (!d)
+        return;
+    assert(!d->closed);
+
+    d->closed = true;
+    ms_task_cancel(&d->deliver);
+    ms_task_cancel(&d->rearm);
+    ms_timer_cancel(d->loop, &d->timeout);
+    ms_list_each (node, &d->sockets)
+        drop_socket(MS_CONTAINER(node, struct server_socket, node));
+    ms_loop_bury(d->loop, &d->grave, free_dns);
+}
+
+struct ms_dns_search ms_dns_search(const struct ms_dns *d)
+{
+    return (struct ms_dns_search){.ndots = d->options.ndots,
+                                  .domains = d->options.domains,
+                                  .count = (size_t)d->options.ndomains};
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/easy.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "engine/transfer.h"
+
+ms_err ms_easy_new(struct ms_easy **out)
+{
+    struct ms_easy *e = ms_zalloc(sizeof(*e));
+
+    if (!e)
+        return MS_ENOMEM;
+    ms_run_init(e);
+    *out = e;
+    return MS_OK;
+}
+
+static void free_easy(struct ms_grave *g)
+{
+    struct ms_easy *e = MS_CONTAINER(g, struct ms_easy, grave);
+
+    ms_buf_free(&e->url_text);
+    ms_url_free(&e->url);
+    ms_options_free(e->options);
+    ms_response_free(e->response);
+    ms_free(e);
+}
+
+void ms_easy_close(struct ms_easy *e)
+{
+    struct ms_multi *m = e ? e->multi : NULL;
+
+    if (!e || e->closing)
+        return;
+    e->closing = true;
+    if (!m) {
+        free_easy(&e->grave);
+        return;
+    }
+    struct ms_loop *l = ms_run_env_of(e)->loop;
+    ms_loop_enter(l);
+    ms_err err = ms_multi_remove(m, e);
+    (void)err; /* it is in this multi */
+    ms_loop_bury(l, &e->grave, free_easy);
+    ms_loop_settle(l);
+}
+
+ms_err ms_easy_set_url(struct ms_easy *e, const char *url, size_t n)
+{
+    ms_err err = ms_buf_reserve(&e->url_text, n);
+
+    if (err)
+        return err;
+    ms_buf_clear(&e->url_text);
+    ms_buf_put(&e->url_text, ms_span(url, n));
+    return MS_OK;
+}
+
+void ms_easy_set_options(struct ms_easy *e, struct ms_options *o)
+{
+    struct ms_options *old = e->options;
+
+    e->options = o ? ms_options_use(o) : NULL;
+    ms_options_free(old);
+}
+
+struct ms_options *ms_easy_options(const struct ms_easy *e)
+{
+    return e->options;
+}
+
+void ms_easy_on_headers(struct ms_easy *e, ms_headers_cb *cb, void *user)
+{
+    e->on_headers = cb;
+    e->headers_user = user;
+}
+
+void ms_easy_on_data(struct ms_easy *e, ms_data_cb *cb, void *user)
+{
+    e->on_data = cb;
+    e->data_user = user;
+}
+
+void ms_easy_set_oneshot(struct ms_easy *e, bool oneshot)
+{
+    e->oneshot = oneshot;
+}
+
+void ms_easy_set_user(struct ms_easy *e, void *user)
+{
+    e->user = user;
+}
+
+void *ms_easy_user(const struct ms_easy *e)
+{
+    return e->user;
+}
+
+void ms_easy_pause(struct ms_easy *e, unsigned mask)
+{
+    if (!ms_run_under_way(e) || mask == e->pause)
+        return;
+    struct ms_loop *l = ms_run_env_of(e)->loop;
+    ms_loop_enter(l);
+    e->pause = (unsigned char)(mask & (MS_PAUSE_RECV | MS_PAUSE_SEND));
+    ms_run_pause(e);
+    ms_loop_settle(l);
+}
+
+const struct ms_error *ms_easy_error(const struct ms_easy *e)
+{
+    return &e->error;
+}
+
+static struct ms_span host_of(const struct ms_easy *e)
+{
+    return ms_buf_len(&e->url.href) ? ms_url_authority(&e->url)
+                                    : ms_buf_span(&e->url_text);
+}
+
+const char *ms_easy_error_message(const struct ms_easy *e, char *buf,
+                                  size_t cap)
+{
+    struct ms_span host = host_of(e);
+    const char *text = ms_err_text(e->error.err);
+
+    if (!e->error.err)
+        snprintf(buf, cap, "no error");
+    else if (e->detail)
+        snprintf(buf, cap, "%.*s: %s: %s", (int)host.n, host.p, text,
+                 e->detail);
+    else if (e->error.err == MS_ETIMEOUT)
+        snprintf(buf, cap, "%.*s: %s (%s)", (int)host.n, host.p, text,
+                 ms_phase_name(e->error.phase));
+    else
+        snprintf(buf, cap, "%.*s: %s", (int)host.n, host.p, text);
+    return buf;
+}
+
+const struct ms_response *ms_easy_response(const struct ms_easy *e)
+{
+    return e->response;
+}
+
+struct ms_response *ms_easy_take_response(struct ms_easy *e)
+{
+    struct ms_response *r = ms_run_under_way(e) ? NULL : e->response;
+
+    if (r)
+        e->response = NULL;
+    return r;
+}
+
+struct ms_multi *ms_easy_multi(const struct ms_easy *e)
+{
+    return e->multi;
+}
+
+bool ms_easy_running(const struct ms_easy *e)
+{
+    return ms_run_under_way(e);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * easy.h - the inside of an easy handle: what is asked for, and the state of
+ * the run under way. engine/easy.c has the public setters, engine/transfer.c
+ * runs it, engine/multi.c holds it.
+ */
+#ifndef MS_ENGINE_EASY_H
+#define MS_ENGINE_EASY_H
+
+#include "engine/pool.h"
+#include "engine/response.h"
+
+enum ms_run_state {
+    MS_RUN_IDLE,    /* in no multi, or ended and read */
+    MS_RUN_QUEUED,  /* added; starts in the next exit */
+    MS_RUN_WAITING, /* for a connection */
+    MS_RUN_ACTIVE,  /* its stream is attached */
+    MS_RUN_DONE     /* ended; to be told, or told and not removed */
+};
+
+struct ms_easy {
+    /* What is asked for. */
+    struct ms_buf url_text;
+    struct ms_options *options; /* a reference; NULL: the defaults */
+    ms_headers_cb *on_headers;
+    ms_data_cb *on_data;
+    void *headers_user, *data_user, *user;
+    bool oneshot;
+
+    /* Its place in the multi. */
+    struct ms_multi *multi; /* NULL: in none */
+    struct ms_list member;  /* on multi->members while added */
+    struct ms_list ended;   /* on multi->finished, then multi->messages */
+    unsigned id;            /* number for the trace */
+
+    /* The run. */
+    unsigned char state; /* enum ms_run_state */
+    unsigned char pause; /* MS_PAUSE_* */
+    bool retried, closing;
+    bool told;    /* its end was told and counted */
+    unsigned run; /* counts runs, so that a callback's end sees a change */
+    struct ms_task start;
+    struct ms_timer deadline;
+    struct ms_waiter waiter;
+    struct ms_stream stream;
+    struct ms_interest interest;
+    struct ms_conn *conn; /* while active; does not own */
+    struct ms_url url;
+    struct ms_response *response; /* owned; NULL: none, or taken */
+    struct ms_error error;
+    const char *detail; /* static text beside error, or NULL */
+    uint64_t added_us;
+    struct ms_grave grave;
+};
+
+#endif

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/multi.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+
+struct ms_run_env *ms_run_env_of(const struct ms_easy *e)
+{
+    return &e->multi->env;
+}
+
+/* ---- calling the host -------------------------------------------------- */
+
+static void announce(void *host, struct ms_sock *s, int what)
+{
+    struct ms_multi *m = host;
+    void *easy = ms_sock_sole_easy(s);
+
+    m->socket_calls++;
+    MS_TRACE_MORE(&m->loop.trace, MS_TRACE_EV, 0, 0, "fd %d %s %d (%s)", s->fd,
+                  what == MS_POLL_REMOVE ? "forget" : "watch", what, s->role);
+    if (m->socket_cb(easy, s->fd, what, m->socket_user, s->value))
+        return;
+    m->loop.refused = true;
+    if (!s->closing)
+        ms_ev_queue(s, MS_EV_REFUSED);
+}
+
+static void wake_me(void *engine, int64_t timeout_ms)
+{
+    struct ms_multi *m = engine;
+
+    m->timer_calls++;
+    if (m->timer_cb(m, timeout_ms, m->timer_user))
+        return;
+    m->timer_lost = true;
+    m->loop.refused = true;
+}
+
+static void forget_member(struct ms_easy *e)
+{
+    ms_list_unlink(&e->member);
+    e->multi = NULL;
+}
+
+/* One transfer that ended: counted, put in the queue, told. */
+static void tell_end(struct ms_multi *m, struct ms_easy *e)
+{
+    m->running--;
+    m->done++;
+    if (e->oneshot) {
+        ms_run_drop(e);
+        forget_member(e);
+    } else {
+        e->told = true;
+        ms_list_push(&m->messages, &e->ended);
+        m->unread++;
+    }
+    if (!m->done_cb)
+        return;
+    m->done_cb(m, e, m->done_user);
+    ms_loop_touch(&m->loop);
+}
+
+static void end_all(struct ms_multi *m, ms_err err)
+{
+    ms_list_each (node, &m->members)
+        ms_run_end(MS_CONTAINER(node, struct ms_easy, member), err, NULL);
+}
+
+static void finish(void *engine)
+{
+    struct ms_multi *m = engine;
+    struct ms_list now, *node;
+
+    if (m->timer_lost) {
+        m->timer_lost = false;
+        end_all(m, MS_ECALLBACK);
+    }
+    ms_list_init(&now);
+    ms_list_splice(&now, &m->finished);
+    while ((node = ms_list_pop(&now)))
+        tell_end(m, MS_CONTAINER(node, struct ms_easy, ended));
+}
+
+static void on_run_end(struct ms_easy *e)
+{
+    struct ms_multi *m = e->multi;
+
+    ms_list_push(&m->finished, &e->ended);
+    ms_task_post(&m->loop, &m->ended);
+}
+
+/* Nothing to do: that it is posted makes the loop come round to finish(). */
+static void on_ended(struct ms_task *t)
+{
+    (void)t;
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+ms_err ms_multi_new(struct ms_multi **out)
+{
+    static const struct ms_loop_hooks hooks = {.finish = finish};
+    struct ms_multi *m = ms_zalloc(sizeof(*m));
+
+    if (!m)
+        return MS_ENOMEM;
+    ms_loop_init(&m->loop, &hooks, m);
+    ms_list_init(&m->members);
+    ms_list_init(&m->finished);
+    ms_list_init(&m->messages);
+    ms_task_init(&m->ended, on_ended);
+    m->env = (struct ms_run_env){&m->loop, &m->pool, NULL, on_run_end};
+    ms_err err = ms_options_new(&m->env.defaults, NULL);
+    if (err)
+        goto fail_options;
+    err = ms_pool_init(&m->pool, &m->loop);
+    if (err)
+        goto fail_pool;
+    *out = m;
+    return MS_OK;
+fail_pool:
+    ms_options_free(m->env.defaults);
+fail_options:
+    ms_loop_fini(&m->loop);
+    ms_free(m);
+    return err;
+}
+
+static void destroy(struct ms_multi *m)
+{
+    struct ms_list *node;
+
+    while ((node = ms_list_pop(&m->members))) {
+        struct ms_easy *e = MS_CONTAINER(node, struct ms_easy, member);
+        ms_list_unlink(&e->ended);
+        ms_run_drop(e);
+        e->multi = NULL;
+    }
+    if (!m->closed)
+        ms_pool_close(&m->pool);
+    ms_task_cancel(&m->ended);
+    ms_ev_flush(&m->loop.ev);
+    ms_loop_fini(&m->loop);
+    ms_pool_fini(&m->pool);
+    ms_options_free(m->env.defaults);
+    ms_free(m);
+}
+
+/* Leaves a public call; `work` says whether it may run transfers. Returns
+ * how many have not ended. `m` may be gone afterwards. */
+static int leave(struct ms_multi *m, bool work)
+{
+    if (work)
+        ms_loop_leave(&m->loop);
+    else
+        ms_loop_settle(&m->loop);
+    int running = m->running;
+    if (m->doomed && !ms_loop_inside(&m->loop))
+        destroy(m);
+    return running;
+}
+
+void ms_multi_free(struct ms_multi *m)
+{
+    if (!m || m->doomed)
+        return;
+    m->doomed = true;
+    m->done_cb = NULL;
+    m->loop.hooks.wake_me = NULL;
+    ms_ev_set_host(&m->loop.ev, NULL, NULL, true);
+    if (!ms_loop_inside(&m->loop))
+        destroy(m);
+}
+
+void ms_multi_close(struct ms_multi *m)
+{
+    if (m->closed)
+        return;
+    ms_loop_enter(&m->loop);
+    m->closed = true;
+    end_all(m, MS_ECANCELLED);
+    ms_pool_close(&m->pool);
+    leave(m, true);
+}
+
+/* ---- transfers --------------------------------------------------------- */
+
+ms_err ms_multi_add(struct ms_multi *m, struct ms_easy *e)
+{
+    if (m->closed || m->doomed || e->closing)
+        return MS_ECLOSED;
+    if (e->multi)
+        return MS_EADDED;
+    ms_loop_enter(&m->loop);
+    e->multi = m;
+    ms_err err = ms_run_queue(e);
+    if (err) {
+        e->multi = NULL;
+    } else {
+        ms_list_push(&m->members, &e->member);
+        e->id = ++m->last_id;
+        m->running++;
+        m->added++;
+    }
+    leave(m, false);
+    return err;
+}
+
+ms_err ms_multi_remove(struct ms_multi *m, struct ms_easy *e)
+{
+    if (!e->multi)
+        return MS_OK;
+    if (e->multi != m)
+        return MS_EUSAGE;
+    ms_loop_enter(&m->loop);
+    if (!e->told)
+        m->running--;
+    else if (!ms_list_empty(&e->ended))
+        m->unread--;
+    ms_list_unlink(&e->ended);
+    ms_run_drop(e);
+    forget_member(e);
+    m->removed++;
+    leave(m, false);
+    return MS_OK;
+}
+
+int ms_multi_socket_action(struct ms_multi *m, int fd, unsigned mask)
+{
+    if (m->closed || m->doomed)
+        return 0;
+    ms_loop_enter(&m->loop);
+    m->actions++;
+    if (fd == MS_SOCKET_TIMEOUT)
+        ms_loop_woken(&m->loop);
+    else
+        ms_loop_dispatch(&m->loop, fd, mask);
+    return leave(m, true);
+}
+
+bool ms_multi_info_peek(struct ms_multi *m, struct ms_message *out)
+{
+    if (ms_list_empty(&m->messages))
+        return false;
+    struct ms_easy *e = MS_CONTAINER(m->messages.next, struct ms_easy, ended);
+    *out = (struct ms_message){e, e->error.err, m->unread - 1};
+    return true;
+}
+
+bool ms_multi_info_read(struct ms_multi *m, struct ms_message *out)
+{
+    if (!ms_multi_info_peek(m, out))
+        return false;
+    ms_list_unlink(&out->easy->ended);
+    m->unread--;
+    return true;
+}
+
+ms_err ms_multi_assign(struct ms_multi *m, int fd, void *value)
+{
+    struct ms_sock *s = ms_ev_find(&m->loop.ev, fd);
+
+    if (!s || !s->told)
+        return MS_EUSAGE;
+    s->value = value;
+    return MS_OK;
+}
+
+/* ---- settings ---------------------------------------------------------- */
+
+void ms_multi_on_socket(struct ms_multi *m, ms_socket_cb *cb, void *user)
+{
+    ms_loop_enter(&m->loop);
+    /* The old host hears of the removals before the new one is in place. */
+    ms_ev_set_host(&m->loop.ev, NULL, NULL, false);
+    m->socket_cb = cb;
+    m->socket_user = user;
+    ms_ev_set_host(&m->loop.ev, cb ? announce : NULL, m, false);
+    leave(m, false);
+}
+
+void ms_multi_on_timer(struct ms_multi *m, ms_timer_cb *cb, void *user)
+{
+    ms_loop_enter(&m->loop);
+    if (m->timer_cb && m->loop.told_us != MS_NEVER)
+        m->timer_cb(m, -1, m->timer_user);
+    m->timer_cb = cb;
+    m->timer_user = user;
+    m->loop.hooks.wake_me = cb ? wake_me : NULL;
+    ms_loop_forget_told(&m->loop);
+    leave(m, false);
+}
+
+void ms_multi_on_done(struct ms_multi *m, ms_done_cb *cb, void *user)
+{
+    m->done_cb = cb;
+    m->done_user = user;
+}
+
+ms_err ms_multi_set(struct ms_multi *m, enum ms_multi_option id, int64_t value)
+{
+    int64_t least = id == MS_MULTI_IDLE_TIMEOUT ? 1 : 0;
+
+    if (value < least || m->closed)
+        return MS_EOPTION;
+    ms_loop_enter(&m->loop);
+    if (id == MS_MULTI_MAX_IDLE)
+        m->pool.max_idle = value;
+    else
+        m->pool.idle_timeout_ms = value;
+    ms_pool_trim(&m->pool);
+    leave(m, false);
+    return MS_OK;
+}
+
+void ms_multi_set_user(struct ms_multi *m, void *user)
+{
+    m->user = user;
+}
+
+void *ms_multi_user(const struct ms_multi *m)
+{
+    return m->user;
+}
+
+/* ---- looking inside ---------------------------------------------------- */
+
+int ms_multi_running(const struct ms_multi *m)
+{
+    return m->running;
+}
+
+int64_t ms_multi_timeout(const struct ms_multi *m)
+{
+    uint64_t at = ms_loop_deadline(&m->loop), now = m->loop.clock();
+
+    if (at == MS_NEVER)
+        return -1;
+    return at <= now ? 0 : (int64_t)((at - now + 999) / 1000);
+}
+
+void ms_multi_stats(const struct ms_multi *m, struct ms_stats *out)
+{
+    const struct ms_pool *p = &m->pool;
+
+    *out = (struct ms_stats){
+        .added = m->added,
+        .done = m->done,
+        .removed = m->removed,
+        .opened = p->opened,
+        .reused = p->reused,
+        .closed = p->closed,
+        .socket_calls = m->socket_calls,
+        .timer_calls = m->timer_calls,
+        .actions = m->actions,
+        .bytes_in = p->env.bytes_in,
+        .bytes_out = p->env.bytes_out,
+        .lookups = p->env.resolver ? ms_resolver_lookups(p->env.resolver) : 0,
+        .running = (unsigned)m->running,
+        .queued = p->waiting,
+        .connections = p->conns - p->connecting,
+        .idle = p->idle,
+        .connecting = p->connecting,
+    };
+}
+
+/* Easies beyond this many on one socket are counted by readers and writers
+ * but not named. */
+#define MAX_NAMED 256
+
+void ms_multi_sockets(struct ms_multi *m,
+                      void (*cb)(const struct ms_socket_info *info,
+                                 struct ms_easy *const *easies, size_t count,
+                                 void *user),
+                      void *user)
+{
+    struct ms_easy *easies[MAX_NAMED];
+
+    for (int fd = 0; fd < m->loop.ev.cap; fd++) {
+        struct ms_sock *s = ms_ev_find(&m->loop.ev, fd);
+        size_t n = 0;
+        if (!s)
+            continue;
+        ms_list_each (node, &s->interests) {
+            struct ms_interest *i =
+                MS_CONTAINER(node, struct ms_interest, node);
+            if (i->easy && n < MAX_NAMED)
+                easies[n++] = i->easy;
+        }
+        struct ms_socket_info info = {fd, s->told, s->readers, s->writers,
+                                      s->role};
+        cb(&info, easies, n, user);
+    }
+}
+
+void ms_multi_handles(struct ms_multi *m,
+                      void (*cb)(struct ms_easy *easy, void *user), void *user)
+{
+    ms_list_each (node, &m->members)
+        cb(MS_CONTAINER(node, struct ms_easy, member), user);
+}
+
+static const char *check_members(struct ms_multi *m)
+{
+    int running = 0, unread = 0;
+
+    ms_list_each (node, &m->members) {
+        struct ms_easy *e = MS_CONTAINER(node, struct ms_easy, member);
+        const char *wrong = ms_run_check(e);
+        if (wrong)
+            return wrong;
+        if (e->multi != m)
+            return "a member belongs to another multi";
+        running += !e->told;
+    }
+    ms_list_each (node, &m->messages)
+        unread++;
+    if (running != m->running)
+        return "the number of running transfers is off";
+    return unread == m->unread ? NULL : "the number of messages is off";
+}
+
+const char *ms_multi_check(struct ms_multi *m)
+{
+    size_t timers = 0;
+    const char *wrong = ms_ev_check(&m->loop.ev);
+
+    if (!wrong && !ms_heap_check(&m->loop.timers, &timers))
+        wrong = "the timer heap is out of order";
+    if (!wrong && !m->closed)
+        wrong = ms_pool_check(&m->pool);
+    return wrong ? wrong : check_members(m);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * multi.h - the inside of a multi handle: the frame of every public call, the
+ * list of transfers, and the only place where the host is called.
+ */
+#ifndef MS_ENGINE_MULTI_H
+#define MS_ENGINE_MULTI_H
+
+#include "engine/transfer.h"
+
+struct ms_multi {
+    struct ms_loop loop;
+    struct ms_pool pool;
+    struct ms_run_env env;
+    struct ms_list members;  /* of struct ms_easy, added */
+    struct ms_list finished; /* of struct ms_easy, ended but not told */
+    struct ms_list messages; /* of struct ms_easy, told, not read */
+    int running, unread;
+    unsigned last_id;
+    ms_socket_cb *socket_cb;
+    ms_timer_cb *timer_cb;
+    ms_done_cb *done_cb;
+    void *socket_user, *timer_user, *done_user, *user;
+    uint64_t added, done, removed;
+    uint64_t socket_calls, timer_calls, actions;
+    struct ms_task ended; /* posted while `finished` holds any */
+    bool closed;          /* ends every transfer from now on */
+    bool doomed;          /* freed when the outermost call returns */
+    bool timer_lost;      /* the timer callback failed: all transfers end */
+};
+
+#endif

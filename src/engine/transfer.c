@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/transfer.h"
+
+#include <assert.h>
+
+/* A declared length is believed this far when room for the body is made. */
+#define MAX_BODY_RESERVE (4 * 1024 * 1024)
+
+static struct ms_loop *loop_of(const struct ms_easy *e)
+{
+    return ms_run_env_of(e)->loop;
+}
+
+static const struct ms_options *options_of(const struct ms_easy *e)
+{
+    return e->response->options;
+}
+
+static void set_state(struct ms_easy *e, enum ms_run_state state)
+{
+    static const char *const names[] = {"idle", "queued", "waiting", "active",
+                                        "done"};
+
+    /* Forward, or back to the start of another run or a retry. */
+    assert(state > e->state || state <= MS_RUN_QUEUED);
+    e->state = (unsigned char)state;
+    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "%s", names[state]);
+}
+
+static void stamp(struct ms_easy *e, enum ms_timing which, uint64_t at_us)
+{
+    /* What happened before the add was free for this transfer. */
+    if (at_us)
+        e->response->timing_us[which] =
+            at_us > e->added_us ? (int64_t)(at_us - e->added_us) : 0;
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+static enum ms_phase phase_of(const struct ms_easy *e)
+{
+    if (e->state == MS_RUN_WAITING)
+        return ms_waiter_phase(&e->waiter);
+    if (e->state != MS_RUN_ACTIVE)
+        return MS_PHASE_QUEUE;
+    if (e->response->head.status >= 200)
+        return MS_PHASE_BODY;
+    return e->conn->sent_us ? MS_PHASE_HEADERS : MS_PHASE_SEND;
+}
+
+static void take_times(struct ms_easy *e)
+{
+    stamp(e, MS_TIMING_SEND, e->conn->sent_us);
+    stamp(e, MS_TIMING_FIRST_BYTE, e->conn->first_byte_us);
+}
+
+/* Lets go of whatever the run holds. */
+static void release(struct ms_easy *e)
+{
+    struct ms_conn *c = e->conn;
+
+    ms_task_cancel(&e->start);
+    ms_timer_cancel(loop_of(e), &e->deadline);
+    ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
+    e->conn = NULL;
+    if (c && e->stream.session)
+        ms_conn_cancel_stream(c);
+}
+
+/* Nothing reached the server, or asking again does no harm and may help. */
+static bool is_passing(const struct ms_easy *e, ms_err err)
+{
+    if (err == MS_ECANCELLED || err == MS_ECALLBACK || err < MS_EHOST)
+        return false;
+    if (e->error.phase <= MS_PHASE_CONNECT)
+        return true;
+    return ms_options_idempotent(options_of(e)) &&
+           (err == MS_EEOF || err == MS_ERESET || err == MS_ETIMEOUT);
+}
+
+void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
+{
+    if (!ms_run_under_way(e))
+        return;
+    e->error.err = err;
+    e->error.phase = phase_of(e);
+    e->detail = detail;
+    if (e->conn)
+        take_times(e);
+    e->error.retryable = err && is_passing(e, err);
+    release(e);
+    stamp(e, MS_TIMING_TOTAL, loop_of(e)->now_us);
+    set_state(e, MS_RUN_DONE);
+    if (err)
+        MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "failed: %s",
+                 detail ? detail : ms_err_text(err));
+    ms_run_env_of(e)->on_end(e);
+}
+
+void ms_run_drop(struct ms_easy *e)
+{
+    if (ms_run_under_way(e))
+        release(e);
+    e->run++;
+    set_state(e, MS_RUN_IDLE);
+}
+
+static void on_deadline(struct ms_timer *t)
+{
+    struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, deadline);
+
+    ms_run_end(e, MS_ETIMEOUT, "the total timeout passed");
+}
+
+/* ---- the response comes in -------------------------------------------- */
+
+static struct ms_easy *easy_of(struct ms_stream *s)
+{
+    return MS_CONTAINER(s, struct ms_easy, stream);
+}
+
+/* What a callback said, unless it removed or restarted its own easy. */
+static ms_err verdict_err(const struct ms_easy *e, unsigned run,
+                          enum ms_verdict verdict)
+{
+    if (e->run != run || e->state != MS_RUN_ACTIVE)
+        return MS_ECANCELLED;
+    return verdict == MS_ABORT ? MS_ECALLBACK : MS_OK;
+}
+
+static void make_room(struct ms_easy *e)
+{
+    const struct ms_fields *f = &e->response->head.fields;
+    size_t i = ms_fields_find(f, MS_SPAN("content-length"), 0);
+    uint64_t n;
+
+    if (e->on_data || i == SIZE_MAX ||
+        !ms_span_decimal(ms_fields_value(f, i), MAX_BODY_RESERVE, &n) || !n)
+        return;
+    /* Without this room the body grows as it comes. */
+    (void)!ms_buf_reserve(&e->response->body, (size_t)n);
+}
+
+static ms_err on_head(struct ms_stream *s)
+{
+    struct ms_easy *e = easy_of(s);
+    unsigned run = e->run;
+
+    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, e->conn->id, e->id,
+             "response %u", e->response->head.status);
+    if (e->response->head.status >= 200)
+        make_room(e);
+    if (!e->on_headers)
+        return MS_OK;
+    enum ms_verdict v = e->on_headers(e, e->response, e->headers_user);
+    ms_loop_touch(loop_of(e));
+    return verdict_err(e, run, v);
+}
+
+static ms_err collect(struct ms_easy *e, const char *p, size_t n)
+{
+    int64_t limit = options_of(e)->max_body;
+
+    if (limit >= 0 && n > (uint64_t)limit - ms_buf_len(&e->response->body))
+        return MS_ETOOLARGE;
+    return ms_buf_add(&e->response->body, p, n);
+}
+
+static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
+                      size_t *taken)
+{
+    struct ms_easy *e = easy_of(s);
+    unsigned run = e->run;
+
+    *taken = 0;
+    if (e->pause & MS_PAUSE_RECV)
+        return MS_OK;
+    if (!e->on_data) {
+        *taken = n;
+        return collect(e, p, n);
+    }
+    enum ms_verdict v = e->on_data(e, p, n, e->data_user);
+    ms_loop_touch(loop_of(e));
+    ms_err err = verdict_err(e, run, v);
+    if (err)
+        return err;
+    if (v == MS_PAUSE)
+        ms_easy_pause(e, e->pause | MS_PAUSE_RECV);
+    else
+        *taken = n;
+    return MS_OK;
+}
+
+/* A kept connection may die just as it is used again. When not one byte came
+ * back and repeating does no harm, a fresh one is tried, once (RFC 9112,
+ * 9.3.1). */
+static bool may_retry(const struct ms_easy *e, ms_err err)
+{
+    bool died = err == MS_EEOF || err == MS_ERESET;
+
+    return died && !e->retried && e->response->reused &&
+           !e->conn->first_byte_us && ms_options_idempotent(options_of(e));
+}
+
+static void on_end(struct ms_stream *s, ms_err err, const char *detail)
+{
+    struct ms_easy *e = easy_of(s);
+
+    if (e->state != MS_RUN_ACTIVE)
+        return;
+    if (!may_retry(e, err)) {
+        ms_run_end(e, err, detail);
+        return;
+    }
+    e->retried = true;
+    e->conn = NULL;
+    set_state(e, MS_RUN_QUEUED);
+    ms_task_post(loop_of(e), &e->start);
+}
+
+static const struct ms_stream_ops stream_ops = {on_head, on_data, on_end};
+
+/* ---- the request goes out --------------------------------------------- */
+
+static struct ms_request request_of(const struct ms_easy *e)
+{
+    const struct ms_options *o = options_of(e);
+
+    return (struct ms_request){
+        .method = ms_options_method(o),
+        .target = ms_url_target(&e->url),
+        .authority = e->response->authority,
+        .fields = ms_buf_span(&o->block),
+        .body = ms_buf_span(&o->body),
+        .has_body = ms_options_sends_body(o),
+    };
+}
+
+static void note_connection(struct ms_easy *e, struct ms_conn *c)
+{
+    struct ms_response *r = e->response;
+
+    e->error.attempts++;
+    r->reused = c->exchanges > 0;
+    r->remote = c->remote;
+    if (!r->reused) {
+        stamp(e, MS_TIMING_RESOLVE, c->resolved_us);
+        stamp(e, MS_TIMING_CONNECT, c->connected_us);
+    } else {
+        stamp(e, MS_TIMING_QUEUE, loop_of(e)->now_us);
+    }
+}
+
+static void on_conn(struct ms_waiter *w, struct ms_conn *c)
+{
+    struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
+    struct ms_request req = request_of(e);
+
+    e->stream.head = &e->response->head;
+    e->stream.trailers = &e->response->trailers;
+    e->stream.max_head_bytes = options_of(e)->max_header_size < 0
+                                   ? SIZE_MAX
+                                   : (size_t)options_of(e)->max_header_size;
+    ms_err err = ms_conn_open_stream(c, &e->stream, &req, &e->interest);
+    if (err) {
+        ms_pool_release(c);
+        ms_run_end(e, err, NULL);
+        return;
+    }
+    note_connection(e, c);
+    e->conn = c;
+    if (options_of(e)->close)
+        c->last_exchange = true;
+    set_state(e, MS_RUN_ACTIVE);
+    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, c->id, e->id,
+             "request %.*s %.*s", (int)req.method.n, req.method.p,
+             (int)req.target.n, req.target.p);
+    if (e->pause)
+        ms_run_pause(e);
+}
+
+static void on_no_conn(struct ms_waiter *w, ms_err err, int os_errno,
+                       enum ms_phase phase)
+{
+    struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
+
+    e->error.os_errno = os_errno;
+    ms_run_end(e, err, NULL);
+    e->error.phase = phase;
+}
+
+/* ---- the start -------------------------------------------------------- */
+
+static ms_err prepare(struct ms_easy *e, const char **why)
+{
+    struct ms_response *r = e->response;
+    const struct ms_options *o = r->options;
+
+    if (o->header_err)
+        return o->header_err;
+    ms_err err = ms_url_parse(&e->url, ms_buf_span(&e->url_text), NULL, why);
+    if (err)
+        return err;
+    ms_buf_clear(&r->url);
+    err = ms_buf_add_span(&r->url, ms_buf_span(&e->url.href));
+    if (err)
+        return err;
+    struct ms_span authority = ms_url_authority(&e->url);
+    r->authority =
+        o->host.p ? o->host : ms_span(r->url.p + e->url.host, authority.n);
+    if (e->url.secure) {
+        *why = "this build has no TLS yet: only http URLs can be fetched";
+        return MS_ESCHEME;
+    }
+    return MS_OK;
+}
+
+static void on_start(struct ms_task *t)
+{
+    struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, start);
+    const char *why = NULL;
+    ms_err err = e->retried ? MS_OK : prepare(e, &why);
+
+    if (err) {
+        ms_run_end(e, err, why);
+        return;
+    }
+    const struct ms_options *o = options_of(e);
+    struct ms_pool_wish wish = {
+        .key = ms_endpoint_key_of(&e->url, o),
+        .connect_timeout_ms = o->timeout_connect,
+        .fresh = o->fresh_connection || e->retried,
+    };
+    stamp(e, MS_TIMING_QUEUE, loop_of(e)->now_us);
+    set_state(e, MS_RUN_WAITING);
+    err = ms_pool_get(ms_run_env_of(e)->pool, &e->waiter, &wish);
+    if (err)
+        ms_run_end(e, err, NULL);
+}
+
+void ms_run_init(struct ms_easy *e)
+{
+    ms_list_init(&e->member);
+    ms_list_init(&e->ended);
+    ms_task_init(&e->start, on_start);
+    ms_timer_init(&e->deadline, on_deadline);
+    ms_waiter_init(&e->waiter);
+    ms_interest_init(&e->interest, e);
+    e->waiter.on_conn = on_conn;
+    e->waiter.on_fail = on_no_conn;
+    e->stream.ops = &stream_ops;
+}
+
+ms_err ms_run_queue(struct ms_easy *e)
+{
+    struct ms_run_env *env = ms_run_env_of(e);
+
+    if (!e->response && !(e->response = ms_response_new()))
+        return MS_ENOMEM;
+    ms_response_clear(e->response);
+    e->response->options =
+        ms_options_use(e->options ? e->options : env->defaults);
+    e->error = (struct ms_error){0};
+    e->detail = NULL;
+    e->retried = e->told = false;
+    e->pause = 0;
+    e->run++;
+    e->added_us = env->loop->now_us;
+    int64_t total = options_of(e)->timeout_total;
+    if (total >= 0)
+        ms_timer_start(env->loop, &e->deadline,
+                       e->added_us + (uint64_t)total * 1000u);
+    set_state(e, MS_RUN_QUEUED);
+    ms_task_post(env->loop, &e->start);
+    return MS_OK;
+}
+
+void ms_run_pause(struct ms_easy *e)
+{
+    if (e->state == MS_RUN_ACTIVE)
+        ms_conn_hold(e->conn, e->pause & MS_PAUSE_RECV,
+                     e->pause & MS_PAUSE_SEND);
+}
+
+const char *ms_run_check(const struct ms_easy *e)
+{
+    bool attached = e->stream.session != NULL;
+
+    if (attached != (e->state == MS_RUN_ACTIVE) || attached != !!e->conn)
+        return "a transfer's stream and its state disagree";
+    if ((e->waiter.endpoint != NULL) != (e->state == MS_RUN_WAITING))
+        return "a transfer waits for a connection in another state";
+    if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node))
+        return "a queued transfer has no start to come";
+    if (attached && e->conn->stream != &e->stream)
+        return "a connection serves another stream than its transfer's";
+    if (!ms_run_under_way(e) && ms_timer_active(&e->deadline))
+        return "an ended transfer has a deadline";
+    return NULL;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * transfer.h - one run of an easy handle, from its start to its end.
+ *
+ *     QUEUED --start--> WAITING --connection--> ACTIVE --end--> DONE
+ *
+ * The run asks the pool for a connection, opens a stream on it and collects
+ * or delivers what comes. Whatever ends it, ends it through one function.
+ */
+#ifndef MS_ENGINE_TRANSFER_H
+#define MS_ENGINE_TRANSFER_H
+
+#include "engine/easy.h"
+
+/* What a run needs of its multi. */
+struct ms_run_env {
+    struct ms_loop *loop;
+    struct ms_pool *pool;
+    struct ms_options *defaults;
+    /* The run of `easy` is over: error and response are final. */
+    void (*on_end)(struct ms_easy *easy);
+};
+
+/* For a new easy. */
+void ms_run_init(struct ms_easy *e);
+
+/* The environment of an easy that is added; engine/multi.c has it. */
+struct ms_run_env *ms_run_env_of(const struct ms_easy *e);
+
+/* Prepares a run and posts its start. MS_ENOMEM. */
+ms_err ms_run_queue(struct ms_easy *e) MS_MUST_CHECK;
+
+/* Ends the run with `err` and calls on_end; nothing happens when it has
+ * ended. */
+void ms_run_end(struct ms_easy *e, ms_err err, const char *detail);
+
+/* Ends it without telling anybody: the easy is being removed. */
+void ms_run_drop(struct ms_easy *e);
+
+/* Applies e->pause to the run under way. */
+void ms_run_pause(struct ms_easy *e);
+
+static inline bool ms_run_under_way(const struct ms_easy *e)
+{
+    return e->state >= MS_RUN_QUEUED && e->state <= MS_RUN_ACTIVE;
+}
+
+/* NULL when its parts agree; otherwise what does not. */
+const char *ms_run_check(const struct ms_easy *e);
+
+#endif
