@@ -12,9 +12,9 @@ LIBDIR      ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 CFLAGS      ?= -O2 -g
 LIBFLAG     ?= -shared
 
-VARIANT ?= release
+VARIANT := release
 BUILD   := build/$(VARIANT)
-CORE    ?= multisocket/core.so
+CORE    := multisocket/core.so
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla

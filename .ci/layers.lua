@@ -80,8 +80,8 @@ end
 local function check_system(file, line, module, header)
   for _, rule in ipairs(confined) do
     if header:find(rule.pattern) and not lists(rule.places, module) then
-      complain(file, line, "<%s> is for %s only", header,
-        #rule.places > 0 and table.concat(rule.places, ", ") or "nobody")
+      local places = #rule.places > 0 and table.concat(rule.places, ", ") or "no place"
+      complain(file, line, "<%s> is allowed in %s, not in %s", header, places, module)
     end
   end
 end

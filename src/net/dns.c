@@ -47,6 +47,7 @@ struct ms_dns {
     struct ms_timer timeout;     /* the nearest of c-ares */
     struct ms_grave grave;
     unsigned reads_left; /* in this event, see MAX_READS */
+    bool no_memory;      /* for the last socket it opened */
     bool closed;         /* c-ares still has to be destroyed */
 };
 
@@ -103,11 +104,12 @@ static int connect_socket(ares_socket_t fd, const struct sockaddr *to,
 {
     if (connect(fd, to, len) != 0 && errno != EINPROGRESS && errno != EINTR)
         return -1;
-    if (track_socket(user, fd) != MS_OK) {
-        errno = ENOMEM;
-        return -1;
-    }
-    return 0;
+    struct ms_dns *d = user;
+    d->no_memory = track_socket(d, fd) != MS_OK;
+    if (!d->no_memory)
+        return 0;
+    errno = ENOMEM;
+    return -1;
 }
 
 static int close_socket(ares_socket_t fd, void *user)
@@ -228,11 +230,9 @@ static void on_timeout(struct ms_timer *t)
 
 /* ---- questions and answers ---------------------------------------------- */
 
-static ms_err error_of(int status)
+static ms_err error_of(const struct ms_dns *d, int status)
 {
     switch (status) {
-    case ARES_SUCCESS:
-        return MS_OK;
     case ARES_ENOTFOUND:
     case ARES_ENODATA:
     case ARES_EBADNAME:
@@ -241,6 +241,8 @@ static ms_err error_of(int status)
         return MS_ETIMEOUT;
     case ARES_ENOMEM:
         return MS_ENOMEM;
+    case ARES_ECONNREFUSED: /* or no socket at all */
+        return d->no_memory ? MS_ENOMEM : MS_ERESOLVE;
     case ARES_ECANCELLED: /* by on_ready() only */
         return MS_ECALLBACK;
     default:
@@ -294,8 +296,8 @@ static void on_result(void *arg, int status, int timeouts,
     if (d->closed) {
         free_query(q);
     } else {
-        q->answer.err =
-            status == ARES_SUCCESS ? keep_addresses(q, res) : error_of(status);
+        q->answer.err = status == ARES_SUCCESS ? keep_addresses(q, res)
+                                               : error_of(d, status);
         q->answer.no_name = status == ARES_ENOTFOUND || status == ARES_EBADNAME;
         ms_list_push(&d->answered, &q->node);
         ms_task_post(d->loop, &d->deliver);

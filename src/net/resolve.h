@@ -7,8 +7,7 @@
  *                      at once: loopback addresses of the hosts file, else
  *                      127.0.0.1 and ::1 (RFC 6761, 6.3)
  *     hosts file       at once
- *     DNS              through c-ares, whose sockets and timeouts are tracked
- *                      like all others
+ *     DNS              net/dns
  *
  * The search list is walked here, one absolute candidate at a time with A and
  * AAAA in parallel. The first candidate with addresses of either family wins;
@@ -25,10 +24,6 @@
 #include "net/addr.h"
 #include "net/loop.h"
 
-/* An asker gets at most this many addresses in one call. Attempts follow each
- * other by a quarter of a second, so nobody waits for the ones behind. */
-#define MS_RESOLVE_MAX_ADDRESSES 32
-
 struct ms_resolver;
 struct ms_lookup;
 
@@ -39,8 +34,9 @@ struct ms_asker {
     struct ms_list node;      /* on the lookup's list */
     struct ms_lookup *lookup; /* NULL while it waits for nothing */
 
-    /* Addresses, in the order to try them, without ports. Called once or
-     * twice: A and AAAA are handed on as they come. */
+    /* Addresses, in the order to try them, without ports: between 1 and
+     * MS_DNS_MAX_ADDRESSES, valid during the call. Called once or twice: A and
+     * AAAA are handed on as they come. */
     void (*on_addresses)(struct ms_asker *a, const struct ms_addr *list,
                          size_t count);
     /* No more will come. An error only when there were no addresses at all:
@@ -58,7 +54,7 @@ struct ms_resolver_config {
     int tries;               /* per server; 0: 3 */
 };
 
-/* `config` may be NULL for the defaults; it is copied. c-ares is set up at the
+/* `config` may be NULL for the defaults; it is copied. DNS is set up at the
  * first name that needs it. MS_ENOMEM. */
 ms_err ms_resolver_new(struct ms_resolver **out, struct ms_loop *loop,
                        const struct ms_resolver_config *config) MS_MUST_CHECK;
@@ -68,7 +64,7 @@ ms_err ms_resolver_new(struct ms_resolver **out, struct ms_loop *loop,
 void ms_resolver_free(struct ms_resolver *r);
 
 /* Asks for `host`, a name or a literal, inside a loop entry. May call back
- * before it returns. MS_ENOMEM, MS_ERESOLVE (c-ares could not be set up): no
+ * before it returns. MS_ENOMEM, MS_ERESOLVE (DNS could not be set up): no
  * callback comes. */
 ms_err ms_resolve_start(struct ms_resolver *r, struct ms_asker *a,
                         struct ms_span host) MS_MUST_CHECK;

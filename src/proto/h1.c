@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/h1.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "proto/wire.h"
+
+/* "Content-Length: 18446744073709551615\r\n" and the blank line. */
+#define FRAMING_BYTES 48
+/* Digits of a chunk size: 16 hold any 64-bit number, 15 cannot overflow. */
+#define MAX_SIZE_DIGITS 15
+
+struct h1;
+
+/* Parses some of `in`; returns how many bytes were used, sets h->failed on an
+ * error. A state that used nothing of a non-empty input waits for resume. */
+typedef size_t state_fn(struct h1 *h, struct ms_span in);
+
+struct h1 {
+    struct ms_session base;
+    struct ms_stream *stream; /* NULL: idle */
+    state_fn *state;
+    struct ms_buf out;   /* the request's head; memory kept */
+    struct ms_span body; /* what is left of the request's body; lent */
+    struct ms_buf line;  /* a line in pieces: chunk sizes, trailers */
+    uint64_t left;       /* bytes of the body or chunk still to come */
+    size_t line_start;   /* of the head's current line, in head text */
+    size_t scanned;      /* head text looked at for the line's end */
+    uint32_t extensions, trailer_bytes;
+    unsigned informational;
+    ms_err failed;
+    const char *detail;
+    bool head_request, sending;
+    bool got_byte; /* of this response */
+    bool keep;     /* the response allows another */
+    bool dead;     /* no further stream */
+    bool has_length, is_chunked;
+};
+
+static state_fn in_head, in_counted, until_close, in_chunk_size, in_chunk,
+    after_chunk, in_trailers, ended;
+
+static struct h1 *h1_of(struct ms_session *s)
+{
+    return MS_CONTAINER(s, struct h1, base);
+}
+
+static size_t fail(struct h1 *h, ms_err err, const char *detail)
+{
+    h->failed = err;
+    h->detail = detail;
+    return 0;
+}
+
+static void detach(struct h1 *h)
+{
+    h->stream->session = NULL;
+    h->stream = NULL;
+    h->body = ms_span(NULL, 0);
+    h->state = ended;
+}
+
+/* Tells the stream its end; the session's own state is settled before. */
+static void finish(struct h1 *h, ms_err err, const char *detail)
+{
+    struct ms_stream *s = h->stream;
+
+    if (!s)
+        return;
+    if (err || h->sending || !h->keep)
+        h->dead = true;
+    detach(h);
+    s->ops->on_end(s, err, detail);
+}
+
+static size_t ended(struct h1 *h, struct ms_span in)
+{
+    (void)h;
+    (void)in;
+    return 0;
+}
+
+/* ---- head -------------------------------------------------------------- */
+
+/* "HTTP/1.1 200 OK" (RFC 9112, 4). The space before an absent reason may be
+ * absent too: servers leave it out, and nothing can be mistaken for it. */
+static void status_line(struct h1 *h, struct ms_span line)
+{
+    struct ms_head *head = h->stream->head;
+    const char *p = line.p;
+
+    if (line.n < 12 || memcmp(p, "HTTP/1.", 7) || p[8] != ' ' ||
+        (p[7] != '0' && p[7] != '1')) {
+        fail(h, MS_EPROTO, "not an HTTP/1 status line");
+        return;
+    }
+    for (int i = 9; i < 12; i++)
+        if (!ms_is_digit((unsigned char)p[i])) {
+            fail(h, MS_EPROTO, "the status is not a number");
+            return;
+        }
+    head->status =
+        (uint16_t)((p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0'));
+    head->version = p[7] == '1' ? MS_HTTP_1_1 : MS_HTTP_1_0;
+    if (head->status < 100 || head->status > 599) {
+        fail(h, MS_EPROTO, "the status is out of range");
+        return;
+    }
+    if (line.n > 12 && p[12] != ' ') {
+        fail(h, MS_EPROTO, "the status is not three digits");
+        return;
+    }
+    struct ms_span reason =
+        line.n > 13 ? ms_span(p + 13, line.n - 13) : ms_span(p, 0);
+    if (!ms_wire_is_value(reason))
+        fail(h, MS_EPROTO, "a control character in the reason");
+    head->reason = (uint32_t)(reason.p - head->fields.text.p);
+    head->reason_len = (uint32_t)reason.n;
+}
+
+/* Splits "name: value". No space before the colon, no folding, no control
+ * characters: each is read in two ways somewhere (RFC 9112, 5). */
+static const char *split_field(struct ms_span line, struct ms_span *name,
+                               struct ms_span *value)
+{
+    const char *colon = memchr(line.p, ':', line.n);
+
+    if (line.p[0] == ' ' || line.p[0] == '\t')
+        return "a folded header line";
+    if (!colon)
+        return "a header line without a colon";
+    *name = ms_span(line.p, (size_t)(colon - line.p));
+    *value = ms_span_trim(ms_span(colon + 1, line.n - name->n - 1));
+    if (!ms_wire_is_token(*name))
+        return "a malformed header name";
+    if (!ms_wire_is_value(*value))
+        return "a control character in a header";
+    return NULL;
+}
+
+static void field_line(struct h1 *h, struct ms_span line)
+{
+    struct ms_fields *f = &h->stream->head->fields;
+    struct ms_span name = {0}, value = {0};
+    const char *wrong = split_field(line, &name, &value);
+
+    if (wrong) {
+        fail(h, MS_EPROTO, wrong);
+        return;
+    }
+    if (f->count >= MS_H1_MAX_FIELDS) {
+        fail(h, MS_EHEADERS, "too many header fields");
+        return;
+    }
+    struct ms_field_ref ref = {(uint32_t)(name.p - f->text.p),
+                               (uint32_t)(value.p - f->text.p),
+                               (uint32_t)name.n, (uint32_t)value.n};
+    ms_err err = ms_fields_index(f, ref);
+    if (err)
+        fail(h, err, NULL);
+}
+
+static void content_length(struct h1 *h, struct ms_span value)
+{
+    uint64_t n;
+
+    if (!ms_span_decimal(value, INT64_MAX, &n))
+        fail(h, MS_EPROTO, "Content-Length is not a number");
+    else if (h->has_length && n != h->left)
+        fail(h, MS_EPROTO, "two different Content-Length values");
+    h->has_length = true;
+    h->left = n;
+}
+
+/* Only exactly "chunked", once (RFC 9112, 6.1): everything else would have to
+ * be decoded in an order that peers disagree about. */
+static void transfer_encoding(struct h1 *h, struct ms_span value)
+{
+    if (h->is_chunked || !ms_span_equal_nocase(value, MS_SPAN("chunked")))
+        fail(h, MS_EPROTO, "Transfer-Encoding is not just chunked");
+    else if (h->stream->head->version != MS_HTTP_1_1)
+        fail(h, MS_EPROTO, "Transfer-Encoding in an HTTP/1.0 response");
+    h->is_chunked = true;
+}
+
+static void connection(struct h1 *h, struct ms_span value)
+{
+    struct ms_span item;
+
+    while (ms_span_next_item(&value, &item)) {
+        if (ms_span_equal_nocase(item, MS_SPAN("close")))
+            h->keep = false;
+        else if (ms_span_equal_nocase(item, MS_SPAN("keep-alive")) &&
+                 h->stream->head->version == MS_HTTP_1_0)
+            h->keep = true;
+    }
+}
+
+/* What the fields say about where the message ends. */
+static void read_framing(struct h1 *h)
+{
+    const struct ms_fields *f = &h->stream->head->fields;
+
+    h->has_length = h->is_chunked = false;
+    h->left = 0;
+    h->keep = h->stream->head->version == MS_HTTP_1_1;
+    for (uint32_t i = 0; i < f->count && !h->failed; i++) {
+        struct ms_span name = ms_fields_name(f, i);
+        if (name.n == 14 &&
+            ms_span_equal_nocase(name, MS_SPAN("content-length")))
+            content_length(h, ms_fields_value(f, i));
+        else if (name.n == 17 &&
+                 ms_span_equal_nocase(name, MS_SPAN("transfer-encoding")))
+            transfer_encoding(h, ms_fields_value(f, i));
+        else if (name.n == 10 &&
+                 ms_span_equal_nocase(name, MS_SPAN("connection")))
+            connection(h, ms_fields_value(f, i));
+    }
+    if (!h->failed && h->has_length && h->is_chunked)
+        fail(h, MS_EPROTO, "both Content-Length and Transfer-Encoding");
+}
+
+/* RFC 9112, 6.3. */
+static state_fn *body_state(const struct h1 *h)
+{
+    unsigned status = h->stream->head->status;
+
+    if (h->head_request || status == 204 || status == 304)
+        return NULL;
+    if (h->is_chunked)
+        return in_chunk_size;
+    if (!h->has_length)
+        return until_close;
+    return h->left ? in_counted : NULL;
+}
+
+static void start_head(struct h1 *h)
+{
+    ms_head_clear(h->stream->head);
+    h->state = in_head;
+    h->line_start = h->scanned = 0;
+}
+
+static void head_complete(struct h1 *h)
+{
+    struct ms_stream *s = h->stream;
+    unsigned status = s->head->status;
+
+    if (status == 101) {
+        fail(h, MS_EPROTO, "101 was not asked for");
+        return;
+    }
+    read_framing(h);
+    if (!h->failed && status < 200 &&
+        ++h->informational > MS_H1_MAX_INFORMATIONAL)
+        fail(h, MS_EPROTO, "too many informational responses");
+    if (h->failed)
+        return;
+    ms_err err = s->ops->on_head(s);
+    if (h->stream != s)
+        return;
+    if (err) {
+        fail(h, err, NULL);
+        return;
+    }
+    if (status < 200) {
+        start_head(h);
+        return;
+    }
+    h->state = body_state(h);
+    if (h->state == until_close)
+        h->keep = false;
+    if (!h->state)
+        finish(h, MS_OK, NULL);
+}
+
+static void head_line(struct h1 *h, struct ms_span line)
+{
+    if (h->stream->head->status == 0)
+        status_line(h, line);
+    else if (line.n)
+        field_line(h, line);
+    else
+        head_complete(h);
+}
+
+/* The length of the line in progress against its limit: the same verdict
+ * whether its end is there yet or not, so that no split matters. */
+static bool line_fits(struct h1 *h, size_t n)
+{
+    bool first = h->stream->head->status == 0;
+
+    if (n <= (first ? MS_H1_MAX_STATUS_LINE : MS_H1_MAX_LINE))
+        return true;
+    fail(h, MS_EHEADERS,
+         first ? "the status line is too long" : "a header line is too long");
+    return false;
+}
+
+/* Takes the complete lines that are in the head's text. */
+static void take_lines(struct h1 *h)
+{
+    struct ms_stream *s = h->stream;
+
+    while (h->stream == s && h->state == in_head && !h->failed) {
+        struct ms_buf *text = &s->head->fields.text;
+        const char *from = text->p + h->scanned;
+        const char *lf = h->scanned < text->to
+                             ? memchr(from, '\n', text->to - h->scanned)
+                             : NULL;
+        size_t end = lf ? (size_t)(lf - text->p) : text->to;
+        if (!line_fits(h, end - h->line_start))
+            return;
+        h->scanned = lf ? end + 1 : end;
+        if (!lf)
+            return;
+        if (end == h->line_start || text->p[end - 1] != '\r') {
+            fail(h, MS_EPROTO, "a line ends in a bare LF");
+            return;
+        }
+        struct ms_span line =
+            ms_span(text->p + h->line_start, end - 1 - h->line_start);
+        h->line_start = end + 1;
+        head_line(h, line);
+    }
+}
+
+/* How much of `in` is still head: up to and with the blank line. */
+static size_t head_part(const struct h1 *h, struct ms_span in)
+{
+    const struct ms_buf *text = &h->stream->head->fields.text;
+    /* The last bytes that came before, where a blank line may have begun. */
+    size_t column = text->to - h->line_start;
+    bool cr = column == 1 && text->p[text->to - 1] == '\r';
+
+    for (size_t i = 0; i < in.n;) {
+        const char *lf = memchr(in.p + i, '\n', in.n - i);
+        if (!lf)
+            return in.n;
+        size_t end = (size_t)(lf - in.p);
+        size_t len = end - i;
+        if ((column == 0 && len == 1 && in.p[i] == '\r') || (cr && len == 0))
+            return end + 1;
+        i = end + 1;
+        column = 0;
+        cr = false;
+    }
+    return in.n;
+}
+
+static size_t in_head(struct h1 *h, struct ms_span in)
+{
+    struct ms_buf *text = &h->stream->head->fields.text;
+    size_t n = head_part(h, in);
+    size_t max = h->stream->max_head_bytes;
+
+    if (n > max - text->to || text->to > max)
+        return fail(h, MS_EHEADERS, "the response head is too large");
+    ms_err err = ms_buf_add(text, in.p, n);
+    if (err)
+        return fail(h, err, NULL);
+    take_lines(h);
+    return n;
+}
+
+/* ---- body -------------------------------------------------------------- */
+
+/* Hands on up to `n` bytes; returns how many were taken. */
+static size_t deliver(struct h1 *h, const char *p, size_t n)
+{
+    struct ms_stream *s = h->stream;
+    size_t taken = 0;
+    ms_err err = s->ops->on_data(s, p, n, &taken);
+
+    if (h->stream != s)
+        return 0;
+    assert(taken <= n);
+    if (err)
+        fail(h, err, NULL);
+    return taken;
+}
+
+static size_t counted(struct h1 *h, struct ms_span in)
+{
+    size_t n = in.n < h->left ? in.n : (size_t)h->left;
+    size_t taken = deliver(h, in.p, n);
+
+    h->left -= taken;
+    return taken;
+}
+
+static size_t in_counted(struct h1 *h, struct ms_span in)
+{
+    size_t taken = counted(h, in);
+
+    if (h->stream && !h->left && !h->failed)
+        finish(h, MS_OK, NULL);
+    return taken;
+}
+
+static size_t until_close(struct h1 *h, struct ms_span in)
+{
+    return deliver(h, in.p, in.n);
+}
+
+/* Gathers a line of at most `max` bytes in h->line. True when it is complete,
+ * without its CRLF; `*used` is what it took of `in`. */
+static bool gather_line(struct h1 *h, struct ms_span in, size_t max,
+                        size_t *used)
+{
+    const char *lf = memchr(in.p, '\n', in.n);
+    size_t n = lf ? (size_t)(lf - in.p) + 1 : in.n;
+    ms_err err;
+
+    *used = n;
+    if (ms_buf_len(&h->line) + n - (lf != NULL) > max) {
+        fail(h, MS_EPROTO, "a chunk line is too long");
+        return false;
+    }
+    if ((err = ms_buf_add(&h->line, in.p, n))) {
+        fail(h, err, NULL);
+        return false;
+    }
+    if (!lf)
+        return false;
+    size_t len = ms_buf_len(&h->line);
+    if (len < 2 || h->line.p[h->line.to - 2] != '\r') {
+        fail(h, MS_EPROTO, "a chunk line ends in a bare LF");
+        return false;
+    }
+    h->line.to -= 2;
+    return true;
+}
+
+/* "1a" or "1a;name=value" (RFC 9112, 7.1). */
+static const char *chunk_size(struct h1 *h, struct ms_span line)
+{
+    size_t digits = 0;
+
+    h->left = 0;
+    while (digits < line.n &&
+           ms_hex_value((unsigned char)line.p[digits]) >= 0) {
+        if (digits == MAX_SIZE_DIGITS)
+            return "a chunk is too large";
+        h->left = h->left << 4 |
+                  (unsigned)ms_hex_value((unsigned char)line.p[digits]);
+        digits++;
+    }
+    struct ms_span rest = ms_span(line.p + digits, line.n - digits);
+    if (!digits)
+        return "a chunk without a size";
+    if (rest.n && ms_span_trim(rest).n && ms_span_trim(rest).p[0] != ';')
+        return "a malformed chunk size";
+    if (!ms_wire_is_value(rest) || (rest.n && !ms_span_trim(rest).n))
+        return "a malformed chunk extension";
+    h->extensions += (uint32_t)rest.n;
+    return h->extensions > MS_H1_MAX_EXTENSIONS ? "too many chunk extensions"
+                                                : NULL;
+}
+
+static size_t in_chunk_size(struct h1 *h, struct ms_span in)
+{
+    size_t used;
+
+    if (!gather_line(h, in, MS_H1_MAX_CHUNK_LINE, &used))
+        return used;
+    const char *wrong = chunk_size(h, ms_buf_span(&h->line));
+    ms_buf_clear(&h->line);
+    if (wrong)
+        fail(h, MS_EPROTO, wrong);
+    h->state = h->left ? in_chunk : in_trailers;
+    return used;
+}
+
+static size_t in_chunk(struct h1 *h, struct ms_span in)
+{
+    size_t taken = counted(h, in);
+
+    if (h->stream && !h->left)
+        h->state = after_chunk;
+    return taken;
+}
+
+static size_t after_chunk(struct h1 *h, struct ms_span in)
+{
+    size_t used = 0;
+
+    while (used < in.n) {
+        char expected = ms_buf_len(&h->line) ? '\n' : '\r';
+        if (in.p[used++] != expected)
+            return fail(h, MS_EPROTO, "chunk data runs over its size");
+        if (expected == '\n') {
+            ms_buf_clear(&h->line);
+            h->state = in_chunk_size;
+            return used;
+        }
+        ms_err err = ms_buf_add(&h->line, "\r", 1);
+        if (err)
+            return fail(h, err, NULL);
+    }
+    return used;
+}
+
+static void trailer_line(struct h1 *h, struct ms_span line)
+{
+    struct ms_span name = {0}, value = {0};
+    const char *wrong = split_field(line, &name, &value);
+    ms_err err = MS_OK;
+
+    if (wrong)
+        fail(h, MS_EPROTO, wrong);
+    else if ((err = ms_fields_add(h->stream->trailers, name, value)))
+        fail(h, err, NULL);
+}
+
+static size_t in_trailers(struct h1 *h, struct ms_span in)
+{
+    size_t used;
+    bool whole = gather_line(h, in, MS_H1_MAX_TRAILERS, &used);
+
+    h->trailer_bytes += (uint32_t)used;
+    if (h->trailer_bytes > MS_H1_MAX_TRAILERS)
+        return fail(h, MS_EHEADERS, "the trailers are too large");
+    if (!whole)
+        return used;
+    bool blank = !ms_buf_len(&h->line);
+    if (!blank)
+        trailer_line(h, ms_buf_span(&h->line));
+    ms_buf_clear(&h->line);
+    if (blank)
+        finish(h, MS_OK, NULL);
+    return used;
+}
+
+/* ---- the session ------------------------------------------------------- */
+
+static ms_err h1_feed(struct ms_session *s, struct ms_span in, size_t *used)
+{
+    struct h1 *h = h1_of(s);
+
+    *used = 0;
+    if (!h->stream)
+        h->dead = true;
+    while (h->stream && *used < in.n) {
+        h->got_byte = true;
+        size_t n = h->state(h, ms_span(in.p + *used, in.n - *used));
+        *used += n;
+        if (h->failed) {
+            ms_err err = h->failed;
+            finish(h, err, h->detail);
+            return err;
+        }
+        if (!n)
+            break;
+    }
+    if (!h->stream && *used < in.n)
+        h->dead = true;
+    return MS_OK;
+}
+
+static void h1_eof(struct ms_session *s, ms_err why)
+{
+    struct h1 *h = h1_of(s);
+
+    h->dead = true;
+    if (!h->stream)
+        return;
+    if (why)
+        finish(h, why, NULL);
+    else if (h->state == until_close)
+        finish(h, MS_OK, NULL);
+    else if (!h->got_byte)
+        finish(h, MS_EEOF, "not one byte of a response came");
+    else
+        finish(h, MS_EEOF,
+               h->state == in_head ? "the response head is cut short"
+                                   : "the response body is cut short");
+}
+
+static ms_err render(struct h1 *h, const struct ms_request *req)
+{
+    struct ms_buf *b = &h->out;
+    char length[FRAMING_BYTES];
+    int n = 0;
+
+    if (!ms_wire_is_token(req->method) || !ms_wire_is_target(req->target) ||
+        !ms_wire_is_value(req->authority))
+        return MS_EHEADER;
+    if (req->has_body)
+        n = snprintf(length, sizeof(length), "Content-Length: %zu\r\n",
+                     req->body.n);
+    ms_buf_clear(b);
+    ms_err err =
+        ms_buf_reserve(b, req->method.n + req->target.n + req->authority.n +
+                              req->fields.n + (size_t)n + 64);
+    if (err)
+        return err;
+    ms_buf_put(b, req->method);
+    ms_buf_put(b, MS_SPAN(" "));
+    ms_buf_put(b, req->target);
+    ms_buf_put(b, MS_SPAN(" HTTP/1.1\r\nHost: "));
+    ms_buf_put(b, req->authority);
+    ms_buf_put(b, MS_SPAN("\r\n"));
+    ms_buf_put(b, req->fields);
+    ms_buf_put(b, ms_span(length, (size_t)n));
+    ms_buf_put(b, MS_SPAN("\r\n"));
+    return MS_OK;
+}
+
+static ms_err h1_open(struct ms_session *s, struct ms_stream *stream,
+                      const struct ms_request *req)
+{
+    struct h1 *h = h1_of(s);
+
+    assert(!h->stream && !h->dead);
+    ms_err err = render(h, req);
+    if (err)
+        return err;
+    h->body = req->body;
+    h->head_request = ms_span_equal(req->method, MS_SPAN("HEAD"));
+    h->sending = true;
+    h->got_byte = false;
+    h->failed = MS_OK;
+    h->detail = NULL;
+    h->informational = 0;
+    h->extensions = h->trailer_bytes = 0;
+    h->stream = stream;
+    stream->session = s;
+    start_head(h);
+    return MS_OK;
+}
+
+static void h1_cancel(struct ms_session *s, struct ms_stream *stream)
+{
+    struct h1 *h = h1_of(s);
+
+    assert(h->stream == stream);
+    (void)stream;
+    h->dead = true;
+    detach(h);
+}
+
+static void h1_resume(struct ms_session *s, struct ms_stream *stream)
+{
+    assert(h1_of(s)->stream == stream);
+    (void)s;
+    (void)stream;
+}
+
+static size_t h1_pull(struct ms_session *s, struct ms_span *out, size_t max)
+{
+    struct h1 *h = h1_of(s);
+    size_t n = 0;
+
+    if (!h->stream || !h->sending)
+        return 0;
+    if (ms_buf_len(&h->out) && n < max)
+        out[n++] = ms_buf_span(&h->out);
+    if (h->body.n && n < max)
+        out[n++] = h->body;
+    return n;
+}
+
+static bool h1_sent(struct ms_session *s, size_t n)
+{
+    struct h1 *h = h1_of(s);
+    size_t head = ms_buf_len(&h->out);
+    size_t of_head = n < head ? n : head;
+
+    ms_buf_consume(&h->out, of_head);
+    h->body.p += n - of_head;
+    h->body.n -= n - of_head;
+    h->sending = ms_buf_len(&h->out) || h->body.n;
+    return !h->sending;
+}
+
+static size_t h1_room(const struct ms_session *s)
+{
+    const struct h1 *h = MS_CONTAINER(s, struct h1, base);
+
+    return !h->dead && !h->stream;
+}
+
+static void h1_free(struct ms_session *s)
+{
+    struct h1 *h = h1_of(s);
+
+    assert(!h->stream);
+    ms_buf_free(&h->out);
+    ms_buf_free(&h->line);
+    ms_free(h);
+}
+
+static const struct ms_session_ops ops = {
+    .open = h1_open,
+    .cancel = h1_cancel,
+    .resume = h1_resume,
+    .feed = h1_feed,
+    .eof = h1_eof,
+    .pull = h1_pull,
+    .sent = h1_sent,
+    .room = h1_room,
+    .free = h1_free,
+};
+
+ms_err ms_h1_new(struct ms_session **out)
+{
+    struct h1 *h = ms_zalloc(sizeof(*h));
+
+    if (!h)
+        return MS_ENOMEM;
+    h->base.ops = &ops;
+    h->state = ended;
+    *out = &h->base;
+    return MS_OK;
+}
