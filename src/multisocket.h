@@ -221,6 +221,8 @@ MS_API size_t ms_response_find(const struct ms_response *r, const char *name,
 
 /* The collected body; NULL and 0 when it went to on_data or was taken. */
 MS_API const char *ms_response_body(const struct ms_response *r, size_t *n);
+/* Whether the body was collected, be it empty; false when on_data took it. */
+MS_API bool ms_response_collected(const struct ms_response *r);
 /* Frees the collected body; its length reads 0 afterwards. */
 MS_API void ms_response_drop_body(struct ms_response *r);
 

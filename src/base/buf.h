@@ -36,7 +36,7 @@ static inline size_t ms_buf_len(const struct ms_buf *b)
 /* The content; valid until the next call that changes the buffer. */
 static inline struct ms_span ms_buf_span(const struct ms_buf *b)
 {
-    return (struct ms_span){b->p + b->from, b->to - b->from};
+    return (struct ms_span){b->p ? b->p + b->from : NULL, b->to - b->from};
 }
 
 /* Room for `n` more bytes at the end. MS_ENOMEM leaves all as it was. */

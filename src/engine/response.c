@@ -21,7 +21,7 @@ void ms_response_clear(struct ms_response *r)
     r->authority = ms_span(NULL, 0);
     memset(r->timing_us, 0, sizeof(r->timing_us));
     r->remote.any.sa_family = 0;
-    r->reused = false;
+    r->reused = r->delivered = false;
 }
 
 void ms_response_free(struct ms_response *r)
@@ -111,6 +111,11 @@ const char *ms_response_body(const struct ms_response *r, size_t *n)
 {
     *n = ms_buf_len(&r->body);
     return *n ? r->body.p + r->body.from : NULL;
+}
+
+bool ms_response_collected(const struct ms_response *r)
+{
+    return !r->delivered;
 }
 
 void ms_response_drop_body(struct ms_response *r)

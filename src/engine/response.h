@@ -22,6 +22,7 @@ struct ms_response {
     int64_t timing_us[MS_TIMING_COUNT];
     struct ms_addr remote;
     bool reused;
+    bool delivered; /* the body went to on_data */
 };
 
 /* An empty response, NULL when there is no memory. */

@@ -360,6 +360,7 @@ ms_err ms_run_queue(struct ms_easy *e)
     ms_response_clear(e->response);
     e->response->options =
         ms_options_use(e->options ? e->options : env->defaults);
+    e->response->delivered = e->on_data != NULL;
     e->error = (struct ms_error){0};
     e->detail = NULL;
     e->retried = e->told = false;

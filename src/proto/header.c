@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 
-/* A typical response has 5 to 12 fields. */
-#define FIRST_FIELDS 16
+/* Most responses have 6 to 14 fields. */
+#define FIRST_REFS 16
 
 void ms_fields_free(struct ms_fields *f)
 {
@@ -21,22 +21,24 @@ void ms_fields_clear(struct ms_fields *f)
     f->count = 0;
 }
 
-static ms_err grow(struct ms_fields *f)
+static ms_err grow_index(struct ms_fields *f)
 {
-    uint32_t cap = f->cap ? f->cap * 2 : FIRST_FIELDS;
-    struct ms_field_ref *refs = ms_realloc(f->refs, cap * sizeof(*refs));
+    size_t cap = f->cap ? (size_t)f->cap * 2 : FIRST_REFS;
 
+    if (cap > UINT32_MAX)
+        return MS_ENOMEM;
+    struct ms_field_ref *refs = ms_realloc(f->refs, cap * sizeof(*refs));
     if (!refs)
         return MS_ENOMEM;
     f->refs = refs;
-    f->cap = cap;
+    f->cap = (uint32_t)cap;
     return MS_OK;
 }
 
 ms_err ms_fields_index(struct ms_fields *f, struct ms_field_ref ref)
 {
-    if (f->count == f->cap) {
-        ms_err err = grow(f);
+    if (MS_UNLIKELY(f->count == f->cap)) {
+        ms_err err = grow_index(f);
         if (err)
             return err;
     }
@@ -47,15 +49,18 @@ ms_err ms_fields_index(struct ms_fields *f, struct ms_field_ref ref)
 ms_err ms_fields_add(struct ms_fields *f, struct ms_span name,
                      struct ms_span value)
 {
-    size_t at = f->text.to;
+    assert(f->text.from == 0 && "offsets count from the start");
 
-    if (name.n + value.n > UINT32_MAX - at)
+    size_t at = f->text.to;
+    if (name.n > UINT32_MAX - at || value.n > UINT32_MAX - at - name.n)
         return MS_ENOMEM;
+    struct ms_field_ref ref = {.name = (uint32_t)at,
+                               .value = (uint32_t)(at + name.n),
+                               .name_len = (uint32_t)name.n,
+                               .value_len = (uint32_t)value.n};
     ms_err err = ms_buf_reserve(&f->text, name.n + value.n);
     if (!err)
-        err = ms_fields_index(
-            f, (struct ms_field_ref){(uint32_t)at, (uint32_t)(at + name.n),
-                                     (uint32_t)name.n, (uint32_t)value.n});
+        err = ms_fields_index(f, ref);
     if (err)
         return err;
     ms_buf_put(&f->text, name);
@@ -66,12 +71,14 @@ ms_err ms_fields_add(struct ms_fields *f, struct ms_span name,
 struct ms_span ms_fields_name(const struct ms_fields *f, size_t index)
 {
     assert(index < f->count);
+
     return ms_span(f->text.p + f->refs[index].name, f->refs[index].name_len);
 }
 
 struct ms_span ms_fields_value(const struct ms_fields *f, size_t index)
 {
     assert(index < f->count);
+
     return ms_span(f->text.p + f->refs[index].value, f->refs[index].value_len);
 }
 
@@ -96,5 +103,5 @@ void ms_head_clear(struct ms_head *h)
 void ms_head_free(struct ms_head *h)
 {
     ms_fields_free(&h->fields);
-    ms_head_clear(h);
+    *h = (struct ms_head){0};
 }

@@ -20,7 +20,7 @@ struct ms_field_ref {
 };
 
 struct ms_fields {
-    struct ms_buf text;
+    struct ms_buf text; /* only ever appended to: offsets count from its p */
     struct ms_field_ref *refs; /* owned */
     uint32_t count, cap;
 };
@@ -31,15 +31,17 @@ void ms_fields_free(struct ms_fields *f);
 /* Empties the set and keeps its memory. */
 void ms_fields_clear(struct ms_fields *f);
 
-/* Indexes bytes that are in `text` already. MS_ENOMEM. */
+/* Indexes a field whose bytes are in `text`, or will be before anybody looks.
+ * MS_ENOMEM leaves all as it was. */
 ms_err ms_fields_index(struct ms_fields *f,
                        struct ms_field_ref ref) MS_MUST_CHECK;
 
-/* Copies a field in, behind the others. MS_ENOMEM leaves all as it was. */
+/* Copies a field in, behind the others; neither span may lie in `text`.
+ * MS_ENOMEM leaves all as it was. */
 ms_err ms_fields_add(struct ms_fields *f, struct ms_span name,
                      struct ms_span value) MS_MUST_CHECK;
 
-/* `index` must be less than count. */
+/* Lent until the set changes. `index` must be less than count. */
 struct ms_span ms_fields_name(const struct ms_fields *f, size_t index);
 struct ms_span ms_fields_value(const struct ms_fields *f, size_t index);
 
@@ -48,14 +50,15 @@ struct ms_span ms_fields_value(const struct ms_fields *f, size_t index);
 size_t ms_fields_find(const struct ms_fields *f, struct ms_span name,
                       size_t from);
 
-/* Exact case is not kept by HTTP/2, so versions are what tells them apart. */
+/* HTTP/2 has no minor versions (RFC 9113, 3). */
 enum ms_http_version { MS_HTTP_NONE, MS_HTTP_1_0, MS_HTTP_1_1, MS_HTTP_2 };
 
-/* The head of a response: the session fills it, the transfer owns it. */
+/* The head of a response: the session fills it, the transfer owns it. All
+ * zero is an empty one. */
 struct ms_head {
     struct ms_fields fields;
     uint32_t reason, reason_len; /* in fields.text */
-    uint16_t status;             /* 100 to 599; 0 while unknown */
+    uint16_t status;             /* 100 to 599; 0 until the head is whole */
     uint8_t version;             /* enum ms_http_version */
 };
 

@@ -443,7 +443,8 @@ ms_err ms_host_put(struct ms_buf *out, struct ms_span in, const char **why)
     return parse_name(out, in, why);
 }
 
-/* The first byte of the last label; the host is not empty. */
+/* The first byte of the last label; the host is not empty. A dot at the very
+ * end counts as part of the label before it. */
 static char last_label(struct ms_span host)
 {
     size_t at = host.n - 1;
@@ -453,17 +454,10 @@ static char last_label(struct ms_span host)
     return host.p[at];
 }
 
-static size_t plain_v4(struct ms_span s)
+size_t ms_host_plain(struct ms_span s)
 {
     unsigned bytes[V4_PARTS];
     size_t n = read_dotted(s, bytes);
-
-    return n == s.n || s.p[n] == ':' || s.p[n] == '/' ? n : 0;
-}
-
-size_t ms_host_plain(struct ms_span s)
-{
-    size_t n = plain_v4(s);
 
     if (n)
         return n;
@@ -471,8 +465,6 @@ size_t ms_host_plain(struct ms_span s)
         n++;
     if (n == 0 || n > MS_LABEL_MAX)
         return 0;
-    /* A number may be an address in another spelling, and a dot at the very
-     * end hides the label before it. */
-    char last = last_label(ms_span(s.p, n));
-    return last == '.' || ms_is_digit((unsigned char)last) ? 0 : n;
+    /* A number may be an address in another spelling. */
+    return ms_is_digit((unsigned char)last_label(ms_span(s.p, n))) ? 0 : n;
 }

@@ -2,23 +2,33 @@
  *
  * session.h - the one contract between the engine and a protocol.
  *
- * A session turns bytes into responses and requests into bytes for one
+ * A session turns bytes into responses and requests into bytes, for one
  * connection. It has no socket and no clock: the engine feeds it what arrived
  * and pulls from it what is to leave. A stream is one request and its
  * response; it is embedded in the transfer that it serves.
  *
- *     engine    open cancel resume     feed eof        pull sent
- *                      |                   |               ^
- *                      v                   v               |
- *     session   ....................................................
- *                      |                   |
- *                      v                   v
- *     transfer       body           on_head on_data on_end
+ *     transfer       request                       response
+ *                       |                              ^
+ *                       | open cancel resume           | on_head on_data
+ *                       v                              | on_end
+ *     session        ...........................................
+ *                       |                              ^
+ *                       | pull sent                    | feed eof
+ *                       v                              |
+ *     connection     bytes out                     bytes in
  *
- * Calls go down at any time but from inside feed() and eof(), where only
- * cancel() is allowed; calls come up from inside feed(), eof() and pull()
- * only. A stream is attached from open() until on_end() or cancel(),
- * whichever is first, and hears nothing before or after.
+ * A stream is attached from open() until on_end() or cancel(), whichever is
+ * first, and hears nothing before or after. It hears
+ *
+ *     on_head (1xx) *,  on_head,  on_data *,  on_end
+ *
+ * where an end with an error may come anywhere. Calls come up from inside
+ * feed() and eof() only. Meanwhile nothing may be called on the session but
+ * cancel() and room(); on_end() is the last thing that happens in there, with
+ * the session's state settled.
+ *
+ * What it is not: retries, redirects, timeouts, pooling. Those are policies
+ * of the layers above.
  */
 #ifndef MS_PROTO_SESSION_H
 #define MS_PROTO_SESSION_H
@@ -37,70 +47,91 @@ struct ms_request {
     struct ms_span authority; /* host, and port unless it is the default */
     struct ms_span fields;    /* "Name: value\r\n" lines, checked, without
                                * Host and framing fields */
-    struct ms_span body;      /* the body where it is known whole */
-    bool has_body;            /* false: no body and no content-length */
+    struct ms_span body;      /* empty unless has_body */
+    bool has_body;            /* send it with its length, even an empty one */
 };
 
-/* Calls up, made for the stream they concern. */
+/* Calls up, made for the stream they concern. What on_head and on_data return
+ * other than MS_OK ends the stream with that error, by on_end; after a
+ * cancel() from inside the call it means nothing. */
 struct ms_stream_ops {
     /* A response head is complete in stream->head: every 1xx, then the final
-     * one. The stream may take what it wants out of the head; an
-     * informational one is cleared afterwards. An error ends the stream. */
+     * one. The head of a 1xx is emptied afterwards; the final one is not
+     * touched again before the stream is attached anew. */
     ms_err (*on_head)(struct ms_stream *s);
 
-    /* Body bytes. `*taken` is how many were used: less than `n` pauses the
-     * stream until resume(). An error ends the stream. */
+    /* Body bytes, at least one, good during the call. `*taken` (0 before) is
+     * how many were used: less than `n` pauses the stream until resume(), and
+     * the rest comes again. */
     ms_err (*on_data)(struct ms_stream *s, const char *p, size_t n,
                       size_t *taken);
 
-    /* The stream is detached. MS_OK: the response is whole; otherwise what
-     * went wrong, with `detail` a static text for people, or NULL. */
+    /* The stream is detached and may be freed or opened elsewhere when the
+     * outer call has returned. MS_OK: the response is whole, its trailers are
+     * in stream->trailers. Otherwise what went wrong; `detail` is a static
+     * text that says it more precisely, or NULL. A head that was not complete
+     * has been emptied. */
     void (*on_end)(struct ms_stream *s, ms_err err, const char *detail);
 };
 
 struct ms_stream {
+    /* Set by the owner before open(). */
     const struct ms_stream_ops *ops;
-    struct ms_session *session; /* NULL while detached */
     struct ms_head *head;       /* where the response's head goes; lent */
     struct ms_fields *trailers; /* where trailers go; lent */
     size_t max_head_bytes;      /* limit on one head: MS_EHEADERS */
+
+    /* Kept by the session; the two bools stay as they are after the end. They
+     * are what a retry goes by: a request that is not `asked` did nothing. */
+    struct ms_session *session; /* NULL while detached */
+    bool asked;    /* some of the request left: the peer may have acted on it */
+    bool answered; /* some of a response came */
 };
 
 /* Calls down. */
 struct ms_session_ops {
-    /* Attaches `s` and queues its request. Needs room() > 0. MS_EHEADER,
-     * MS_ENOMEM: nothing is attached. */
+    /* Attaches `s`, empties its head and trailers and queues its request.
+     * Needs room() > 0. On an error nothing is attached or changed.
+     * MS_EHEADER: method, target or authority hold bytes that cannot be sent.
+     * MS_EOPTION: the method is CONNECT, which makes a tunnel, not a stream.
+     * MS_ENOMEM. */
     ms_err (*open)(struct ms_session *, struct ms_stream *s,
                    const struct ms_request *req);
 
-    /* Detaches `s` without a call to it. The session may be unusable for
-     * further streams afterwards: ask room(). */
+    /* Detaches `s`, which must be attached here, without a call to it. What
+     * the session is good for afterwards room() tells. */
     void (*cancel)(struct ms_session *, struct ms_stream *s);
 
-    /* The stream takes data again. The engine feeds what was left over. */
+    /* A paused stream takes data again. Nothing comes up from here: the
+     * engine feeds what was left over. Harmless when it was not paused. */
     void (*resume)(struct ms_session *, struct ms_stream *s);
 
-    /* Takes bytes that arrived. `*used` is less than `in.n` when a stream
-     * paused, or when bytes came that belong to nobody, after which room() is
-     * 0. An error is the connection's: every stream was told with on_end. */
+    /* Takes bytes that arrived, in order. `*used` is less than `in.n` when a
+     * stream paused (the rest is to be fed again, before anything newer, once
+     * it was resumed) or when the rest belongs to nobody, after which room()
+     * is 0. An error means that the connection is finished, and every stream
+     * was told with on_end. */
     ms_err (*feed)(struct ms_session *, struct ms_span in, size_t *used);
 
-    /* The peer sends no more. Streams that needs more are told. */
+    /* No byte will follow those that were fed and used. `why` is MS_OK when
+     * the peer closed in order; otherwise what became of the connection.
+     * Every stream is told; room() is 0. */
     void (*eof)(struct ms_session *, ms_err why);
 
-    /* Lends up to `max` runs of bytes that are to leave now, in order;
-     * returns how many, 0 when there is nothing. Good until the next call. */
+    /* Lends up to `max` runs of bytes that are to leave now, in order, none
+     * of them empty; returns how many, 0 when there is nothing. They are good
+     * until the next call to the session. */
     size_t (*pull)(struct ms_session *, struct ms_span *out, size_t max);
 
-    /* The first `n` of the bytes pulled have left. True when that was the
-     * last of a request. */
+    /* The first `n` of the bytes last pulled have left. True when the last
+     * byte of a request was among them. */
     bool (*sent)(struct ms_session *, size_t n);
 
-    /* How many streams could be opened now; 0 for ever once the connection
-     * cannot be used again. */
+    /* How many streams could be opened now; 0 while the session is busy, and
+     * for ever once the connection cannot be used again. */
     size_t (*room)(const struct ms_session *);
 
-    /* No stream may be attached. */
+    /* No stream may be attached, and no call of the session be under way. */
     void (*free)(struct ms_session *);
 };
 

@@ -8,8 +8,8 @@
  * finds that something does reserves more. Everybody else just writes.
  *
  * Most URLs are their own serialisation: is_plain() sees that in a single
- * look at every byte and copies them. It never says more than "perhaps not";
- * the long way would give the same result.
+ * look at every byte, and they are copied. Where it says yes the long way
+ * would come to the same; where it says no the long way decides.
  */
 #include "proto/url.h"
 

@@ -2,6 +2,9 @@
  *
  * wire.h - which bytes may stand where in HTTP, one table for reading and
  * writing.
+ *
+ * It knows bytes, not messages: where a name stops and what a line means is
+ * the protocol's.
  */
 #ifndef MS_PROTO_WIRE_H
 #define MS_PROTO_WIRE_H
@@ -15,8 +18,12 @@ bool ms_wire_is_token(struct ms_span s);
  * 0x80; no CR, LF, NUL or other control. May be empty. */
 bool ms_wire_is_value(struct ms_span s);
 
-/* What may stand in a request target: no space, no control, at least one
- * byte. */
+/* What may stand in a request target: visible ASCII, at least one byte. */
 bool ms_wire_is_target(struct ms_span s);
+
+/* The first byte in [p, end) that may not stand in a token, or in a value;
+ * `end` when all may. */
+const char *ms_wire_token_end(const char *p, const char *end);
+const char *ms_wire_value_end(const char *p, const char *end);
 
 #endif
