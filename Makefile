@@ -102,14 +102,14 @@ format: ## rewrite the C files as .clang-format says
 	clang-format -i $(C_FILES)
 
 format-check: ## fail where `make format` would change something
-	clang-format --dry-run -Werror $(C_FILES)
+	@clang-format --dry-run -Werror $(C_FILES)
 
 layers: ## check every #include against src/LAYERS
-	$(LUA) .ci/layers.lua
+	@$(LUA) .ci/layers.lua
 
 lint: ## luacheck, and the size of functions and files
-	luacheck -q $(LUA_CHECKED)
-	$(LUA) .ci/size.lua
+	@luacheck -q $(LUA_CHECKED)
+	@$(LUA) .ci/size.lua
 
 warnings: ## compile with gcc and with clang, warnings are errors
 	@$(MAKE) $(QUICK) VARIANT=gcc-werror CC=gcc objects
@@ -153,7 +153,7 @@ rock: ## what the rockspec calls: build with LuaRocks' settings, install nothing
 	@$(MAKE) $(QUICK) VARIANT=rock CORE=build/rock/multisocket/core.so core
 
 compile_commands.json: FORCE ## for editors (clangd)
-	$(LUA) .ci/compile_commands.lua '$(COMPILE) -Ispec/unit' $(SOURCES) $(UNIT_SRC) > $@
+	@$(LUA) .ci/compile_commands.lua '$(COMPILE) -Ispec/unit' $(SOURCES) $(UNIT_SRC) > $@
 
 clean: ## remove everything built
 	rm -rf build multisocket compile_commands.json

@@ -145,7 +145,7 @@ describe("fetch", function()
       usage('unknown option "timout" %(did you mean "timeout"%?%)', ms.fetch, nginx:url(),
         { timout = 1 })
       usage('unknown option "jsno" %(did you mean "json"%?%)', ms.fetch, nginx:url(), { jsno = 1 })
-      usage('unknown option "xyzzy"$', ms.fetch, nginx:url(), { xyzzy = 1 })
+      usage('unknown option "xyzzy"', ms.fetch, nginx:url(), { xyzzy = 1 })
       usage("option", ms.fetch, nginx:url(), { "x" })
     end))
 

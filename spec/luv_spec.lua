@@ -120,8 +120,8 @@ for _, mode in ipairs({ "poll", "epoll" }) do
     end)
 
     it("sees timeouts, also of connects", function()
-      local hang <close>, full <close> =
-        peer.start({ { { "request" }, { "hang" } } }), peer.start({}, { full = true })
+      local hang <close> = peer.start({ { { "request" }, { "hang" } } })
+      local full <close> = peer.start({}, { full = true })
       add(hang:url(), { timeout = 30 })
       add(full:url(), { timeout = { connect = 30 } })
       run_until(function() return #done == 2 end)

@@ -126,14 +126,16 @@ describe("a script", function()
 
   it("says how to load luv where it is loaded wrong", function()
     local result = start([[
-      local co = coroutine.create(function()
+      local co = coroutine.create(function(url)
         local ms = require "multisocket"
-        print(ms.fetch((...)))
+        print(ms.fetch(url))
       end)
       coroutine.resume(co, ...)
       require("luv").run()]]):wait(20000)
     assert.is_nil(result.signal)
-    assert.is_true(result.stdout ~= "" or result.stderr:find("main program") ~= nil)
+    -- luv 1.50 repaired it.
+    assert.is_true(result.stdout:find("nil\t", 1, true) ~= nil
+      or result.stderr:find("main program") ~= nil)
   end)
 
   it("says so when there is no luv", function()

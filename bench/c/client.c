@@ -69,7 +69,7 @@ _Noreturn static void usage(const char *program)
     fprintf(stderr,
             "usage: %s --url URL [--requests N] [--concurrency C]\n"
             "  [--new-connections]  Connection: close, nothing is reused\n"
-            "  [--hosts H]          spread 127.0.0.1 over H addresses\n"
+            "  [--hosts H]          spread 127.x.0.1 over H addresses\n"
             "  [--held N --held-url URL]  open N unanswered transfers first\n",
             program);
     exit(2);
@@ -142,17 +142,17 @@ void client_init(struct client *c, int argc, char **argv)
     alarm(LIFETIME_S);
 }
 
-/* The `i`-th slot's URL: 127.0.0.1 becomes one of `hosts` loopback addresses,
- * 127.0.0.1 the first of them. */
+/* The `i`-th slot's URL: 127.x.0.1 becomes one of `hosts` addresses of the
+ * same network, 127.x.0.1 the first of them. */
 static void host_url(const struct client *c, unsigned i, char out[URL_BYTES])
 {
-    static const char LOOPBACK[] = "127.0.0.1";
-    const char *at = strstr(c->url, LOOPBACK);
+    static const char FIRST[] = ".0.1:";
+    const char *at = strstr(c->url, FIRST);
     unsigned h = i % c->hosts;
     int n;
     if (at && h)
-        n = snprintf(out, URL_BYTES, "%.*s127.0.%u.%u%s", (int)(at - c->url),
-                     c->url, h / 250, h % 250 + 1, at + sizeof(LOOPBACK) - 1);
+        n = snprintf(out, URL_BYTES, "%.*s.%u.%u:%s", (int)(at - c->url),
+                     c->url, h / 250, h % 250 + 1, at + sizeof(FIRST) - 1);
     else
         n = snprintf(out, URL_BYTES, "%s", c->url);
     if (n >= URL_BYTES)

@@ -9,7 +9,8 @@
  * GET anything   the answer comes at once
  *
  * Every process has a listening socket of its own on the same port of all
- * loopback addresses; the kernel spreads connections over them. It serves the
+ * loopback addresses, and of no others; the kernel spreads connections over
+ * them. It serves the
  * benchmark's clients and nobody else: requests have no body, fit a small
  * buffer, and are not pipelined; answers always fit the socket's buffer. A
  * connection that breaks these rules is closed.

@@ -10,13 +10,13 @@ local server = require "server"
 local clients = {}
 
 ---@class bench.job
----@field url string
+---@field url string below a server's URL, "" for its root
 ---@field requests integer
 ---@field concurrency integer
 ---@field new_connections boolean?
----@field hosts integer? loopback addresses the URL's 127.0.0.1 is spread over
+---@field hosts integer? addresses of the loopback it is spread over
 ---@field held integer? transfers that stay unanswered meanwhile
----@field held_url string?
+---@field held_url string? below the same server's URL
 ---@field seconds integer? how long a client runs that takes no number of requests
 ---@field timeout integer? ms before a run is given up
 
@@ -214,6 +214,15 @@ local function result_of(child, counts, job)
   return counts
 end
 
+-- The job with whole URLs.
+local function placed(job, base)
+  local copy = {}
+  for key, value in pairs(job) do copy[key] = value end
+  copy.url = base .. job.url
+  copy.held_url = job.held_url and base .. job.held_url
+  return copy
+end
+
 --- Runs one client once. nil and a reason when there is nothing to compare.
 ---@param client bench.client
 ---@param job bench.job
@@ -221,7 +230,7 @@ end
 ---@return bench.result?
 ---@return string?
 function clients.measure(client, job, s)
-  local argv = client.argv(job)
+  local argv = client.argv(placed(job, server.next_url(s)))
   table.insert(argv, 1, "build/bench/measure")
   local before = machine.cpu_of_family(s.child.pid)
   local child = process.run(argv, {

@@ -4,6 +4,7 @@
 -- cost is in both runs, so the difference of the counts belongs to the difference in requests.
 
 local clients = require "clients"
+local server = require "server"
 
 local difference = {}
 
@@ -68,13 +69,13 @@ end
 --- counters. Returns each counter per request.
 ---@param client bench.client
 ---@param situation bench.situation
----@param url string
+---@param s bench.server
 ---@param count fun(argv: string[], options: table): table<string, number>
 ---@return table<string, number>
-function difference.per_request(client, situation, url, count)
+function difference.per_request(client, situation, s, count)
   local function at(requests)
     local argv = client.argv({
-      url = url,
+      url = server.next_url(s),
       requests = requests,
       concurrency = situation.concurrency,
       new_connections = situation.new_connections,

@@ -8,6 +8,7 @@ local clients = require "clients"
 local machine = require "machine"
 local process = require "process"
 local report = require "report"
+local server = require "server"
 
 local inside = {}
 
@@ -52,7 +53,7 @@ inside.all = {
 -- ---- the Lua programs, which report themselves -------------------------
 
 local function script_argv(w, servers, scale)
-  local base = (w.nginx and servers.nginx or servers.hold).url
+  local base = server.next_url(w.nginx and servers.nginx or servers.hold)
   local argv = { "lua5.4", "bench/lua/" .. w.script .. ".lua", "--url", base .. (w.path or "") }
   local function add(name, value)
     if value then table.move({ name, tostring(value) }, 1, 2, #argv + 1, argv) end
@@ -61,7 +62,7 @@ local function script_argv(w, servers, scale)
   add("--concurrency", w.concurrency and w.concurrency // scale)
   add("--hosts", w.hosts)
   add("--held", w.held and w.held // scale)
-  add("--held-url", w.held and servers.hold.url .. "hold")
+  add("--held-url", w.held and base .. "hold")
   return argv
 end
 
@@ -79,10 +80,10 @@ end
 
 -- ---- flat, side by side ------------------------------------------------
 
-local function flat_job(servers, held, scale)
+local function flat_job(held, scale)
   return {
-    url = servers.hold.url,
-    held_url = servers.hold.url .. "hold",
+    url = "",
+    held_url = "hold",
     held = held // scale,
     concurrency = 1,
     requests = 10000 // scale,
@@ -95,16 +96,16 @@ end
 
 -- One client, alone and among the held ones, in the same round.
 local function flat_pair(client, servers, scale)
-  local alone, why = clients.measure(client, flat_job(servers, 0, scale), servers.hold)
+  local alone, why = clients.measure(client, flat_job(0, scale), servers.hold)
   if not alone then return nil, why end
   local among
-  among, why = clients.measure(client, flat_job(servers, 10000, scale), servers.hold)
+  among, why = clients.measure(client, flat_job(10000, scale), servers.hold)
   if not among then return nil, why end
   return {
     alone = cpu_us(alone),
     among = cpu_us(among),
     ratio = cpu_us(among) / cpu_us(alone),
-    kib = among.grown_kib / flat_job(servers, 10000, scale).held,
+    kib = among.grown_kib / flat_job(10000, scale).held,
   }
 end
 

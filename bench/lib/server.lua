@@ -10,6 +10,11 @@ local server = {}
 
 local START_MS = 10000
 
+--- Every run gets a loopback network of its own, 127.x, in turn: the ports that an earlier client
+--- left in TIME_WAIT make the kernel search longer for free ones to the same address, and the next
+--- client would pay. By the time a network comes again, a minute has passed or few ports were used.
+local NETWORKS = 60
+
 -- Nothing but what answering costs: no log, no file, no limit that a run would reach. Workers have
 -- sockets of their own, or one of them would take all the connections and the other sleep.
 local NGINX = [[
@@ -30,7 +35,7 @@ http {
   keepalive_timeout 3600;
   default_type text/plain;
   server {
-    listen 127.0.0.1:PORT reuseport backlog=4096;
+    LISTEN
     location / { return 200 "hello\n"; }
   }
 }
@@ -38,7 +43,8 @@ http {
 
 ---@class bench.server
 ---@field child bench.child
----@field url string with a final slash
+---@field port integer
+---@field turn integer how many runs it has served
 
 local function free_port()
   local tcp = uv.new_tcp()
@@ -75,6 +81,14 @@ local function write_file(path, text)
   assert(file:close())
 end
 
+local function listen_lines(port)
+  local lines = {}
+  for x = 0, NETWORKS - 1 do
+    lines[#lines + 1] = ("listen 127.%d.0.1:%d reuseport backlog=4096;"):format(x, port)
+  end
+  return table.concat(lines, "\n    ")
+end
+
 --- nginx with a six byte answer.
 ---@return bench.server
 function server.nginx()
@@ -84,13 +98,13 @@ function server.nginx()
   uv.fs_mkdir(dir, tonumber("755", 8))
   write_file(dir .. "/nginx.conf", (NGINX:gsub("%u%u%u%u+", {
     WORKERS = tostring(layout.workers),
-    PORT = tostring(port),
+    LISTEN = listen_lines(port),
   })))
   local child = process.start(
     { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },
     { cpus = layout.server })
   wait_until_up(child, port)
-  return { child = child, url = ("http://127.0.0.1:%d/"):format(port) }
+  return { child = child, port = port, turn = 0 }
 end
 
 --- The delaying server: delay/MS and hold below its URL.
@@ -102,12 +116,15 @@ function server.hold()
   process.wait(function() return child.code or child.out:find("\n") end, START_MS)
   local port = child.out:match("^port (%d+)\n")
   if not port then error("hold_server did not start: " .. child.err, 0) end
-  return { child = child, url = ("http://127.0.0.1:%s/"):format(port) }
+  return { child = child, port = math.tointeger(port), turn = 0 }
 end
 
+--- Where the next run finds the server, with a final slash.
 ---@param s bench.server
-function server.stop(s)
-  process.stop(s.child)
+---@return string
+function server.next_url(s)
+  s.turn = s.turn + 1
+  return ("http://127.%d.0.1:%d/"):format(s.turn % NETWORKS, s.port)
 end
 
 --- What fraction of the time each of the server's processes worked, between two snapshots of

@@ -57,15 +57,14 @@ function common.options(defaults)
   return options
 end
 
---- The URL of the `i`-th of several clients: 127.0.0.1 becomes one of `hosts` addresses.
+--- The URL of the `i`-th of several workers: 127.x.0.1 becomes one of `hosts` addresses.
 ---@param options bench.options
 ---@param i integer from 0
 ---@return string
 function common.host_url(options, i)
   local h = i % options.hosts
   if h == 0 then return options.url end
-  local address = ("127.0.%d.%d"):format(h // 250, h % 250 + 1)
-  return (options.url:gsub("127%.0%.0%.1", address, 1))
+  return (options.url:gsub("%.0%.1:", (".%d.%d:"):format(h // 250, h % 250 + 1), 1))
 end
 
 local function seconds(t)
@@ -119,7 +118,7 @@ local function count(tally, res, err)
     tally.ok = tally.ok + 1
   else
     tally.failed = tally.failed + 1
-    tally.err = tally.err or err or ("status " .. res.status)
+    tally.err = tally.err or err or ("status %d with %d bytes"):format(res.status, #res.body)
   end
 end
 
@@ -139,12 +138,21 @@ local function work_with_options(client, url, tally)
   end
 end
 
+-- Every coroutine makes its successor, so nothing but the coroutine comes on top of a fetch. They
+-- are nobody's tasks, which is why the end is looked for: seldom, and for as good as nothing.
 local function work_in_new_coroutines(client, url, tally)
-  local function one() count(tally, client:fetch(url)) end
-  while tally.left > 0 do
+  local one
+  local function go_on()
+    if tally.left == 0 then return end
     tally.left = tally.left - 1
-    assert(ms.spawn(one):wait())
+    coroutine.wrap(one)()
   end
+  function one()
+    count(tally, client:fetch(url))
+    go_on()
+  end
+  go_on()
+  repeat ms.sleep(50) until tally.ok + tally.failed == tally.requests
 end
 
 --- Runs `requests` fetches, `concurrency` at a time, in long-lived coroutines unless the options
@@ -153,7 +161,7 @@ end
 ---@param options bench.options
 ---@return { ok: integer, failed: integer, err: any }
 function common.fetch_all(client, options)
-  local tally = { left = options.requests, ok = 0, failed = 0 }
+  local tally = { requests = options.requests, left = options.requests, ok = 0, failed = 0 }
   local body = options.with_options and work_with_options
     or options.new_coroutines and work_in_new_coroutines
     or work

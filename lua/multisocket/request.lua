@@ -31,26 +31,22 @@ function request.methods() return METHODS end
 
 -- ---- headers ---------------------------------------------------------------
 
-local function is_content_type(name)
-  return type(name) == "string" and name:lower() == "content-type"
-end
-
--- A copy of `headers` as a list, with a Content-Type unless it has one.
-local function with_content_type(headers, value)
+-- A copy of `headers` as a list, with one more unless it has that one.
+local function add_header(headers, name, value)
   local list, present = {}, false
-  local function add(name, v)
-    present = present or is_content_type(name)
-    list[#list + 1] = { name, v }
+  local function add(other, v)
+    present = present or type(other) == "string" and other:lower() == name:lower()
+    list[#list + 1] = { other, v }
   end
   if headers then
     errors.check_type(headers, "table", "headers")
     if type(headers[1]) == "table" then
       for _, pair in ipairs(headers) do add(pair[1], pair[2]) end
     else
-      for name, v in pairs(headers) do add(name, v) end
+      for other, v in pairs(headers) do add(other, v) end
     end
   end
-  if not present then list[#list + 1] = { "Content-Type", value } end
+  if not present then list[#list + 1] = { name, value } end
   return list
 end
 
@@ -64,11 +60,11 @@ local function translate(opts, known)
   end
   if opts.json then
     t.body, bodies = body.json(opts.json), bodies + 1
-    t.headers = with_content_type(t.headers, "application/json")
+    t.headers = add_header(t.headers, "Content-Type", "application/json")
   end
   if opts.form then
     t.body, bodies = body.form(opts.form), bodies + 1
-    t.headers = with_content_type(t.headers, "application/x-www-form-urlencoded")
+    t.headers = add_header(t.headers, "Content-Type", "application/x-www-form-urlencoded")
   end
   if opts.body then bodies = bodies + 1 end
   if bodies > 1 then
@@ -134,7 +130,12 @@ function request.defaults(opts)
   check_names(opts, CLIENT)
   local base_url = check_base_url(opts.base_url)
   local query = opts.query and body.query(opts.query)
-  return { options = core.options(translate(opts, CLIENT)), by_method = {}, base_url = base_url,
+  local t = translate(opts, CLIENT)
+  if t.user_agent == false then
+    t.user_agent = nil
+    t.headers = add_header(t.headers, "User-Agent", false)
+  end
+  return { options = core.options(t), by_method = {}, base_url = base_url,
     query = query, fail = check_fail(opts.fail), rewrites = (base_url or query) ~= nil }
 end
 

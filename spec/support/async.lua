@@ -37,6 +37,19 @@ local function left_over(before)
   return list
 end
 
+-- Collects everything and lets the loop close what is closing.
+local function settle(before)
+  collectgarbage()
+  collectgarbage()
+  local left
+  for _ = 1, TURNS do
+    uv.run("nowait")
+    left = left_over(before)
+    if #left == 0 then break end
+  end
+  return left
+end
+
 local function run_to_end(fn)
   local result, late = nil, false
   local co = coroutine.create(function()
@@ -65,14 +78,7 @@ function async.run(fn)
   local before = async.handles()
   local result = run_to_end(fn)
   ms.use({}) -- closes the default client
-  local left
-  for _ = 1, TURNS do
-    uv.run("nowait")
-    left = left_over(before)
-    if #left == 0 then break end
-  end
-  collectgarbage()
-  collectgarbage()
+  local left = settle(before)
   if result and not result[1] then rethrow(result[2]) end
   if not result then error("the body has not ended within " .. LIMIT .. " ms", 0) end
   if #left > 0 then error("luv handles are left: " .. table.concat(left, ", "), 0) end
@@ -95,11 +101,8 @@ function async.main(fn)
       return { err = err, traceback = debug.traceback(nil, 2) }
     end)
     ms.use({})
-    for _ = 1, TURNS do uv.run("nowait") end
-    collectgarbage()
-    collectgarbage()
+    local left = settle(before)
     if not ok then rethrow(err) end
-    local left = left_over(before)
     if #left > 0 then error("luv handles are left: " .. table.concat(left, ", "), 0) end
   end
 end

@@ -32,9 +32,12 @@ struct world {
     struct ms_resolver *resolver;
     struct dns_server server;
     int watch[MAX_FDS]; /* MS_POLL_*, 0: not announced */
-    int64_t wake_ms;    /* -1: never */
-    unsigned announced, removed, events;
+    int64_t wake_at_ms; /* -1: never */
+    bool wake_later;    /* it was not for now when it was set */
+    unsigned announced, removed, events, wakes;
     int fds_before;
+    bool want_stranger; /* the host opens a file when it is told the time */
+    int stranger;
     char dir[32], hosts[64], resolv[64];
 };
 
@@ -72,10 +75,22 @@ static void on_announce(void *host, struct ms_sock *s, int what)
     w.watch[s->fd] = what;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static void on_wake_me(void *engine, int64_t timeout_ms)
 {
     (void)engine;
-    w.wake_ms = timeout_ms;
+    w.wake_at_ms = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    w.wake_later = timeout_ms > 0;
+    if (w.want_stranger)
+        w.stranger = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    w.want_stranger = false;
 }
 
 static void no_finish(void *engine)
@@ -135,7 +150,7 @@ static void open_loop(void)
 
     ms_loop_init(&w.loop, &hooks, NULL);
     ms_ev_set_host(&w.loop.ev, on_announce, NULL, false);
-    w.wake_ms = -1;
+    w.wake_at_ms = -1;
 }
 
 struct setting {
@@ -194,14 +209,6 @@ static void close_world(void)
     CHECK(open_fds() == w.fds_before);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static unsigned mask_of(short revents)
 {
     return (revents & POLLIN ? (unsigned)MS_CSELECT_IN : 0u) |
@@ -211,6 +218,9 @@ static unsigned mask_of(short revents)
 
 static void wake(void)
 {
+    w.wakes += w.wake_later;
+    w.wake_at_ms = -1;
+    w.wake_later = false;
     enter();
     ms_loop_woken(&w.loop);
     leave();
@@ -221,7 +231,7 @@ static void turn(bool with_server)
 {
     struct pollfd list[MAX_FDS + DNS_SERVER_CONNS + 2];
     nfds_t n = 0, ours;
-    int64_t until = w.wake_ms < 0 ? -1 : now_ms() + w.wake_ms;
+    int64_t left = w.wake_at_ms < 0 ? 1000 : w.wake_at_ms - now_ms();
 
     for (int fd = 0; fd < MAX_FDS; fd++)
         if (w.watch[fd])
@@ -232,7 +242,7 @@ static void turn(bool with_server)
     ours = n;
     if (with_server)
         n = dns_server_poll(&w.server, list, n);
-    int ready = poll(list, n, w.wake_ms < 0 ? 1000 : (int)w.wake_ms);
+    int ready = poll(list, n, left > 0 ? (int)left : 0);
     CHECK(ready >= 0);
     if (with_server)
         dns_server_pump(&w.server);
@@ -244,10 +254,8 @@ static void turn(bool with_server)
         ms_loop_dispatch(&w.loop, list[i].fd, mask_of(list[i].revents));
         leave();
     }
-    if (until >= 0 && now_ms() >= until)
+    if (w.wake_at_ms >= 0 && now_ms() >= w.wake_at_ms)
         wake();
-    else if (until >= 0 && w.wake_ms >= 0)
-        w.wake_ms = until - now_ms() > 0 ? until - now_ms() : 0;
 }
 
 /* Turns until `condition` holds. */

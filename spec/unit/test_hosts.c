@@ -207,6 +207,21 @@ TEST(the_time_of_change_is_looked_at_too)
     close_place(&p);
 }
 
+TEST(the_size_is_looked_at_too)
+{
+    struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    struct place p;
+
+    open_place(&p, "10.0.0.1 a\n");
+    CHECK(utimensat(AT_FDCWD, p.path, times, 0) == 0);
+    FINDS(&p, "a", "10.0.0.1");
+    write_file(p.path, "10.0.0.22 a\n", 12);
+    CHECK(utimensat(AT_FDCWD, p.path, times, 0) == 0);
+    p.now_us += SECOND;
+    FINDS(&p, "a", "10.0.0.22");
+    close_place(&p);
+}
+
 TEST(an_unchanged_file_is_not_read_again)
 {
     struct place p;

@@ -168,7 +168,8 @@ static const struct rule answer_rules[] = {
     {"formerr.test", 0, FORMERR, 0},
     {"mixed.test", TYPE_A, SERVFAIL, 0},
     {"mixed.test", TYPE_AAAA, NODATA, 0},
-    {"gone.test", TYPE_A, SERVFAIL, 0}, /* AAAA: NXDOMAIN */
+    {"gone.test", TYPE_A, SERVFAIL, 0},     /* AAAA: NXDOMAIN */
+    {"gone6.test", TYPE_AAAA, SERVFAIL, 0}, /* A: NXDOMAIN */
     {"alias.test", 0, ALIAS, 2},
     {"noaddr.test", 0, ALIAS, 0},
     {"forged.test", 0, WRONG_ID, 1},
@@ -178,6 +179,7 @@ static const struct rule answer_rules[] = {
     {"many.test", 0, TRUNCATED, 500},
     {"few.test", 0, TRUNCATED, 1},
     {"under_score.test", 0, ANSWER, 1},
+    {"notlocalhost", 0, ANSWER, 1},
     {0},
 };
 
@@ -194,6 +196,8 @@ static const struct answer_case answer_cases[] = {
     {"formerr.test", 0, 0, MS_ERESOLVE},
     {"mixed.test", 0, 0, MS_ERESOLVE},
     {"gone.test", 0, 0, MS_EHOST},
+    {"gone6.test", 0, 0, MS_EHOST},
+    {"notlocalhost", 1, 1, MS_OK},
     {"alias.test", 2, 2, MS_OK},
     {"noaddr.test", 0, 0, MS_EHOST},
     {"forged.test", 1, 1, MS_OK},
@@ -321,7 +325,9 @@ TEST(silence_ends_in_a_timeout)
     open_world(slow_rules, &quick);
     for (size_t i = 0; i < MS_COUNT(names); i++) {
         int64_t before = now_ms();
-        resolve(&c, names[i]);
+        ask(&c, names[i]);
+        CHECK(ms_loop_deadline(&w.loop) <= w.loop.now_us + 41000u);
+        UNTIL(c.done);
         CHECK_THAT(c.err == MS_ETIMEOUT, "%s: %s", names[i],
                    ms_err_code(c.err));
         CHECK(now_ms() - before >= 40);
@@ -344,6 +350,7 @@ TEST(a_server_that_hangs_up_or_is_not_there_is_an_error)
     open_world(NULL, &nobody);
     resolve(&c, "a.test");
     CHECK(c.err == MS_ERESOLVE);
+    CHECK(w.wakes == 0 && "it is known without waiting");
     close_world();
 }
 
@@ -360,6 +367,7 @@ TEST(the_second_server_helps_out)
     CHECK(make_resolver(&(struct setting){.servers = servers}) == MS_OK);
     resolve(&c, "a.test");
     CHECK(!c.err && c.v4 == 1 && c.v6 == 1);
+    CHECK(w.wakes == 0 && "the first one is known to be dead");
     close_world();
 }
 
@@ -469,7 +477,7 @@ static const struct search_case search_cases[] = {
     {TWO,
      L63 "." L63 "." L63 "."
          "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijkl"
-         "mnopqrstuvwxyz",
+         "mnopqrstuvwxy",
      NULL, MS_EHOST},
 };
 
@@ -634,6 +642,7 @@ TEST(a_burst_is_asked_in_portions)
         CHECK(!c[i].err && c[i].v4 == 1 && c[i].v6 == 1);
     }
     CHECK(w.server.asked == 2 * NAMES);
+    CHECK(ms_loop_deadline(&w.loop) == MS_NEVER);
     close_world();
 }
 
@@ -804,8 +813,45 @@ TEST(freeing_when_answers_have_come_but_are_not_handed_on)
     close_world();
 }
 
+TEST(freeing_while_lookups_wait_for_their_turn)
+{
+    enum { NAMES = 70 };
+    static struct client c[NAMES];
+    char name[24];
+
+    open_world(NULL, NULL);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof(name), "n%d.test", i);
+        ask(&c[i], name);
+        cancel(&c[i]);
+    }
+    CHECK(ms_resolver_lookups(w.resolver) == 64);
+    close_world();
+}
+
+TEST(the_numbers_of_its_sockets_may_be_reused_at_once)
+{
+    struct client c;
+    int fd = 0;
+
+    open_world(slow_rules, NULL);
+    ask(&c, "silent.test");
+    while (!w.watch[fd])
+        fd++;
+    cancel(&c);
+    w.want_stranger = true;
+    free_resolver();
+    CHECK(w.stranger == fd && fcntl(fd, F_GETFD) >= 0);
+    close(w.stranger);
+    close_world();
+}
+
 static void free_from_callback(struct client *c)
 {
+    if (c->other->calls) {
+        c->other->calls = 0;
+        return;
+    }
     ms_resolve_cancel(&c->asker);
     ms_resolve_cancel(&c->other->asker);
     ms_resolver_free(w.resolver);
@@ -816,14 +862,17 @@ TEST(freeing_from_a_callback)
 {
     struct client a, b;
 
-    for (int at_done = 0; at_done < 2; at_done++) {
+    /* With the first addresses, the last ones, and at the end. */
+    for (unsigned when = 0; when < 3; when++) {
         open_world(slow_rules, NULL);
         ask(&a, "good.test");
         ask(&b, "silent.test");
         a.other = &b;
-        *(at_done ? &a.at_done : &a.at_addresses) = free_from_callback;
+        b.calls = when == 1; /* to be passed over */
+        *(when == 2 ? &a.at_done : &a.at_addresses) = free_from_callback;
         UNTIL(!w.resolver);
-        CHECK(!b.calls && !b.done && a.done == (unsigned)at_done);
+        CHECK(a.calls == (when ? 2 : 1) && a.done == (when == 2));
+        CHECK(!b.calls && !b.done);
         close_world();
     }
 }

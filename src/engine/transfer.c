@@ -144,16 +144,17 @@ static void make_room(struct ms_easy *e)
 static ms_err on_head(struct ms_stream *s)
 {
     struct ms_easy *e = easy_of(s);
+    struct ms_loop *l = loop_of(e);
     unsigned run = e->run;
 
-    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, e->conn->id, e->id,
-             "response %u", e->response->head.status);
+    MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
+             e->response->head.status);
     if (e->response->head.status >= 200)
         make_room(e);
     if (!e->on_headers)
         return MS_OK;
     enum ms_verdict v = e->on_headers(e, e->response, e->headers_user);
-    ms_loop_touch(loop_of(e));
+    ms_loop_touch(l); /* and not by way of `e`: it may be in no multi now */
     return verdict_err(e, run, v);
 }
 
@@ -170,6 +171,7 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
                       size_t *taken)
 {
     struct ms_easy *e = easy_of(s);
+    struct ms_loop *l = loop_of(e);
     unsigned run = e->run;
 
     *taken = 0;
@@ -180,7 +182,7 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
         return collect(e, p, n);
     }
     enum ms_verdict v = e->on_data(e, p, n, e->data_user);
-    ms_loop_touch(loop_of(e));
+    ms_loop_touch(l);
     ms_err err = verdict_err(e, run, v);
     if (err)
         return err;

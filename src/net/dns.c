@@ -33,6 +33,7 @@ struct server_socket {
     struct ms_interest interest;
     struct ms_grave grave;
     struct ms_dns *dns;
+    int os_errno; /* for the next read, see send_runs(); 0: none */
 };
 
 struct ms_dns {
@@ -112,6 +113,15 @@ static int connect_socket(ares_socket_t fd, const struct sockaddr *to,
     return -1;
 }
 
+/* NULL: not tracked, for it was never connected. */
+static struct server_socket *find_socket(const struct ms_dns *d, int fd)
+{
+    struct ms_sock *s = ms_ev_find(&d->loop->ev, fd);
+
+    assert(!s || s->on_ready == on_ready);
+    return s ? s->owner : NULL;
+}
+
 static int close_socket(ares_socket_t fd, void *user)
 {
     struct ms_dns *d = user;
@@ -120,11 +130,10 @@ static int close_socket(ares_socket_t fd, void *user)
      * else's by now. */
     if (d->closed)
         return 0;
-    struct ms_sock *s = ms_ev_find(&d->loop->ev, fd);
+    struct server_socket *s = find_socket(d, fd);
     if (!s)
-        return close(fd); /* never connected, never tracked */
-    assert(s->on_ready == on_ready);
-    drop_socket(s->owner);
+        return close(fd);
+    drop_socket(s);
     return 0;
 }
 
@@ -133,10 +142,12 @@ static ares_ssize_t receive(ares_socket_t fd, void *p, size_t cap, int flags,
                             void *user)
 {
     struct ms_dns *d = user;
+    struct server_socket *s = find_socket(d, fd);
     ssize_t n;
 
-    if (d->reads_left == 0) {
-        errno = EAGAIN;
+    if (d->reads_left == 0 || s->os_errno) {
+        errno = s->os_errno ? s->os_errno : EAGAIN;
+        s->os_errno = 0;
         return -1;
     }
     d->reads_left--;
@@ -146,18 +157,30 @@ static ares_ssize_t receive(ares_socket_t fd, void *p, size_t cap, int flags,
     return n;
 }
 
+/* A datagram nobody wanted is reported by the next call, often that which
+ * sends the second question. c-ares would move only that one on and let the
+ * first run into its timeout. So it is told at the next read, which is the
+ * end of the socket and moves all questions on. */
+static ares_ssize_t refused(struct ms_dns *d, int fd, const struct iovec *runs)
+{
+    struct server_socket *s = find_socket(d, fd);
+
+    s->os_errno = ECONNREFUSED;
+    ms_ev_queue(s->sock, MS_CSELECT_IN);
+    return (ares_ssize_t)runs[0].iov_len;
+}
+
 static ares_ssize_t send_runs(ares_socket_t fd, const struct iovec *runs,
                               int count, void *user)
 {
     struct msghdr m = {.msg_iov = (struct iovec *)runs};
     ssize_t n;
 
-    (void)user;
     m.msg_iovlen = (size_t)(count < MAX_RUNS ? count : MAX_RUNS);
     do
         n = sendmsg(fd, &m, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n;
+    return n < 0 && errno == ECONNREFUSED ? refused(user, fd, runs) : n;
 }
 
 static const struct ares_socket_functions socket_functions = {
@@ -175,10 +198,8 @@ static void on_state(void *user, ares_socket_t fd, int readable, int writable)
 
     if (d->closed)
         return;
-    struct ms_sock *sock = ms_ev_find(&d->loop->ev, fd);
-    assert(sock && sock->on_ready == on_ready);
-    struct server_socket *s = sock->owner;
-    ms_interest_set(&s->interest, sock,
+    struct server_socket *s = find_socket(d, fd);
+    ms_interest_set(&s->interest, s->sock,
                     (readable ? (unsigned)MS_POLL_IN : 0u) |
                         (writable ? (unsigned)MS_POLL_OUT : 0u));
 }
