@@ -69,7 +69,7 @@ end
 local function start(engine, url, options, fail)
   local op = engine.free
   if op then engine.free = op.next else op = new_op(engine) end
-  op.fail = fail
+  op.url, op.fail = url, fail
   local easy = op.easy
   begin(easy, url, options)
   add_handle(engine.multi, easy)
@@ -79,9 +79,13 @@ end
 -- What a finished operation came to; it is free afterwards.
 local function outcome(op)
   local err, fail = op.err, op.fail
-  op.err, op.fail = nil, nil
   local res
-  if not err then res = take(op.easy) end
+  if err then
+    err.url = err.url or op.url -- one that is no URL is not known to a response
+  else
+    res = take(op.easy)
+  end
+  op.err, op.fail, op.url = nil, nil, nil
   release(op)
   if fail and res and res.status >= 400 then return nil, errors.status(res) end
   return res, err
@@ -103,8 +107,9 @@ local Client = {}
 Client.__index = Client
 Client.__name = "multisocket.Client"
 
--- How drivers watch sockets; ms.use sets it.
-client.mode = "poll"
+-- How drivers watch sockets; ms.use sets it. With a poll handle each, luv
+-- would write a line to stderr for every connection that a peer resets.
+client.mode = "epoll"
 
 ---@param opts table?
 ---@return multisocket.Client
@@ -138,7 +143,7 @@ function Client:fetch(url, opts)
   add_handle(engine.multi, easy)
   await(op)
   if op.err or self.fail then
-    op.fail = self.fail
+    op.url, op.fail = url, self.fail
     return outcome(op)
   end
   op.next = engine.free

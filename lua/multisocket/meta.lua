@@ -278,8 +278,10 @@ function ms.gather(functions, opts) end
 function ms.each(requests, opts) end
 
 ---Hands over the luv module to use, and for hosts that run the loop themselves
----a function that waits until `done()` is true. `mode` is how sockets are
----watched: "poll", a luv handle each (default), or "epoll", one for all.
+---a function that waits until `done()` is true. `mode` is how clients watch
+---their sockets: "epoll", one luv handle for all (default), or "poll", one each,
+---which saves a system call when few are busy, but luv then writes a line to
+---stderr whenever a peer resets a connection.
 ---@param opts { uv: table?, wait: fun(done: fun(): boolean)|false|nil, mode: "poll"|"epoll"|nil }
 function ms.use(opts) end
 

@@ -333,7 +333,7 @@ static void ask(struct client *c, const char *host)
 }
 
 /* Asks and turns until the end. */
-static void resolve(struct client *c, const char *host)
+static inline void resolve(struct client *c, const char *host)
 {
     ask(c, host);
     UNTIL(c->done);
@@ -347,14 +347,14 @@ static void cancel(struct client *c)
     CHECK(!c->asker.lookup);
 }
 
-static bool first_is(const struct client *c, const char *text)
+static inline bool first_is(const struct client *c, const char *text)
 {
     char buf[MS_ADDR_TEXT];
 
     return c->calls && !strcmp(ms_addr_text(&c->first, buf), text);
 }
 
-static unsigned asked(const char *question)
+static inline unsigned asked(const char *question)
 {
     return dns_server_count(&w.server, question);
 }

@@ -235,8 +235,11 @@ void ms_ev_flush(struct ms_ev *ev)
     while (!ms_list_empty(&now)) {
         struct ms_sock *s =
             MS_CONTAINER(ms_list_pop(&now), struct ms_sock, changed);
+        /* What the host closes while it is told waits for its own turn: it
+         * has to hear of that too. */
+        bool closing = s->closing;
         tell(ev, s);
-        if (s->closing)
+        if (closing)
             finish_close(ev, s);
     }
 }
