@@ -80,7 +80,7 @@ static struct {
     int told[MAX_FD];
     bool known[MAX_FD];
     int64_t timer; /* what the host was told, -1 none */
-    bool removing, in_callback;
+    bool closed, in_callback;
     unsigned random;
     unsigned long counts[EV_COUNT];
 } w;
@@ -103,10 +103,10 @@ static void note(enum event e)
 
 static void add(struct ms_easy *e)
 {
-    if (!ms_easy_multi(e))
-        CHECK(!ms_multi_add(w.multi, e));
-    else
-        CHECK(ms_multi_add(w.multi, e) == MS_EADDED);
+    bool in_it = ms_easy_multi(e) != NULL;
+    ms_err err = ms_multi_add(w.multi, e);
+
+    CHECK(err == (w.closed ? MS_ECLOSED : in_it ? MS_EADDED : MS_OK));
 }
 
 static void from_callback(void)
@@ -369,6 +369,7 @@ static void begin(unsigned seed)
 
     w.random = seed;
     w.timer = -1;
+    w.closed = false;
     memset(w.told, 0, sizeof(w.told));
     memset(w.known, 0, sizeof(w.known));
     for (int i = 0; i < PEERS; i++)
@@ -416,6 +417,7 @@ static void end(void)
     bool close_first = any(2);
 
     if (close_first) {
+        w.closed = true;
         ms_multi_close(w.multi);
         for (int fd = 0; fd < MAX_FD; fd++)
             CHECK_THAT(!w.told[fd], "fd %d is watched after the close", fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * easy.h - the inside of an easy handle: what is asked for, and the state of
- * the run under way. engine/easy.c has the public setters, engine/transfer.c
+ * the run under way. engine/easy_api.c has the public functions, engine/transfer.c
  * runs it, engine/multi.c holds it.
  */
 #ifndef MS_ENGINE_EASY_H

@@ -252,6 +252,11 @@ static void set_option(struct parse *p, const struct ms_option_info *info,
         set_int(p, info, index);
         break;
     case MS_TYPE_STRING:
+        if (info->id == MS_OPT_USER_AGENT &&
+            lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index)) {
+            err = ms_options_set_string(p->o, info->id, "", 0);
+            break;
+        }
         if (lua_type(L, index) != LUA_TSTRING)
             wrong_type(L, info->name, "a string", index);
         const char *s = lua_tolstring(L, index, &n);
