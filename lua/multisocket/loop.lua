@@ -70,11 +70,13 @@ function loop.get()
     "luv is not installed: install it, or hand one over with ms.use{ uv = ... }")
 end
 
--- Waits like the loop would, but a signal ends the wait, so that Lua's
--- handler for Ctrl-C gets its turn; luv itself would go on waiting.
-local function wait_interruptibly(uv)
+-- A turn in which a signal ends the waiting, so that Lua's handler for Ctrl-C
+-- gets a chance; luv itself would go on waiting. Without a wait the loop has
+-- something to do or to register first.
+local function interruptible_turn(uv)
   local timeout = uv.backend_timeout()
   if timeout ~= 0 then core.wait(uv.backend_fd(), timeout) end
+  return uv.run("nowait")
 end
 
 ---Runs the loop until at least something happened. False when nothing is
@@ -87,7 +89,7 @@ function loop.turn(done)
     return true
   end
   local uv = loop.get()
-  if core.wait then wait_interruptibly(uv) end
+  if core.wait and uv.backend_fd then return interruptible_turn(uv) end
   return uv.run("once")
 end
 

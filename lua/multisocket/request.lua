@@ -76,10 +76,12 @@ end
 -- Raises for unknown names; true when the engine understands all of them.
 local function check_names(opts, known)
   local plain = true
-  for name in pairs(opts) do
+  for name in next, opts do
     local who = known[name]
-    if not who then errors.unknown_option(name, known) end
-    if who == OURS and name ~= "url" then plain = false end
+    if who ~= CORE then
+      if not who then errors.unknown_option(name, known) end
+      plain = false
+    end
   end
   return plain
 end
@@ -148,17 +150,6 @@ local function options_of_method(defaults, method)
   return options
 end
 
-local function compile(defaults, opts, method)
-  local plain = check_names(opts, FETCH)
-  if method and opts.method then
-    errors.usage("bad_option", "the method is %s already", method)
-  end
-  if plain and not method and opts.url == nil then return core.options(opts, defaults.options) end
-  local t = translate(opts, FETCH)
-  t.method = t.method or method
-  return core.options(t, defaults.options)
-end
-
 local function rewrite(defaults, url, query)
   if defaults.base_url then url = join(defaults.base_url, url) end
   if query == nil then
@@ -167,6 +158,19 @@ local function rewrite(defaults, url, query)
     query = body.query(query)
   end
   return query and body.add_query(url, query) or url
+end
+
+-- For a call whose options are not all the engine's.
+local function prepare_ours(defaults, url, opts, method)
+  if method and opts.method then
+    errors.usage("bad_option", "the method is %s already", method)
+  end
+  local fail = check_fail(opts.fail)
+  if fail == nil then fail = defaults.fail end
+  local t = translate(opts, FETCH)
+  t.method = t.method or method
+  local options = core.options(t, defaults.options)
+  return rewrite(defaults, url, opts.query), options, fail
 end
 
 ---The URL and options of one call, and whether a status of 400 or more is a
@@ -179,21 +183,23 @@ end
 ---@return multisocket.Options options
 ---@return boolean? fail
 function request.prepare(defaults, url, opts, method)
-  if type(url) == "table" and opts == nil then
+  if opts == nil and type(url) == "table" then
     url, opts = url.url, url
   elseif opts ~= nil then
-    errors.check_type(opts, "table", "options")
+    if type(opts) ~= "table" then errors.check_type(opts, "table", "options") end
     if opts.url ~= nil then errors.usage("bad_option", "the URL is given twice") end
   end
-  errors.check_type(url, "string", "the URL")
-  if not opts then
-    local options = method and options_of_method(defaults, method) or defaults.options
-    return defaults.rewrites and rewrite(defaults, url) or url, options, defaults.fail
+  if type(url) ~= "string" then errors.check_type(url, "string", "the URL") end
+  local options = defaults.options
+  if opts then
+    if not check_names(opts, FETCH) or method then
+      return prepare_ours(defaults, url, opts, method)
+    end
+    options = core.options(opts, options)
+  elseif method then
+    options = options_of_method(defaults, method)
   end
-  local fail = check_fail(opts.fail)
-  if fail == nil then fail = defaults.fail end
-  local options = compile(defaults, opts, method)
-  return rewrite(defaults, url, opts.query), options, fail
+  return defaults.rewrites and rewrite(defaults, url) or url, options, defaults.fail
 end
 
 return request
