@@ -49,7 +49,8 @@ local function now_ms() return uv.hrtime() / 1000000 end
 
 -- 1234567 -> "1,234,567"
 local function grouped(n)
-  local text, more = ("%d"):format(math.floor(n + 0.5))
+  local text = ("%d"):format(math.floor(n + 0.5))
+  local more
   repeat text, more = text:gsub("^(%d+)(%d%d%d)", "%1,%2") until more == 0
   return text
 end
@@ -228,14 +229,14 @@ local function allowed()
   return most
 end
 
--- Asks the server, while all is held, how many connections it has, until they
+-- Asks the server, while all is held, how many answers are due, until they
 -- are all there or the first answers have come. Fills `seen`.
 local function watch(total, tally, seen)
   while tally.done == 0 do
     local started = now_ms()
-    local res, err = ms.fetch(url_of(0, "/connections"))
+    local res, err = ms.fetch(url_of(0, "/held"))
     if not res then return nil, err end
-    local others = tonumber(res.body) - 1
+    local others = tonumber(res.body)
     if others > seen.held and tally.done == 0 then
       seen.held, seen.rss, seen.latency = others, rss_kib(), now_ms() - started
     end

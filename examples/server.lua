@@ -16,6 +16,7 @@
 --   /chunked/N           the same in chunks
 --   /status/N            that status
 --   /connections         how many connections are open now
+--   /held                how many delayed answers are due
 --
 -- Connections are kept alive; requests that come at once on one connection
 -- (pipelining) are answered one by one in their order.
@@ -41,6 +42,7 @@ local REASON = {
 -- ---- answers ---------------------------------------------------------------
 
 local connections = 0 -- open now
+local held = 0 -- delayed answers that are due
 
 local function fill(text, size)
   if #text == 0 then text = "-" end
@@ -88,6 +90,7 @@ local function answer(request)
     return code, body, nil, true
   end
   if target == "/connections" then return 200, connections .. "\n" end
+  if target == "/held" then return 200, held .. "\n" end
   if target == "/" then return 200, "multisocket example server\n" end
   return 404, "no such page\n"
 end
@@ -196,6 +199,7 @@ local function close(c)
   if c.closed then return end
   c.closed = true
   connections = connections - 1
+  if c.waiting then held = held - 1 end
   if c.timer then c.timer:close() end
   c.socket:close()
 end
@@ -234,10 +238,12 @@ end
 -- The answer comes later; what else the client sent waits behind it.
 local function reply_later(c, request, code, body, ms)
   c.waiting = true
+  held = held + 1
   c.timer = c.timer or uv.new_timer()
   uv.update_time()
   c.timer:start(ms, 0, function()
     c.waiting = false
+    held = held - 1
     reply(c, request, code, body)
     work(c)
   end)
@@ -350,6 +356,7 @@ local function options()
 end
 
 local function end_with_stdin()
+  if uv.guess_handle(0) ~= "pipe" then os.exit(0) end -- nothing that could stay open
   local stdin = uv.new_pipe(false)
   assert(stdin:open(0))
   stdin:read_start(function(err, data)
@@ -361,11 +368,11 @@ local function main()
   local o = options()
   local port = o.port
   for _, host in ipairs(o.hosts) do port = listen(host, port) end
-  if o.stdin then end_with_stdin() end
   -- A client that goes away in mid-write must not end the server.
   uv.new_signal():start("sigpipe")
   print(port)
   io.stdout:flush()
+  if o.stdin then end_with_stdin() end
   uv.run()
 end
 

@@ -91,8 +91,8 @@ end)
 
 describe("the demonstration", function()
   local function demo(...)
-    return process.run({ LUA, "examples/demo.lua", "--requests", "400", "--concurrency", "50", ... },
-      { timeout = LIMIT })
+    return process.run({ LUA, "examples/demo.lua", "--requests", "400",
+      "--concurrency", "50", ... }, { timeout = LIMIT })
   end
 
   it("checks every body, holds transfers open and ends with 0", function()
@@ -113,16 +113,10 @@ describe("the demonstration", function()
     has(r.stdout, "100, counted by the server")
   end)
 
-  it("ends with 1 when not all could be held at once", function()
-    local r = demo("--held", "500", "--hold", "1")
-    assert.equal(1, r.code)
-    has(r.stdout, "Something failed or was wrong")
-  end)
-
   it("leaves no server behind", function()
     local r = demo("--held", "10", "--hold", "200")
     assert_ended_well(r)
-    local left = process.run({ "sh", "-c", "pgrep -f 'examples/server.lua --port 0 --stdin'" })
+    local left = process.run({ "sh", "-c", "pgrep -f '[e]xamples/server.lua --port 0 --stdin'" })
     assert.equal("", left.stdout)
   end)
 end)

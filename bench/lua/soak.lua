@@ -14,14 +14,16 @@ local ms = require "multisocket"
 --- Noise, not a leak: 50,000 requests that lost one byte each would show.
 local MOST = { lua_kib = 16, rss_kib = 256, fds = 0 }
 
-local LINE = "%-12s %-7s lua_kib=%.1f rss_kib=%.0f fds=%d"
+-- peak_kib is before a collection: what the process came to between two looks and earlier.
+local LINE = "%-12s %-7s lua_kib=%.1f rss_kib=%.0f peak_kib=%d fds=%d"
 
 local options = common.options({ requests = 100000 })
 local failed = false
 
 local function look(name, place)
   local now = common.footprint()
-  print(LINE:format(name, place, now.lua_kib, now.rss_kib, now.fds))
+  local peak = common.usage().max_rss_kib
+  print(LINE:format(name, place, now.lua_kib, now.rss_kib, peak, now.fds))
   return now
 end
 

@@ -55,9 +55,9 @@ struct ms_conn {
     struct ms_endpoint *endpoint;
 
     /* The pool's. */
-    struct ms_list all;          /* on the pool's list of all */
-    struct ms_list idle;         /* on endpoint->idle while idle */
-    struct ms_list lru;          /* on the pool's idle list, oldest first */
+    struct ms_list all;  /* on the pool's list of all */
+    struct ms_list idle; /* on endpoint->idle, or ->spare while opening */
+    struct ms_list lru;  /* on the pool's idle list, oldest first */
     struct ms_waiter *wanted_by; /* who caused it, while that one waits */
     uint64_t idle_since_us;
 

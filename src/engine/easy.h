@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * easy.h - the inside of an easy handle: what is asked for, and the state of
- * the run under way. engine/easy_api.c has the public functions, engine/transfer.c
- * runs it, engine/multi.c holds it.
+ * the run under way. engine/easy_api.c has the public functions,
+ * engine/transfer.c runs it, engine/multi.c holds it.
  */
 #ifndef MS_ENGINE_EASY_H
 #define MS_ENGINE_EASY_H
@@ -46,6 +46,7 @@ struct ms_easy {
     struct ms_interest interest;
     struct ms_conn *conn; /* while active; does not own */
     struct ms_url url;
+    bool url_parsed;              /* `url` is what url_text says */
     struct ms_response *response; /* owned; NULL: none, or taken */
     struct ms_error error;
     const char *detail; /* static text beside error, or NULL */

@@ -49,10 +49,14 @@ void ms_easy_close(struct ms_easy *e)
 
 ms_err ms_easy_set_url(struct ms_easy *e, const char *url, size_t n)
 {
+    /* The same again needs no parsing again: the usual case of a reused easy.
+     */
+    if (n && ms_span_equal(ms_buf_span(&e->url_text), ms_span(url, n)))
+        return MS_OK;
     ms_err err = ms_buf_reserve(&e->url_text, n);
-
     if (err)
         return err;
+    e->url_parsed = false;
     ms_buf_clear(&e->url_text);
     ms_buf_put(&e->url_text, ms_span(url, n));
     return MS_OK;

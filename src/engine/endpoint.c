@@ -39,6 +39,7 @@ static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
     e->key = *key;
     e->key.host.p = memcpy(e + 1, key->host.p, key->host.n);
     ms_list_init(&e->idle);
+    ms_list_init(&e->spare);
     ms_list_init(&e->waiting);
     ms_err err = ms_map_add(map, &e->node, hash);
     if (err) {

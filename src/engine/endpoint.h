@@ -25,6 +25,7 @@ struct ms_endpoint {
     struct ms_map_node node;
     struct ms_endpoint_key key; /* key.host is owned */
     struct ms_list idle;        /* of struct ms_conn, the latest used first */
+    struct ms_list spare;       /* of struct ms_conn, opening for nobody */
     struct ms_list waiting;     /* of struct ms_waiter, the oldest first */
     unsigned conns;             /* open or opening */
     unsigned connecting;

@@ -17,7 +17,7 @@ static struct ms_pool *pool_of(const struct ms_conn *c)
 
 static bool is_idle(const struct ms_conn *c)
 {
-    return !ms_list_empty(&c->idle);
+    return !ms_list_empty(&c->lru);
 }
 
 static uint64_t idle_deadline(const struct ms_pool *p, const struct ms_conn *c)
@@ -106,6 +106,15 @@ static void disown(struct ms_conn *attempt)
         return;
     attempt->wanted_by->attempt = NULL;
     attempt->wanted_by = NULL;
+    if (!attempt->connected_us)
+        ms_list_push(&attempt->endpoint->spare, &attempt->idle);
+}
+
+static void own(struct ms_waiter *w, struct ms_conn *attempt)
+{
+    ms_list_unlink(&attempt->idle);
+    attempt->wanted_by = w;
+    w->attempt = attempt;
 }
 
 /* Gives `c`, which has room and is on no list, to whoever needs it. */
@@ -130,6 +139,7 @@ static void on_open(struct ms_conn *c)
     p->connecting--;
     c->endpoint->connecting--;
     p->opened++;
+    ms_list_unlink(&c->idle);
     hand_out(c);
 }
 
@@ -153,6 +163,7 @@ static void on_closed(struct ms_conn *c, ms_err err, int os_errno)
     disown(w ? c : NULL);
     if (is_idle(c))
         leave_idle(p, c);
+    ms_list_unlink(&c->idle);
     ms_list_unlink(&c->all);
     p->conns--;
     p->closed++;
@@ -228,8 +239,7 @@ static ms_err start_attempt(struct ms_pool *p, struct ms_waiter *w,
     p->connecting++;
     e->conns++;
     e->connecting++;
-    c->wanted_by = w;
-    w->attempt = c;
+    own(w, c);
     ms_conn_start(c, wish->connect_timeout_ms);
     return MS_OK;
 }
@@ -258,6 +268,11 @@ ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
     ms_list_push(&e->waiting, &w->node);
     e->waiters++;
     p->waiting++;
+    /* One that opens for somebody who was served meanwhile will do. */
+    if (!ms_list_empty(&e->spare)) {
+        own(w, MS_CONTAINER(e->spare.next, struct ms_conn, idle));
+        return MS_OK;
+    }
     err = start_attempt(p, w, wish);
     if (err) {
         stop_waiting(p, w);

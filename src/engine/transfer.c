@@ -300,7 +300,11 @@ static ms_err prepare(struct ms_easy *e, const char **why)
 
     if (o->header_err)
         return o->header_err;
-    ms_err err = ms_url_parse(&e->url, ms_buf_span(&e->url_text), NULL, why);
+    ms_err err = MS_OK;
+
+    if (!e->url_parsed)
+        err = ms_url_parse(&e->url, ms_buf_span(&e->url_text), NULL, why);
+    e->url_parsed = !err;
     if (err)
         return err;
     ms_buf_clear(&r->url);

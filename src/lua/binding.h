@@ -2,10 +2,22 @@
  *
  * binding.h - what the files of the Lua binding share.
  *
- * Every method is a C closure over the five metatables of the module, so that
- * a check of `self` is a pointer comparison and no registry look-up. Nothing
- * keeps a lua_State over calls: a multi knows the state of the entry under
- * way and forgets it at its end.
+ * The binding is thin: a method checks its arguments, calls the engine and
+ * pushes the result. Three rules hold it together.
+ *
+ * Every function is a closure over the same upvalues, so that a check of
+ * `self` compares two pointers and looks nothing up by name.
+ *
+ * Nothing keeps a lua_State over calls. A multi knows the state of the entry
+ * under way, for the callbacks, and forgets it at the end (lentry.c).
+ *
+ * No Lua error may pass through the engine: whatever a callback does in Lua
+ * is protected, the making of its arguments included. What can neither raise
+ * nor allocate (pushing numbers, reading user values and tables) is done
+ * outside, because that is cheaper.
+ *
+ * What belongs to an object hangs on it by user values, never by references
+ * in the registry: those would make cycles that are not collected.
  */
 #ifndef MS_LUA_BINDING_H
 #define MS_LUA_BINDING_H
@@ -15,9 +27,21 @@
 
 #include "multisocket.h"
 
-/* Upvalues of every method: the metatables. */
-enum lb_type { LB_MULTI = 1, LB_EASY, LB_OPTIONS, LB_RESPONSE, LB_HEADERS };
-#define LB_TYPES 5
+/* Upvalues of every function: the metatables of the types, then tables. */
+enum lb_type {
+    LB_MULTI = 1,
+    LB_EASY,
+    LB_OPTIONS,
+    LB_RESPONSE,
+    LB_HEADERS,
+    LB_EPOLL,
+    LB_TYPES = LB_EPOLL,
+    LB_MULTIS,         /* struct lb_multi * -> multi, weak */
+    LB_FIELDS,         /* name of a response's field -> enum lb_field */
+    LB_METHODS,        /* core.response_methods */
+    LB_HEADER_METHODS, /* name -> function */
+    LB_UPVALUES = LB_HEADER_METHODS
+};
 
 /* User values of a multi. */
 enum {
@@ -25,34 +49,41 @@ enum {
     LB_MULTI_TIMERFUNCTION,
     LB_MULTI_DONEFUNCTION,
     LB_MULTI_ERRORFUNCTION,
-    LB_MULTI_EASIES, /* lightuserdata -> easy, while added */
-    LB_MULTI_VALUES, /* fd -> what assign() stored */
-    LB_MULTI_CAUSE,  /* error of a socket or timer callback */
-    LB_MULTI_RAISE,  /* interrupt to raise when the entry is over */
-    LB_MULTI_UVS = LB_MULTI_RAISE
+    LB_MULTI_EASIES,    /* struct ms_easy * -> easy, while added: the anchor */
+    LB_MULTI_VALUES,    /* fd -> what assign() stored */
+    LB_MULTI_CAUSE,     /* error of a socket or timer callback, for the */
+    LB_MULTI_TRACEBACK, /* transfers that end by it */
+    LB_MULTI_INTERRUPT, /* to raise when the entry is over */
+    LB_MULTI_UVS = LB_MULTI_INTERRUPT
 };
 
-/* User values of an easy, and of an option set the first two. */
+/* User values of an easy; an option set has the first two. */
 enum {
-    LB_EASY_ON_HEADERS = 1,
+    LB_EASY_ON_HEADERS = 1, /* as set, for the next run */
     LB_EASY_ON_DATA,
     LB_OPTIONS_UVS = LB_EASY_ON_DATA,
-    LB_EASY_CAUSE,    /* error of one of its callbacks */
+    LB_EASY_RUN_HEADERS, /* of the run under way */
+    LB_EASY_RUN_DATA,
+    LB_EASY_CAUSE, /* error of one of its callbacks */
+    LB_EASY_TRACEBACK,
     LB_EASY_RESPONSE, /* of the last run, once asked for */
-    LB_EASY_MULTI,    /* while added */
-    LB_EASY_UVS = LB_EASY_MULTI
+    LB_EASY_UVS = LB_EASY_RESPONSE
 };
 
 struct lb_multi {
     struct ms_multi *m; /* NULL once finalised */
     lua_State *L;       /* of the entry under way, NULL outside */
     int self;           /* where the multi is on its stack */
-    bool raise;         /* LB_MULTI_RAISE holds something */
+    bool closed;
+    bool interrupted; /* LB_MULTI_INTERRUPT holds an error */
+    bool blamed;      /* LB_MULTI_CAUSE holds an error */
+    bool unclaimed;   /* and no transfer has ended by it so far */
 };
 
 struct lb_easy {
     struct ms_easy *e; /* NULL once closed */
-    bool has_callbacks;
+    bool has_callbacks, runs_callbacks;
+    bool stale; /* user values of the last run are to be dropped */
 };
 
 struct lb_options {
@@ -60,7 +91,26 @@ struct lb_options {
     bool has_callbacks;
 };
 
-/* ---- entries (lmulti.c) ------------------------------------------------ */
+struct lb_response {
+    struct ms_response *r; /* owned; NULL once finalised */
+};
+
+/* ---- arguments (mod.c) ------------------------------------------------- */
+
+/* The userdata at `index` when it is of that type, NULL otherwise. */
+void *lb_test(lua_State *L, int index, enum lb_type type);
+/* The same, raising a usage error that names the argument. */
+void *lb_check(lua_State *L, int index, enum lb_type type);
+/* A new userdata of that type with `uvs` user values, zeroed and pushed. */
+void *lb_new(lua_State *L, enum lb_type type, size_t size, int uvs);
+/* The whole number at `index`; raises when it is another type or not within
+ * `least` to `most`. */
+lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
+                         lua_Integer most);
+/* Raises unless there is a table at `index`. */
+void lb_check_table(lua_State *L, int index, const char *what);
+
+/* ---- entries and callbacks (lentry.c) ---------------------------------- */
 
 struct lb_entry {
     struct lb_multi *lm;
@@ -68,73 +118,108 @@ struct lb_entry {
     int self;
 };
 
-/* Makes `L` the state that callbacks use; the multi is at index `self`. */
+/* Every engine call that may call back stands between these two, and nothing
+ * that raises. `self` is the absolute index of the multi. */
 struct lb_entry lb_enter(lua_State *L, struct lb_multi *lm, int self);
-/* Restores; raises an interrupt that came meanwhile. */
+/* Raises an interrupt (Ctrl-C) that a callback met. */
 void lb_leave(lua_State *L, struct lb_entry *entry);
 
-/* The multi that an easy is added to, pushed; NULL and nothing pushed when it
- * is in none. */
-struct lb_multi *lb_push_multi_of(lua_State *L, int easy);
+/* The message handler to push below every function for lb_call(). */
+int lb_traceback(lua_State *L);
+/* Calls a function with `nargs` values on lm->L and drops its results. False
+ * when it raised: then the error and a traceback are pushed. */
+bool lb_call(struct lb_multi *lm, int nargs);
+/* Pops error and traceback: they become the cause of `easy`'s end. False when
+ * it is not added (any more), and nothing is popped. */
+bool lb_blame(struct lb_multi *lm, struct ms_easy *easy);
+/* Pops them: the cause of whatever ends next by a callback, and reported when
+ * nothing does. */
+void lb_blame_any(struct lb_multi *lm);
+/* Pops them: an error nobody else gets goes to errorfunction. */
+void lb_report(struct lb_multi *lm);
+
+/* Pushes the easy's userdata, nil when it is not added. */
+void lb_push_easy(struct lb_multi *lm, struct ms_easy *easy);
+/* Lets an easy that has left the multi at `multi` go. */
+void lb_unanchor(lua_State *L, int multi, struct ms_easy *easy);
 
 /* ---- objects ----------------------------------------------------------- */
 
-/* The userdata at `index` when it is of that type, NULL otherwise. */
-void *lb_test(lua_State *L, int index, enum lb_type type);
-/* The same, raising a usage error that names the argument. */
-void *lb_check(lua_State *L, int index, enum lb_type type, const char *what);
-/* Registers methods over the metatables, which stand at `first` and after. */
-void lb_setfuncs(lua_State *L, int first, const luaL_Reg *funcs);
+/* The multi that an easy is added to, pushed; NULL and nothing pushed when it
+ * is in none. */
+struct lb_multi *lb_push_multi_of(lua_State *L, const struct lb_easy *le);
+/* Calls nobody; for finalisers. */
+void lb_multi_free(struct lb_multi *lm);
 
-struct lb_multi *lb_check_multi(lua_State *L, int index);
+/* Methods of a multi (linspect.c). */
+int lb_multi_handles(lua_State *L);
+int lb_multi_sockets(lua_State *L);
+int lb_multi_stats(lua_State *L);
+int lb_multi_check(lua_State *L);
+
 /* Raises when it is closed. */
 struct lb_easy *lb_check_easy(lua_State *L, int index);
+/* Makes the easy at `index` ready for a run. */
+void lb_easy_prepare(lua_State *L, int index);
 
-/* Pushes a response userdata that owns what easy `le` holds, nil for none. */
-void lb_push_response(lua_State *L, struct lb_easy *le);
+/* Pushes a response that owns what the easy's last run left, nil for none. */
+void lb_push_response(lua_State *L, const struct lb_easy *le);
 
-/* Pushes a headers userdata with a copy of all fields `get` has. */
+/* Pushes headers with a copy of all fields `get` has. */
 typedef bool lb_field_fn(const struct ms_response *r, size_t index,
                          struct ms_field *field);
 void lb_push_headers(lua_State *L, const struct ms_response *r,
                      lb_field_fn *get);
 
-/* Sets the callbacks of an easy from the user values of the object at
- * `from`, or removes them when `has` is false. */
-void lb_take_callbacks(lua_State *L, int easy, int from, bool has);
+/* Raises when nothing in a response or its timings is called that. */
+int lb_check_info(lua_State *L, int index);
+/* Pushes that much of `r`; `self` is its userdata, 0 when there is none. */
+void lb_push_info(lua_State *L, const struct ms_response *r, int info,
+                  int self);
 
 /* ---- options (loptions.c) ---------------------------------------------- */
 
-/* Reads a table of options into `o` and the callbacks into the first user
- * values of the object at `target`, setting *has_callbacks. A url, where
- * `url` is not NULL, is left on the stack top with *url true. Raises usage
- * errors; `o` is freed first. */
-void lb_parse_options(lua_State *L, int table, struct ms_options *o, int target,
-                      bool *has_callbacks);
+/* Pushes a copy of `base` with the callbacks of the object at `callbacks`;
+ * 0 for none. */
+struct lb_options *lb_push_options(lua_State *L, const struct ms_options *base,
+                                   int callbacks);
+/* Reads the table at `table` into the options at `to`. A "url" is an unknown
+ * option unless `url_allowed`, then it is passed over. */
+void lb_parse_options(lua_State *L, int table, int to, bool url_allowed);
 
-/* Pushes the nearest of `count` names, "" when none is near. */
-const char *lb_suggest(const char *name, const char *const *names,
-                       size_t count);
+/* Raises for an option nobody knows, naming the nearest of `names`. */
+int lb_unknown_option(lua_State *L, const char *name, const char *const *names,
+                      size_t count);
+int lb_wrong_type(lua_State *L, const char *option, const char *wanted,
+                  int index);
 
 /* ---- errors (lerror.c) ------------------------------------------------- */
 
 /* Raises an err of category "usage". */
 int lb_usage(lua_State *L, const char *code, const char *fmt, ...);
-/* The usage error for what an ms_* function refused. */
+/* Raises the err for what the engine refused. */
 int lb_raise(lua_State *L, ms_err err, const char *what);
-/* Pushes the err of an easy's last run; `easy` and `multi` (0: none) are the
- * indexes of their userdata. */
-void lb_push_error(lua_State *L, struct lb_easy *le, int easy, int multi);
+/* Pushes an err; the message is popped. */
+void lb_push_err(lua_State *L, const char *category, const char *code);
+/* Pushes the err of the last run of the easy at `easy`. */
+void lb_push_error(lua_State *L, int easy);
 /* True for the string that Ctrl-C raises. */
 bool lb_is_interrupt(lua_State *L, int index);
 
-/* Adds the functions of a file to the module table at the stack top; the
- * metatables stand at `first` and after. */
-void lb_open_error(lua_State *L, int first);
-void lb_open_options(lua_State *L, int first);
-void lb_open_easy(lua_State *L, int first);
-void lb_open_multi(lua_State *L, int first);
-void lb_open_response(lua_State *L, int first);
-void lb_open_epoll(lua_State *L, int first);
+/* ---- opening (mod.c calls them) ---------------------------------------- */
+
+/* The shared upvalues stand at LB_MULTI to LB_UPVALUES, the module table at
+ * the top. */
+void lb_open_error(lua_State *L);
+void lb_open_options(lua_State *L);
+void lb_open_easy(lua_State *L);
+void lb_open_multi(lua_State *L);
+void lb_open_response(lua_State *L);
+void lb_open_epoll(lua_State *L);
+/* Adds functions to the table at the top. */
+void lb_setfuncs(lua_State *L, const luaL_Reg *funcs);
+/* Adds a type's metamethods, and its methods as __index unless NULL. */
+void lb_set_type(lua_State *L, enum lb_type type, const luaL_Reg *meta,
+                 const luaL_Reg *methods);
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * leasy.c - easy handles.
+ *
+ * What setopt() changes is for the next run: callbacks wait in user values of
+ * their own until lb_easy_prepare() makes them the run's.
  */
 #include <string.h>
 
@@ -8,7 +11,7 @@
 
 struct lb_easy *lb_check_easy(lua_State *L, int index)
 {
-    struct lb_easy *le = lb_check(L, index, LB_EASY, "an easy handle");
+    struct lb_easy *le = lb_check(L, index, LB_EASY);
 
     if (!le->e)
         lb_usage(L, "closed", "the easy handle is closed");
@@ -17,14 +20,9 @@ struct lb_easy *lb_check_easy(lua_State *L, int index)
 
 /* ---- callbacks --------------------------------------------------------- */
 
-/* What a callback's protected call needs to know. */
-struct delivery {
-    struct lb_multi *lm;
-    struct ms_easy *easy;
-    const struct ms_response *head;
+struct chunk {
     const char *p;
     size_t n;
-    enum ms_verdict verdict;
 };
 
 static void push_head(lua_State *L, const struct ms_response *r)
@@ -33,10 +31,10 @@ static void push_head(lua_State *L, const struct ms_response *r)
     const char *reason = ms_response_reason(r, &n);
 
     lua_createtable(L, 0, 5);
-    lua_pushinteger(L, ms_response_status(r));
-    lua_setfield(L, -2, "status");
     lua_pushlstring(L, reason, n);
     lua_setfield(L, -2, "reason");
+    lua_pushinteger(L, ms_response_status(r));
+    lua_setfield(L, -2, "status");
     lua_pushstring(L, ms_response_version(r));
     lua_setfield(L, -2, "version");
     lua_pushboolean(L, ms_response_informational(r));
@@ -45,94 +43,113 @@ static void push_head(lua_State *L, const struct ms_response *r)
     lua_setfield(L, -2, "headers");
 }
 
-/* Runs protected; the easy's userdata is at 2. Upvalues: the metatables. */
-static int deliver(lua_State *L)
-{
-    struct delivery *d = lua_touserdata(L, 1);
+/* These two run protected, with the easy and what came in at 1 and 2. */
 
-    lua_getiuservalue(L, 2, d->head ? LB_EASY_ON_HEADERS : LB_EASY_ON_DATA);
-    if (d->head)
-        push_head(L, d->head);
-    else
-        lua_pushlstring(L, d->p, d->n);
+static int give_head(lua_State *L)
+{
+    lua_getiuservalue(L, 1, LB_EASY_RUN_HEADERS);
+    push_head(L, lua_touserdata(L, 2));
     lua_call(L, 1, 0);
     return 0;
 }
 
-/* The key of the closure over deliver() in the registry. */
-static const char deliver_key;
-
-static enum ms_verdict run(struct delivery *d)
+static int give_chunk(lua_State *L)
 {
-    lua_State *L = d->lm->L;
-    int top;
+    const struct chunk *c = lua_touserdata(L, 2);
+
+    lua_getiuservalue(L, 1, LB_EASY_RUN_DATA);
+    lua_pushlstring(L, c->p, c->n);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static enum ms_verdict give(struct ms_easy *easy, lua_CFunction how,
+                            const void *what)
+{
+    struct lb_multi *lm = ms_multi_user(ms_easy_multi(easy));
+    lua_State *L = lm->L;
 
     if (!L)
         return MS_ABORT;
-    top = lua_gettop(L);
-    if (!lua_checkstack(L, LUA_MINSTACK))
-        return MS_ABORT;
-    lua_getiuservalue(L, d->lm->self, LB_MULTI_EASIES);
-    lua_rawgetp(L, -1, d->easy);
-    int easy = lua_gettop(L);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &deliver_key);
-    lua_pushlightuserdata(L, d);
-    lua_pushvalue(L, easy);
-    enum ms_verdict verdict = MS_GO_ON;
-    if (lua_pcall(L, 2, 0, 0)) {
-        verdict = MS_ABORT;
-        if (lb_is_interrupt(L, -1)) {
-            lua_pushvalue(L, -1);
-            lua_setiuservalue(L, d->lm->self, LB_MULTI_RAISE);
-            d->lm->raise = true;
-        }
-        lua_setiuservalue(L, easy, LB_EASY_CAUSE);
-    }
-    lua_settop(L, top);
-    return verdict;
+    lua_pushcfunction(L, lb_traceback);
+    lua_pushcfunction(L, how);
+    lb_push_easy(lm, easy);
+    lua_pushlightuserdata(L, (void *)what);
+    if (lb_call(lm, 2))
+        return MS_GO_ON;
+    if (!lb_blame(lm, easy))
+        lb_report(lm); /* it removed its easy before it raised */
+    return MS_ABORT;
 }
 
 static enum ms_verdict on_headers(struct ms_easy *easy,
                                   const struct ms_response *head, void *user)
 {
-    struct delivery d = {
-        .lm = ms_multi_user(ms_easy_multi(easy)), .easy = easy, .head = head};
-
     (void)user;
-    return run(&d);
+    return give(easy, give_head, head);
 }
 
 static enum ms_verdict on_data(struct ms_easy *easy, const char *p, size_t n,
                                void *user)
 {
-    struct delivery d = {
-        .lm = ms_multi_user(ms_easy_multi(easy)), .easy = easy, .p = p, .n = n};
+    struct chunk c = {p, n};
 
     (void)user;
-    return run(&d);
+    return give(easy, give_chunk, &c);
 }
 
-void lb_take_callbacks(lua_State *L, int easy, int from, bool has)
+static bool copy_uservalue(lua_State *L, int from, int uv, int to, int to_uv)
 {
-    struct lb_easy *le = lua_touserdata(L, easy);
-    bool set[2] = {false, false};
+    bool set = lua_getiuservalue(L, from, uv) != LUA_TNIL;
 
-    if (!has && !le->has_callbacks)
-        return;
-    for (int i = 0; i < 2; i++) {
-        if (has)
-            lua_getiuservalue(L, from, LB_EASY_ON_HEADERS + i);
-        else
-            lua_pushnil(L);
-        set[i] = !lua_isnil(L, -1);
-        lua_setiuservalue(L, easy, LB_EASY_ON_HEADERS + i);
-    }
-    ms_easy_on_headers(le->e, set[0] ? on_headers : NULL, NULL);
-    ms_easy_on_data(le->e, set[1] ? on_data : NULL, NULL);
-    le->has_callbacks = has;
+    lua_setiuservalue(L, to, to_uv);
+    return set;
 }
 
-/* ---- methods ----------------------------------------------------------- */
+static void install_callbacks(lua_State *L, struct lb_easy *le, int index)
+{
+    bool headers = copy_uservalue(L, index, LB_EASY_ON_HEADERS, index,
+                                  LB_EASY_RUN_HEADERS);
+    bool data =
+        copy_uservalue(L, index, LB_EASY_ON_DATA, index, LB_EASY_RUN_DATA);
+
+    ms_easy_on_headers(le->e, headers ? on_headers : NULL, NULL);
+    ms_easy_on_data(le->e, data ? on_data : NULL, NULL);
+    le->runs_callbacks = headers || data;
+}
+
+static void drop_last_run(lua_State *L, struct lb_easy *le, int index)
+{
+    for (int uv = LB_EASY_CAUSE; uv <= LB_EASY_RESPONSE; uv++) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, index, uv);
+    }
+    le->stale = false;
+}
+
+void lb_easy_prepare(lua_State *L, int index)
+{
+    struct lb_easy *le = lua_touserdata(L, index);
+
+    if (le->has_callbacks || le->runs_callbacks)
+        install_callbacks(L, le, index);
+    if (le->stale)
+        drop_last_run(L, le, index);
+}
+
+/* ---- options ----------------------------------------------------------- */
+
+/* The callbacks of the next run come from the options at `from`. */
+static void take_callbacks(lua_State *L, struct lb_easy *le, int from)
+{
+    struct lb_options *lo = lua_touserdata(L, from);
+
+    if (!lo->has_callbacks && !le->has_callbacks)
+        return;
+    copy_uservalue(L, from, LB_EASY_ON_HEADERS, 1, LB_EASY_ON_HEADERS);
+    copy_uservalue(L, from, LB_EASY_ON_DATA, 1, LB_EASY_ON_DATA);
+    le->has_callbacks = lo->has_callbacks;
+}
 
 static void set_url(lua_State *L, struct lb_easy *le, int index)
 {
@@ -142,87 +159,60 @@ static void set_url(lua_State *L, struct lb_easy *le, int index)
         lb_usage(L, "bad_argument", "url must be a string, not %s",
                  luaL_typename(L, index));
     const char *url = lua_tolstring(L, index, &n);
-    if (ms_easy_set_url(le->e, url, n))
-        luaL_error(L, "not enough memory");
+    ms_err err = ms_easy_set_url(le->e, url, n);
+    if (err)
+        lb_raise(L, err, "url");
 }
 
-/* Applies the option table at `table` on top of what the easy has. */
-static void apply(lua_State *L, int easy, int table)
+/* Applies the table at 2 to the easy at 1: wholly or, when something in it is
+ * wrong, not at all. */
+static void apply(lua_State *L, struct lb_easy *le)
 {
-    struct lb_easy *le = lua_touserdata(L, easy);
-
-    if (lua_type(L, table) != LUA_TTABLE)
-        lb_usage(L, "bad_argument", "options must be a table, not %s",
-                 luaL_typename(L, table));
-    lua_newtable(L);
-    int rest = lua_gettop(L);
-    lua_pushnil(L);
-    while (lua_next(L, table)) {
-        lua_pushvalue(L, -2);
-        lua_insert(L, -2);
-        lua_rawset(L, rest);
-    }
+    lb_check_table(L, 2, "options");
+    lua_settop(L, 2);
+    struct lb_options *lo = lb_push_options(L, ms_easy_options(le->e), 1);
+    lb_parse_options(L, 2, 3, true);
     lua_pushliteral(L, "url");
-    lua_rawget(L, rest);
-    bool has_url = !lua_isnil(L, -1);
-    lua_pushliteral(L, "url");
-    lua_pushnil(L);
-    lua_rawset(L, rest);
-
-    /* The set hangs on a userdata while parsing may raise. */
-    struct lb_options *lo = lua_newuserdatauv(L, sizeof(*lo), LB_OPTIONS_UVS);
-    int holder = lua_gettop(L);
-    *lo = (struct lb_options){NULL, false};
-    lua_pushvalue(L, lua_upvalueindex(LB_OPTIONS));
-    lua_setmetatable(L, holder);
-    if (ms_options_new(&lo->o, ms_easy_options(le->e)))
-        luaL_error(L, "not enough memory");
-    for (int i = 1; i <= LB_OPTIONS_UVS; i++) {
-        lua_getiuservalue(L, easy, i);
-        lua_setiuservalue(L, holder, i);
-    }
-    lb_parse_options(L, rest, lo->o, holder, &lo->has_callbacks);
-    if (has_url)
-        set_url(L, le, rest + 1);
+    lua_rawget(L, 2);
+    if (!lua_isnil(L, 4))
+        set_url(L, le, 4);
     ms_easy_set_options(le->e, lo->o);
-    lb_take_callbacks(L, easy, holder, lo->has_callbacks);
-    lua_settop(L, rest - 1);
+    take_callbacks(L, le, 3);
+}
+
+static int easy_setopt(lua_State *L)
+{
+    apply(L, lb_check_easy(L, 1));
+    return 0;
 }
 
 static int new_easy(lua_State *L)
 {
     lua_settop(L, 1);
-    struct lb_easy *le = lua_newuserdatauv(L, sizeof(*le), LB_EASY_UVS);
-    *le = (struct lb_easy){NULL, false};
-    lua_pushvalue(L, lua_upvalueindex(LB_EASY));
-    lua_setmetatable(L, 2);
-    if (ms_easy_new(&le->e))
-        return luaL_error(L, "not enough memory");
+    struct lb_easy *le = lb_new(L, LB_EASY, sizeof(*le), LB_EASY_UVS);
+    ms_err err = ms_easy_new(&le->e);
+
+    if (err)
+        return lb_raise(L, err, "easy");
     ms_easy_set_user(le->e, le);
-    if (!lua_isnil(L, 1))
-        apply(L, 2, 1);
+    lua_insert(L, 1);
+    if (!lua_isnil(L, 2))
+        apply(L, le);
+    lua_settop(L, 1);
     return 1;
 }
 
 static int easy_begin(lua_State *L)
 {
     struct lb_easy *le = lb_check_easy(L, 1);
-    struct lb_options *lo = lb_check(L, 3, LB_OPTIONS, "an option set");
+    struct lb_options *lo = lb_check(L, 3, LB_OPTIONS);
 
     if (ms_easy_multi(le->e))
-        lb_usage(L, "already_added", "the easy handle is added already");
+        return lb_raise(L, MS_EADDED, "begin");
     set_url(L, le, 2);
     if (ms_easy_options(le->e) != lo->o)
         ms_easy_set_options(le->e, lo->o);
-    lb_take_callbacks(L, 1, 3, lo->has_callbacks);
-    return 0;
-}
-
-static int easy_setopt(lua_State *L)
-{
-    lb_check_easy(L, 1);
-    lua_settop(L, 2);
-    apply(L, 1, 2);
+    take_callbacks(L, le, 3);
     return 0;
 }
 
@@ -230,170 +220,168 @@ static int easy_oneshot(lua_State *L)
 {
     struct lb_easy *le = lb_check_easy(L, 1);
 
+    if (lua_type(L, 2) != LUA_TBOOLEAN)
+        return lb_usage(L, "bad_argument",
+                        "argument #2 must be a boolean, not %s",
+                        luaL_typename(L, 2));
     ms_easy_set_oneshot(le->e, lua_toboolean(L, 2));
     return 0;
 }
 
+/* ---- results ----------------------------------------------------------- */
+
+/* Pushes the response asked for before, or takes it from the engine. */
+static void push_response(lua_State *L, struct lb_easy *le)
+{
+    if (le->stale && lua_getiuservalue(L, 1, LB_EASY_RESPONSE) != LUA_TNIL)
+        return;
+    lb_push_response(L, le);
+}
+
 static int easy_take(lua_State *L)
 {
-    struct lb_easy *le = lb_check_easy(L, 1);
+    struct lb_easy *le = lb_check(L, 1, LB_EASY);
 
-    lb_push_response(L, le);
+    push_response(L, le);
+    if (le->stale) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, 1, LB_EASY_RESPONSE);
+    }
     return 1;
 }
 
 static int easy_response(lua_State *L)
 {
-    struct lb_easy *le = lb_check_easy(L, 1);
+    struct lb_easy *le = lb_check(L, 1, LB_EASY);
 
-    if (lua_getiuservalue(L, 1, LB_EASY_RESPONSE) != LUA_TNIL)
-        return 1;
-    lb_push_response(L, le);
+    push_response(L, le);
+    le->stale = true;
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, LB_EASY_RESPONSE);
     return 1;
 }
 
-/* A field of the response, or one of its timings. */
+/* While the transfer runs it is what is known so far. */
 static int easy_getinfo(lua_State *L)
 {
-    luaL_checktype(L, 2, LUA_TSTRING);
+    struct lb_easy *le = lb_check(L, 1, LB_EASY);
+    int info = lb_check_info(L, 2);
+
     lua_settop(L, 2);
+    if (le->e && ms_easy_running(le->e)) {
+        lb_push_info(L, ms_easy_response(le->e), info, 0);
+        return 1;
+    }
     easy_response(L);
-    int response = lua_gettop(L);
-    if (lua_isnil(L, response))
-        return 1;
-    lua_pushvalue(L, 2);
-    lua_gettable(L, response);
-    if (!lua_isnil(L, -1))
-        return 1;
-    lua_getfield(L, response, "timings");
-    lua_pushvalue(L, 2);
-    lua_rawget(L, -2);
+    struct lb_response *lr = lua_touserdata(L, -1);
+    if (lr)
+        lb_push_info(L, lr->r, info, lua_gettop(L));
     return 1;
 }
 
-/* Calls fn with the easy's multi, if any, ready for callbacks. */
-static void with_multi(lua_State *L, struct lb_easy *le,
-                       void (*fn)(struct lb_easy *le, unsigned mask),
-                       unsigned mask)
-{
-    struct lb_multi *lm = lb_push_multi_of(L, 1);
-
-    if (!lm) {
-        fn(le, mask);
-        return;
-    }
-    struct lb_entry entry = lb_enter(L, lm, lua_gettop(L));
-    fn(le, mask);
-    lb_leave(L, &entry);
-}
-
-static void do_pause(struct lb_easy *le, unsigned mask)
-{
-    ms_easy_pause(le->e, mask);
-}
+/* ---- running ----------------------------------------------------------- */
 
 static int easy_pause(lua_State *L)
 {
-    struct lb_easy *le = lb_check_easy(L, 1);
-    lua_Integer mask = luaL_checkinteger(L, 2);
+    struct lb_easy *le = lb_check(L, 1, LB_EASY);
+    lua_Integer mask =
+        lb_check_int(L, 2, MS_PAUSE_CONT, MS_PAUSE_RECV | MS_PAUSE_SEND);
 
     if (mask & ~(lua_Integer)(MS_PAUSE_RECV | MS_PAUSE_SEND))
-        lb_usage(L, "bad_argument",
-                 "a pause mask is made of PAUSE_RECV and "
-                 "PAUSE_SEND");
-    with_multi(L, le, do_pause, (unsigned)mask);
-    return 0;
-}
-
-static void do_remove(struct lb_easy *le, unsigned mask)
-{
-    struct ms_multi *m = ms_easy_multi(le->e);
-    ms_err err = m ? ms_multi_remove(m, le->e) : MS_OK;
-
-    (void)err; /* it is in that multi */
-    (void)mask;
-}
-
-static void do_close(struct lb_easy *le, unsigned mask)
-{
-    struct ms_easy *e = le->e;
-
-    (void)mask;
-    le->e = NULL;
-    ms_easy_close(e);
-}
-
-/* Takes the easy out of its multi's table; the engine may still use it until
- * the outermost exit, but calls nobody for it any more. */
-static void forget(lua_State *L, struct lb_easy *le)
-{
-    if (!lb_push_multi_of(L, 1))
-        return;
-    lua_getiuservalue(L, -1, LB_MULTI_EASIES);
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, le->e);
-    lua_pop(L, 2);
-}
-
-static int easy_reset(lua_State *L)
-{
-    struct lb_easy *le = lb_check_easy(L, 1);
-
-    lua_settop(L, 1);
-    forget(L, le);
-    with_multi(L, le, do_remove, 0);
-    ms_easy_set_options(le->e, NULL);
-    lb_take_callbacks(L, 1, 0, false);
-    if (ms_easy_set_url(le->e, "", 0))
-        return luaL_error(L, "not enough memory");
-    lua_pushnil(L);
-    lua_setiuservalue(L, 1, LB_EASY_RESPONSE);
+        return lb_usage(L, "bad_argument",
+                        "a pause mask is made of PAUSE_RECV and PAUSE_SEND");
+    struct lb_multi *lm = lb_push_multi_of(L, le);
+    if (!lm)
+        return 0;
+    struct lb_entry outer = lb_enter(L, lm, lua_gettop(L));
+    ms_easy_pause(le->e, (unsigned)mask);
+    lb_leave(L, &outer);
     return 0;
 }
 
 static int easy_close(lua_State *L)
 {
-    struct lb_easy *le = lb_check(L, 1, LB_EASY, "an easy handle");
+    struct lb_easy *le = lb_check(L, 1, LB_EASY);
+    struct lb_multi *lm = lb_push_multi_of(L, le);
+    struct ms_easy *e = le->e;
 
-    if (!le->e)
+    le->e = NULL;
+    if (!lm) {
+        ms_easy_close(e);
         return 0;
-    lua_settop(L, 1);
-    forget(L, le);
-    with_multi(L, le, do_close, 0);
+    }
+    int multi = lua_gettop(L);
+    lb_unanchor(L, multi, e);
+    struct lb_entry outer = lb_enter(L, lm, multi);
+    ms_easy_close(e);
+    lb_leave(L, &outer);
     return 0;
 }
 
-/* No Lua runs here: its multi, if it has one, is being finalised too. */
+static void leave_multi(lua_State *L, struct lb_easy *le)
+{
+    struct lb_multi *lm = lb_push_multi_of(L, le);
+
+    if (!lm)
+        return;
+    int multi = lua_gettop(L);
+    lb_unanchor(L, multi, le->e);
+    struct lb_entry outer = lb_enter(L, lm, multi);
+    ms_err err = ms_multi_remove(lm->m, le->e);
+    (void)err; /* it is in this multi */
+    lb_leave(L, &outer);
+}
+
+/* Back to what core.easy() gives. */
+static int easy_reset(lua_State *L)
+{
+    struct lb_easy *le = lb_check_easy(L, 1);
+
+    lua_settop(L, 1);
+    leave_multi(L, le);
+    ms_err err = ms_easy_set_url(le->e, "", 0);
+    if (err)
+        return lb_raise(L, err, "reset");
+    ms_easy_set_options(le->e, NULL);
+    ms_easy_set_oneshot(le->e, false);
+    ms_response_free(ms_easy_take_response(le->e));
+    for (int uv = LB_EASY_ON_HEADERS; uv <= LB_OPTIONS_UVS; uv++) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, 1, uv);
+    }
+    install_callbacks(L, le, 1);
+    drop_last_run(L, le, 1);
+    le->has_callbacks = false;
+    return 0;
+}
+
+/* An added easy is collected only together with its multi. That one goes
+ * first then, so that no callback can be called. */
 static int easy_gc(lua_State *L)
 {
-    struct lb_easy *le = lua_touserdata(L, 1);
+    struct lb_easy *le = lb_check(L, 1, LB_EASY);
+    struct ms_easy *e = le->e;
+    struct ms_multi *m = e ? ms_easy_multi(e) : NULL;
 
-    if (le->e)
-        do_close(le, 0);
+    le->e = NULL;
+    if (m)
+        lb_multi_free(ms_multi_user(m));
+    ms_easy_close(e);
     return 0;
 }
 
-void lb_open_easy(lua_State *L, int first)
+void lb_open_easy(lua_State *L)
 {
+    static const luaL_Reg meta[] = {
+        {"__gc", easy_gc}, {"__close", easy_close}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
-        {"begin", easy_begin},     {"setopt", easy_setopt},
-        {"oneshot", easy_oneshot}, {"take", easy_take},
-        {"pause", easy_pause},     {"response", easy_response},
-        {"reset", easy_reset},     {"getinfo", easy_getinfo},
-        {"close", easy_close},     {"__close", easy_close},
-        {"__gc", easy_gc},         {NULL, NULL}};
+        {"setopt", easy_setopt},     {"begin", easy_begin},
+        {"oneshot", easy_oneshot},   {"take", easy_take},
+        {"response", easy_response}, {"getinfo", easy_getinfo},
+        {"pause", easy_pause},       {"reset", easy_reset},
+        {"close", easy_close},       {NULL, NULL}};
     static const luaL_Reg functions[] = {{"easy", new_easy}, {NULL, NULL}};
 
-    lua_pushvalue(L, first + LB_EASY - 1);
-    lb_setfuncs(L, first, methods);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-    for (int i = 0; i < LB_TYPES; i++)
-        lua_pushvalue(L, first + i);
-    lua_pushcclosure(L, deliver, LB_TYPES);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &deliver_key);
-    lb_setfuncs(L, first, functions);
+    lb_set_type(L, LB_EASY, meta, methods);
+    lb_setfuncs(L, functions);
 }

@@ -1,99 +1,122 @@
 /* SPDX-License-Identifier: MIT
  *
- * lepoll.c - an epoll set for drivers: many sockets behind one descriptor.
- *
- * A driver that hands its event loop one descriptor instead of thousands
- * watches the engine's sockets in here.
+ * lepoll.c - what drivers may use of epoll: a set that puts many sockets
+ * behind one descriptor, and waiting that a signal ends.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "lua/binding.h"
 
-#define EPOLL_TYPE "multisocket.epoll"
 /* Events fetched by one call; the rest is ready at the next. */
 #define MAX_EVENTS 256
 
-static int *check_set(lua_State *L)
-{
-    int *fd = luaL_checkudata(L, 1, EPOLL_TYPE);
+struct set {
+    int fd; /* + 1, so that 0 is a closed set */
+};
 
-    if (*fd < 0)
-        lb_usage(L, "closed", "the epoll set is closed");
-    return fd;
+static struct set *check_set(lua_State *L)
+{
+    return lb_check(L, 1, LB_EPOLL);
+}
+
+/* The operating system refuses what every program may expect of it. */
+static int raise_errno(lua_State *L, const char *what, int os_errno)
+{
+    bool full = os_errno == EMFILE || os_errno == ENFILE;
+    ms_err err = full                                       ? MS_EFILES
+                 : os_errno == ENOMEM || os_errno == ENOSPC ? MS_ENOMEM
+                                                            : MS_EINTERNAL;
+
+    lua_pushfstring(L, "%s: %s", what, strerror(os_errno));
+    lb_push_err(L, ms_err_category(err), ms_err_code(err));
+    lua_pushinteger(L, os_errno);
+    lua_setfield(L, -2, "errno");
+    return lua_error(L);
 }
 
 static int new_set(lua_State *L)
 {
-    int *fd = lua_newuserdatauv(L, sizeof(*fd), 0);
+    struct set *s = lb_new(L, LB_EPOLL, sizeof(*s), 0);
+    int fd = epoll_create1(EPOLL_CLOEXEC);
 
-    *fd = -1;
-    luaL_setmetatable(L, EPOLL_TYPE);
-    *fd = epoll_create1(EPOLL_CLOEXEC);
-    if (*fd < 0)
-        return luaL_error(L, "epoll: %s", strerror(errno));
+    if (fd < 0)
+        return raise_errno(L, "epoll", errno);
+    s->fd = fd + 1;
     return 1;
 }
 
 static int set_fd(lua_State *L)
 {
-    lua_pushinteger(L, *check_set(L));
+    const struct set *s = check_set(L);
+
+    if (!s->fd)
+        return 0;
+    lua_pushinteger(L, s->fd - 1);
     return 1;
+}
+
+static uint32_t events_of(lua_Integer what)
+{
+    return (what & MS_POLL_IN ? EPOLLIN : 0u) |
+           (what & MS_POLL_OUT ? EPOLLOUT : 0u);
+}
+
+/* The set itself knows what it watches: one of the two ways works. A socket
+ * wanted only for writing is being connected, and new as a rule. */
+static int watch(int set, int fd, lua_Integer what)
+{
+    struct epoll_event ev = {.events = events_of(what), .data.fd = fd};
+    bool is_new = what == MS_POLL_OUT;
+    int first = is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    int second = is_new ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+    if (epoll_ctl(set, first, fd, &ev) == 0)
+        return 0;
+    if (errno != EEXIST && errno != ENOENT)
+        return -1;
+    return epoll_ctl(set, second, fd, &ev);
 }
 
 static int set_watch(lua_State *L)
 {
-    int set = *check_set(L), fd = (int)luaL_checkinteger(L, 2);
-    lua_Integer what = luaL_checkinteger(L, 3);
-    struct epoll_event ev = {.data.fd = fd};
+    const struct set *s = check_set(L);
+    int fd = (int)lb_check_int(L, 2, 0, INT_MAX);
+    lua_Integer what = lb_check_int(L, 3, MS_POLL_IN, MS_POLL_REMOVE);
 
-    if (what == MS_POLL_REMOVE) {
-        epoll_ctl(set, EPOLL_CTL_DEL, fd, &ev);
+    if (!s->fd)
         return 0;
-    }
-    if (what & MS_POLL_IN)
-        ev.events |= EPOLLIN;
-    if (what & MS_POLL_OUT)
-        ev.events |= EPOLLOUT;
-    /* A socket only wanted for writing is new as a rule, others are known. */
-    int op = what == MS_POLL_OUT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    int other = op == EPOLL_CTL_ADD ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    if (epoll_ctl(set, op, fd, &ev) == 0)
-        return 0;
-    if ((errno != ENOENT && errno != EEXIST) ||
-        epoll_ctl(set, other, fd, &ev) < 0)
-        return luaL_error(L, "epoll: descriptor %d: %s", fd, strerror(errno));
+    if (what == MS_POLL_REMOVE)
+        epoll_ctl(s->fd - 1, EPOLL_CTL_DEL, fd, NULL);
+    else if (watch(s->fd - 1, fd, what))
+        return raise_errno(L, "epoll", errno);
     return 0;
 }
 
 static unsigned mask_of(uint32_t events)
 {
-    unsigned mask = 0;
-
-    if (events & EPOLLIN)
-        mask |= MS_CSELECT_IN;
-    if (events & EPOLLOUT)
-        mask |= MS_CSELECT_OUT;
-    if (events & (EPOLLERR | EPOLLHUP))
-        mask |= MS_CSELECT_ERR;
-    return mask;
+    return (events & EPOLLIN ? MS_CSELECT_IN : 0u) |
+           (events & EPOLLOUT ? MS_CSELECT_OUT : 0u) |
+           (events & (EPOLLERR | EPOLLHUP) ? MS_CSELECT_ERR : 0u);
 }
 
+/* An interrupt leaves the rest for the next time: they stay ready. */
 static int set_dispatch(lua_State *L)
 {
     struct epoll_event events[MAX_EVENTS];
-    int set = *check_set(L);
-    struct lb_multi *lm = lb_check_multi(L, 2);
-    int n = epoll_wait(set, events, MAX_EVENTS, 0);
+    const struct set *s = check_set(L);
+    struct lb_multi *lm = lb_check(L, 2, LB_MULTI);
+    int n = s->fd ? epoll_wait(s->fd - 1, events, MAX_EVENTS, 0) : 0;
 
-    if (lm->m && n > 0) {
-        struct lb_entry entry = lb_enter(L, lm, 2);
-        for (int i = 0; i < n; i++)
+    if (n > 0) {
+        struct lb_entry outer = lb_enter(L, lm, 2);
+        for (int i = 0; i < n && lm->m && !lm->interrupted; i++)
             ms_multi_socket_action(lm->m, events[i].data.fd,
                                    mask_of(events[i].events));
-        lb_leave(L, &entry);
+        lb_leave(L, &outer);
     }
     lua_pushinteger(L, n > 0 ? n : 0);
     return 1;
@@ -101,26 +124,42 @@ static int set_dispatch(lua_State *L)
 
 static int set_close(lua_State *L)
 {
-    int *fd = luaL_checkudata(L, 1, EPOLL_TYPE);
+    struct set *s = check_set(L);
 
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
+    if (s->fd)
+        close(s->fd - 1);
+    s->fd = 0;
     return 0;
 }
 
-void lb_open_epoll(lua_State *L, int first)
+/* wait(fd, ms): until an epoll descriptor has something to tell, ms have
+ * passed (-1: no limit), or a signal came; true only for the first. Takes
+ * nothing away from whoever polls the descriptor next. */
+static int wait_for(lua_State *L)
 {
-    static const luaL_Reg methods[] = {
-        {"fd", set_fd},       {"watch", set_watch}, {"dispatch", set_dispatch},
-        {"close", set_close}, {"__gc", set_close},  {"__close", set_close},
-        {NULL, NULL}};
+    int fd = (int)lb_check_int(L, 1, 0, INT_MAX);
+    int timeout = (int)lb_check_int(L, 2, -1, INT_MAX);
+    struct epoll_event ev;
+    int n = epoll_wait(fd, &ev, 1, timeout);
 
-    luaL_newmetatable(L, EPOLL_TYPE);
-    lb_setfuncs(L, first, methods);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-    lua_pushcfunction(L, new_set);
-    lua_setfield(L, -2, "epoll");
+    if (n < 0 && errno != EINTR)
+        return raise_errno(L, "epoll", errno);
+    lua_pushboolean(L, n > 0);
+    return 1;
+}
+
+void lb_open_epoll(lua_State *L)
+{
+    static const luaL_Reg meta[] = {
+        {"__gc", set_close}, {"__close", set_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"fd", set_fd},
+                                       {"watch", set_watch},
+                                       {"dispatch", set_dispatch},
+                                       {"close", set_close},
+                                       {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"epoll", new_set}, {"wait", wait_for}, {NULL, NULL}};
+
+    lb_set_type(L, LB_EPOLL, meta, methods);
+    lb_setfuncs(L, functions);
 }

@@ -2,8 +2,10 @@
  *
  * loptions.c - option tables of Lua into option sets of the engine.
  *
- * Names, types and bounds come from the engine's one table; only the two
- * callbacks are the binding's own.
+ * Names, types and bounds come from the engine's one table; "timeout.total"
+ * is the member `total` of the table that `timeout` may be. Only the two
+ * callbacks are the binding's own. A wrong type raises; what a string says is
+ * not looked at here, because wrong content is the transfer's to report.
  */
 #include <string.h>
 
@@ -11,28 +13,37 @@
 
 /* Names further apart are another word, not a typing error. */
 #define MAX_DISTANCE 3
-/* Longer names are not worth comparing. */
+/* Longer names are not compared; the longest option has 19 letters. */
 #define MAX_NAME 32
 
 static const char *const callbacks[] = {"on_headers", "on_data"};
+#define CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
+#define NAMES     (MS_OPT_COUNT + CALLBACKS + 1)
+
+/* What is being read: the option set is at stack index `to`. */
+struct parse {
+    lua_State *L;
+    struct ms_options *o;
+    int to;
+    bool url_allowed;
+};
 
 /* ---- suggestions ------------------------------------------------------- */
 
 /* Levenshtein's distance, one row at a time. */
-static unsigned distance(const char *a, const char *b)
+static size_t distance(const char *a, const char *b)
 {
-    size_t na = strlen(a), nb = strlen(b);
-    unsigned row[MAX_NAME + 1];
+    size_t na = strlen(a), nb = strlen(b), row[MAX_NAME + 1];
 
     if (na > MAX_NAME || nb > MAX_NAME)
         return MAX_NAME;
-    for (unsigned j = 0; j <= nb; j++)
+    for (size_t j = 0; j <= nb; j++)
         row[j] = j;
-    for (unsigned i = 1; i <= na; i++) {
-        unsigned diagonal = row[0];
+    for (size_t i = 1; i <= na; i++) {
+        size_t diagonal = row[0];
         row[0] = i;
-        for (unsigned j = 1; j <= nb; j++) {
-            unsigned cost = diagonal + (a[i - 1] != b[j - 1]);
+        for (size_t j = 1; j <= nb; j++) {
+            size_t cost = diagonal + (a[i - 1] != b[j - 1]);
             diagonal = row[j];
             if (row[j - 1] + 1 < cost)
                 cost = row[j - 1] + 1;
@@ -44,174 +55,264 @@ static unsigned distance(const char *a, const char *b)
     return row[nb];
 }
 
-const char *lb_suggest(const char *name, const char *const *names, size_t count)
+/* A word of which hardly a letter is right suggests nothing. */
+static const char *nearest(const char *name, const char *const *names,
+                           size_t count)
 {
-    const char *best = "";
-    unsigned nearest = MAX_DISTANCE + 1;
+    const char *best = NULL;
+    size_t least = MAX_DISTANCE + 1, n = strlen(name);
 
     for (size_t i = 0; i < count; i++) {
-        unsigned d = distance(name, names[i]);
-        if (d < nearest) {
-            nearest = d;
-            best = names[i];
-        }
+        size_t d = distance(name, names[i]);
+        if (d >= least || d >= n)
+            continue;
+        least = d;
+        best = names[i];
     }
     return best;
 }
 
+int lb_unknown_option(lua_State *L, const char *name, const char *const *names,
+                      size_t count)
+{
+    const char *near = nearest(name, names, count);
+
+    if (!near)
+        return lb_usage(L, "bad_option", "unknown option \"%s\"", name);
+    return lb_usage(L, "bad_option",
+                    "unknown option \"%s\" (did you mean \"%s\"?)", name, near);
+}
+
+int lb_wrong_type(lua_State *L, const char *option, const char *wanted,
+                  int index)
+{
+    return lb_usage(L, "bad_option", "option \"%s\" must be %s, not %s", option,
+                    wanted, luaL_typename(L, index));
+}
+
+/* ---- names ------------------------------------------------------------- */
+
 /* The part of an option's name before the dot: what scripts write. */
 static size_t group_len(const char *name)
 {
-    const char *dot = strchr(name, '.');
-
-    return dot ? (size_t)(dot - name) : strlen(name);
+    return strcspn(name, ".");
 }
 
-/* Collects what a script may write, groups once. */
-static size_t known_names(lua_State *L, const char **names, size_t max)
+/* All that may be written, groups once; keeps strings of its own pushed. */
+static size_t known_names(lua_State *L, const char **names)
 {
     size_t n = 0;
 
-    for (unsigned i = 0; i < MS_OPT_COUNT && n < max; i++) {
+    luaL_checkstack(L, NAMES, NULL);
+    for (unsigned i = 0; i < MS_OPT_COUNT; i++) {
         const char *name = ms_option_at(i)->name;
         size_t len = group_len(name);
         if (n && strncmp(names[n - 1], name, len) == 0 && !names[n - 1][len])
             continue;
         names[n++] = lua_pushlstring(L, name, len);
     }
-    for (size_t i = 0; i < 2 && n < max; i++)
+    for (size_t i = 0; i < CALLBACKS; i++)
         names[n++] = callbacks[i];
     return n;
 }
 
-/* ---- parsing ----------------------------------------------------------- */
-
-/* What is being parsed. The set is owned by a userdata or freed on error by
- * its owner's finaliser, so that raising is always safe. */
-struct parse {
-    lua_State *L;
-    struct ms_options *o;
-    int target;
-    bool has_callbacks;
-};
-
-static void unknown(lua_State *L, const char *name)
+static void unknown_name(struct parse *p, const char *name)
 {
-    const char *names[MS_OPT_COUNT + 2];
+    const char *names[NAMES];
+    size_t n = known_names(p->L, names);
 
-    luaL_checkstack(L, MS_OPT_COUNT + 4, NULL);
-    size_t n = known_names(L, names, MS_OPT_COUNT + 2);
-    const char *near = lb_suggest(name, names, n);
-    if (*near)
-        lb_usage(L, "bad_option",
-                 "unknown option \"%s\" (did you mean \"%s\"?)", name, near);
-    lb_usage(L, "bad_option", "unknown option \"%s\"", name);
+    if (p->url_allowed)
+        names[n++] = "url";
+    lb_unknown_option(p->L, name, names, n);
 }
 
-static void wrong_type(lua_State *L, const char *name, const char *wanted,
-                       int index)
+static bool is_member(const char *name, const char *group)
 {
-    lb_usage(L, "bad_option", "option \"%s\" must be %s, not %s", name, wanted,
-             luaL_typename(L, index));
+    size_t len = group_len(name);
+
+    return name[len] && strlen(group) == len && memcmp(name, group, len) == 0;
+}
+
+static void unknown_member(lua_State *L, const char *group, int key)
+{
+    const char *names[MS_OPT_COUNT];
+    size_t n = 0;
+
+    for (unsigned i = 0; i < MS_OPT_COUNT; i++)
+        if (is_member(ms_option_at(i)->name, group))
+            names[n++] = ms_option_at(i)->name;
+    lua_pushfstring(L, "%s.%s", group, luaL_tolstring(L, key, NULL));
+    lb_unknown_option(L, lua_tostring(L, -1), names, n);
+}
+
+/* ---- values ------------------------------------------------------------ */
+
+static bool is_false(lua_State *L, int index)
+{
+    return lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index);
+}
+
+static void check(struct parse *p, ms_err err, const char *name)
+{
+    if (err)
+        lb_raise(p->L, err, name);
 }
 
 static void set_int(struct parse *p, const struct ms_option_info *info,
                     int index)
 {
     lua_State *L = p->L;
-    lua_Integer value = -1;
+    lua_Integer value = -1; /* what false means: no limit */
     int whole = 1;
 
-    if (lua_type(L, index) == LUA_TNUMBER)
+    if (!is_false(L, index)) {
+        if (lua_type(L, index) != LUA_TNUMBER)
+            lb_wrong_type(L, info->name, "a number or false", index);
         value = lua_tointegerx(L, index, &whole);
-    else if (lua_type(L, index) != LUA_TBOOLEAN || lua_toboolean(L, index))
-        wrong_type(L, info->name, "a number or false", index);
-    bool off = lua_type(L, index) == LUA_TBOOLEAN;
-    if (!whole || (!off && value < info->least))
-        lb_usage(L, "bad_option",
-                 "option \"%s\" must be a whole number of at least %I, not %s",
-                 info->name, (LUAI_UACINT)info->least,
-                 luaL_tolstring(L, index, NULL));
-    ms_err err = ms_options_set_int(p->o, info->id, off ? -1 : value);
-    if (err)
-        lb_raise(L, err, info->name);
+        if (!whole || value < info->least)
+            lb_usage(L, "bad_option",
+                     "option \"%s\" must be a whole number of at least %I, not "
+                     "%s",
+                     info->name, (LUAI_UACINT)info->least,
+                     luaL_tolstring(L, index, NULL));
+    }
+    check(p, ms_options_set_int(p->o, info->id, value), info->name);
 }
 
-static void header(struct parse *p, int name, enum ms_header_mode mode,
-                   int value)
+static void set_bool(struct parse *p, const struct ms_option_info *info,
+                     int index)
+{
+    if (lua_type(p->L, index) != LUA_TBOOLEAN)
+        lb_wrong_type(p->L, info->name, "a boolean", index);
+    check(p, ms_options_set_bool(p->o, info->id, lua_toboolean(p->L, index)),
+          info->name);
+}
+
+/* Only user_agent has a default that false can switch off. */
+static void set_string(struct parse *p, const struct ms_option_info *info,
+                       int index)
 {
     lua_State *L = p->L;
-    size_t nn, nv = 0;
+    bool off = info->id == MS_OPT_USER_AGENT && is_false(L, index);
+    const char *s = "";
+    size_t n = 0;
 
-    if (lua_type(L, name) != LUA_TSTRING)
-        wrong_type(L, "headers", "keyed by strings", name);
-    const char *n = lua_tolstring(L, name, &nn), *v = "";
-    if (mode != MS_HEADER_REMOVE) {
-        int type = lua_type(L, value);
-        if (type != LUA_TSTRING && type != LUA_TNUMBER)
-            lb_usage(L, "bad_option",
-                     "header \"%s\" must be a string, a number, a list or "
-                     "false, not %s",
-                     n, luaL_typename(L, value));
-        v = lua_tolstring(L, value, &nv);
-    }
-    if (!nn)
-        lb_usage(L, "bad_header", "a header needs a name");
-    ms_err err = ms_options_header(p->o, mode, n, nn, v, nv);
-    if (err)
-        lb_raise(L, err, "headers");
+    if (!off && lua_type(L, index) != LUA_TSTRING)
+        lb_wrong_type(L, info->name, "a string", index);
+    if (!off)
+        s = lua_tolstring(L, index, &n);
+    check(p, ms_options_set_string(p->o, info->id, s, n), info->name);
 }
 
-static void header_list(struct parse *p, int name, int list)
+/* ---- headers ----------------------------------------------------------- */
+
+static void set_header(struct parse *p, enum ms_header_mode mode, int name,
+                       int value)
+{
+    lua_State *L = p->L;
+    size_t name_len, value_len = 0;
+    const char *n, *v = "";
+
+    if (lua_type(L, name) != LUA_TSTRING)
+        lb_usage(L, "bad_option", "names of headers are strings, not %s",
+                 luaL_typename(L, name));
+    n = lua_tolstring(L, name, &name_len);
+    /* A set holds no empty name. A blank is just as invalid, and the transfer
+     * says so. */
+    if (!name_len)
+        n = " ", name_len = 1;
+    if (mode != MS_HEADER_REMOVE) {
+        if (!lua_isstring(L, value))
+            lb_usage(L, "bad_option",
+                     "header \"%s\" must be a string, a number, a list of them "
+                     "or false, not %s",
+                     n, luaL_typename(L, value));
+        v = lua_tolstring(L, value, &value_len);
+    }
+    check(p, ms_options_header(p->o, mode, n, name_len, v, value_len),
+          "headers");
+}
+
+/* One line for each value of a list; an empty list is none at all. */
+static void set_header_list(struct parse *p, enum ms_header_mode mode, int name,
+                            int list)
 {
     lua_State *L = p->L;
     lua_Integer n = (lua_Integer)lua_rawlen(L, list);
 
-    if (!n)
-        header(p, name, MS_HEADER_REMOVE, 0);
+    if (!n && mode == MS_HEADER_SET)
+        set_header(p, MS_HEADER_REMOVE, name, 0);
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, list, i);
-        header(p, name, i == 1 ? MS_HEADER_SET : MS_HEADER_ADD, lua_gettop(L));
+        set_header(p, i == 1 ? mode : MS_HEADER_ADD, name, lua_gettop(L));
         lua_pop(L, 1);
     }
 }
 
-static void one_header(struct parse *p, int name, int value)
+static void set_header_value(struct parse *p, enum ms_header_mode mode,
+                             int name, int value)
 {
-    lua_State *L = p->L;
-
-    if (lua_type(L, value) == LUA_TTABLE)
-        header_list(p, name, value);
-    else if (lua_type(L, value) == LUA_TBOOLEAN && !lua_toboolean(L, value))
-        header(p, name, MS_HEADER_REMOVE, 0);
+    if (lua_type(p->L, value) == LUA_TTABLE)
+        set_header_list(p, mode, name, value);
+    else if (is_false(p->L, value))
+        set_header(p, MS_HEADER_REMOVE, name, 0);
     else
-        header(p, name, MS_HEADER_SET, value);
+        set_header(p, mode, name, value);
 }
 
-/* A list of { name, value }: the first of a name replaces inherited ones. */
-static void header_pairs(struct parse *p, int list)
+/* Whether the list had a header of this name before, in any spelling; the
+ * table of those is at `seen`. */
+static bool seen_before(lua_State *L, int seen, int name)
+{
+    luaL_Buffer b;
+    size_t n;
+
+    if (lua_type(L, name) != LUA_TSTRING)
+        return false;
+    const char *s = lua_tolstring(L, name, &n);
+    char *lower = luaL_buffinitsize(L, &b, n);
+    for (size_t i = 0; i < n; i++)
+        lower[i] =
+            (char)(s[i] >= 'A' && s[i] <= 'Z' ? s[i] + ('a' - 'A') : s[i]);
+    luaL_pushresultsize(&b, n);
+    lua_pushvalue(L, -1);
+    bool before = lua_rawget(L, seen) != LUA_TNIL;
+    lua_pop(L, 1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, seen);
+    return before;
+}
+
+static void check_is_list(lua_State *L, int table, lua_Integer n)
+{
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+        int whole = lua_isinteger(L, -2);
+        lua_Integer i = lua_tointeger(L, -2);
+        if (!whole || i < 1 || i > n || lua_type(L, -1) != LUA_TTABLE)
+            lb_usage(L, "bad_option",
+                     "option \"headers\" must be a map, or a list of { name, "
+                     "value }");
+        lua_pop(L, 1);
+    }
+}
+
+/* A list of { name, value }: the first of a name replaces what there was, the
+ * next ones are lines of their own. */
+static void set_header_pairs(struct parse *p, int list, lua_Integer n)
 {
     lua_State *L = p->L;
-    lua_Integer n = (lua_Integer)lua_rawlen(L, list);
 
+    check_is_list(L, list, n);
     lua_newtable(L);
     int seen = lua_gettop(L);
     for (lua_Integer i = 1; i <= n; i++) {
-        if (lua_rawgeti(L, list, i) != LUA_TTABLE)
-            wrong_type(L, "headers", "a list of { name, value }", -1);
+        lua_rawgeti(L, list, i);
         lua_rawgeti(L, -1, 1);
         lua_rawgeti(L, -2, 2);
-        int value = lua_gettop(L), name = value - 1;
-        lua_pushvalue(L, name);
-        bool again = !lua_isnil(L, name) && lua_rawget(L, seen) != LUA_TNIL;
-        if (again)
-            header(p, name, MS_HEADER_ADD, value);
-        else
-            one_header(p, name, value);
-        lua_settop(L, value);
-        lua_pushvalue(L, name);
-        lua_pushboolean(L, 1);
-        lua_rawset(L, seen);
+        bool again = seen_before(L, seen, seen + 2);
+        set_header_value(p, again ? MS_HEADER_ADD : MS_HEADER_SET, seen + 2,
+                         seen + 3);
         lua_settop(L, seen);
     }
     lua_settop(L, seen - 1);
@@ -222,187 +323,192 @@ static void set_headers(struct parse *p, int table)
     lua_State *L = p->L;
 
     if (lua_type(L, table) != LUA_TTABLE)
-        wrong_type(L, "headers", "a table", table);
-    if (lua_rawlen(L, table)) {
-        header_pairs(p, table);
+        lb_wrong_type(L, "headers", "a table", table);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, table);
+    if (n) {
+        set_header_pairs(p, table, n);
         return;
     }
     lua_pushnil(L);
     while (lua_next(L, table)) {
         int value = lua_gettop(L);
-        one_header(p, value - 1, value);
+        set_header_value(p, MS_HEADER_SET, value - 1, value);
         lua_settop(L, value - 1);
     }
 }
 
+/* ---- tables ------------------------------------------------------------ */
+
 static void set_option(struct parse *p, const struct ms_option_info *info,
                        int index)
 {
-    lua_State *L = p->L;
-    ms_err err = MS_OK;
-    size_t n;
-
     switch (info->type) {
     case MS_TYPE_BOOL:
-        if (lua_type(L, index) != LUA_TBOOLEAN)
-            wrong_type(L, info->name, "a boolean", index);
-        err = ms_options_set_bool(p->o, info->id, lua_toboolean(L, index));
+        set_bool(p, info, index);
         break;
     case MS_TYPE_INT:
         set_int(p, info, index);
         break;
     case MS_TYPE_STRING:
-        if (info->id == MS_OPT_USER_AGENT &&
-            lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index)) {
-            err = ms_options_set_string(p->o, info->id, "", 0);
-            break;
-        }
-        if (lua_type(L, index) != LUA_TSTRING)
-            wrong_type(L, info->name, "a string", index);
-        const char *s = lua_tolstring(L, index, &n);
-        err = ms_options_set_string(p->o, info->id, s, n);
+        set_string(p, info, index);
         break;
     case MS_TYPE_HEADERS:
         set_headers(p, index);
         break;
     }
-    if (err)
-        lb_raise(L, err, info->name);
 }
 
-static const struct ms_option_info *member(lua_State *L, const char *group,
-                                           const char *name)
+static const struct ms_option_info *find_member(lua_State *L, const char *group,
+                                                int key)
 {
     size_t n;
-    const char *full;
 
-    lua_pushfstring(L, "%s.%s", group, name);
-    full = lua_tolstring(L, -1, &n);
-    const struct ms_option_info *info = ms_option_find(full, n);
+    if (lua_type(L, key) != LUA_TSTRING)
+        return NULL;
+    lua_pushfstring(L, "%s.%s", group, lua_tostring(L, key));
+    const char *name = lua_tolstring(L, -1, &n);
+    const struct ms_option_info *info = ms_option_find(name, n);
     lua_pop(L, 1);
     return info;
 }
 
-/* An option with members, such as timeout: a table of them, or one number
- * for the member called total; false switches them all off. */
-static bool set_group(struct parse *p, const char *group, int index)
+static void set_members(struct parse *p, const char *group, int table)
 {
     lua_State *L = p->L;
-    const struct ms_option_info *total = member(L, group, "total");
 
-    if (!total)
-        return false;
-    if (lua_type(L, index) != LUA_TTABLE) {
-        set_int(p, total, index);
-        return true;
-    }
     lua_pushnil(L);
-    while (lua_next(L, index)) {
+    while (lua_next(L, table)) {
         int value = lua_gettop(L);
-        const struct ms_option_info *info =
-            lua_type(L, value - 1) == LUA_TSTRING
-                ? member(L, group, lua_tostring(L, value - 1))
-                : NULL;
+        const struct ms_option_info *info = find_member(L, group, value - 1);
         if (!info)
-            lb_usage(L, "bad_option", "unknown option \"%s.%s\"", group,
-                     luaL_tolstring(L, value - 1, NULL));
-        set_int(p, info, value);
+            unknown_member(L, group, value - 1);
+        set_option(p, info, value);
         lua_settop(L, value - 1);
     }
-    return true;
+}
+
+/* An option with members: a table of them, a value for the first one, or
+ * false for all of them. */
+static bool set_group(struct parse *p, const char *group, int index)
+{
+    int type = lua_type(p->L, index);
+    bool found = false;
+
+    for (unsigned i = 0; i < MS_OPT_COUNT; i++) {
+        const struct ms_option_info *info = ms_option_at(i);
+        if (!is_member(info->name, group))
+            continue;
+        if (!found && type == LUA_TTABLE)
+            set_members(p, group, index);
+        else if (!found && type != LUA_TNUMBER && !is_false(p->L, index))
+            lb_wrong_type(p->L, group, "a number, a table or false", index);
+        else if (!found || is_false(p->L, index))
+            set_option(p, info, index);
+        found = true;
+    }
+    return found;
 }
 
 static bool set_callback(struct parse *p, const char *name, int index)
 {
     lua_State *L = p->L;
+    int i = 0;
 
-    for (int i = 0; i < 2; i++) {
-        if (strcmp(name, callbacks[i]) != 0)
-            continue;
-        int type = lua_type(L, index);
-        bool off = type == LUA_TBOOLEAN && !lua_toboolean(L, index);
-        if (type != LUA_TFUNCTION && !off)
-            wrong_type(L, name, "a function or false", index);
-        if (off)
-            lua_pushnil(L);
-        else
-            lua_pushvalue(L, index);
-        lua_setiuservalue(L, p->target, LB_EASY_ON_HEADERS + i);
-        return true;
-    }
-    return false;
+    while (i < (int)CALLBACKS && strcmp(name, callbacks[i]) != 0)
+        i++;
+    if (i == (int)CALLBACKS)
+        return false;
+    if (!lua_isfunction(L, index) && !is_false(L, index))
+        lb_wrong_type(L, name, "a function or false", index);
+    if (lua_isfunction(L, index))
+        lua_pushvalue(L, index);
+    else
+        lua_pushnil(L);
+    lua_setiuservalue(L, p->to, LB_EASY_ON_HEADERS + i);
+    return true;
 }
 
-void lb_parse_options(lua_State *L, int table, struct ms_options *o, int target,
-                      bool *has_callbacks)
+static void set_named(struct parse *p, int key, int value)
 {
-    struct parse p = {L, o, target, false};
+    lua_State *L = p->L;
+    size_t n;
 
-    luaL_checkstack(L, 20, NULL);
+    if (lua_type(L, key) != LUA_TSTRING)
+        lb_usage(L, "bad_option", "option names are strings, not %s",
+                 luaL_typename(L, key));
+    const char *name = lua_tolstring(L, key, &n);
+    const struct ms_option_info *info = ms_option_find(name, n);
+    if (info && !strchr(name, '.'))
+        set_option(p, info, value);
+    else if (p->url_allowed && strcmp(name, "url") == 0)
+        return;
+    else if (!set_callback(p, name, value) && !set_group(p, name, value))
+        unknown_name(p, name);
+}
+
+void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
+{
+    struct lb_options *lo = lua_touserdata(L, to);
+    struct parse p = {L, lo->o, to, url_allowed};
+
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
     lua_pushnil(L);
     while (lua_next(L, table)) {
         int value = lua_gettop(L);
-        size_t n;
-        if (lua_type(L, value - 1) != LUA_TSTRING)
-            lb_usage(L, "bad_option", "option names are strings, not %s",
-                     luaL_typename(L, value - 1));
-        const char *name = lua_tolstring(L, value - 1, &n);
-        const struct ms_option_info *info = ms_option_find(name, n);
-        if (info && !strchr(name, '.'))
-            set_option(&p, info, value);
-        else if (!set_callback(&p, name, value) && !set_group(&p, name, value))
-            unknown(L, name);
+        set_named(&p, value - 1, value);
         lua_settop(L, value - 1);
     }
-    bool on_headers =
-        lua_getiuservalue(L, target, LB_EASY_ON_HEADERS) != LUA_TNIL;
-    bool on_data = lua_getiuservalue(L, target, LB_EASY_ON_DATA) != LUA_TNIL;
-    lua_pop(L, 2);
-    *has_callbacks = on_headers || on_data;
+    lo->has_callbacks = false;
+    for (int uv = 1; uv <= LB_OPTIONS_UVS; uv++) {
+        lo->has_callbacks |= lua_getiuservalue(L, to, uv) != LUA_TNIL;
+        lua_pop(L, 1);
+    }
 }
 
 /* ---- the type ---------------------------------------------------------- */
 
-static int options_gc(lua_State *L)
+struct lb_options *lb_push_options(lua_State *L, const struct ms_options *base,
+                                   int from)
 {
-    struct lb_options *lo = lua_touserdata(L, 1);
+    struct lb_options *lo = lb_new(L, LB_OPTIONS, sizeof(*lo), LB_OPTIONS_UVS);
+    ms_err err = ms_options_new(&lo->o, base);
 
-    ms_options_free(lo->o);
-    lo->o = NULL;
-    return 0;
+    if (err)
+        lb_raise(L, err, "options");
+    for (int uv = 1; from && uv <= LB_OPTIONS_UVS; uv++) {
+        lua_getiuservalue(L, from, uv);
+        lua_setiuservalue(L, -2, uv);
+    }
+    return lo;
 }
 
 static int new_options(lua_State *L)
 {
     struct lb_options *base = NULL;
 
-    if (lua_type(L, 1) != LUA_TTABLE)
-        lb_usage(L, "bad_argument", "options must be a table, not %s",
-                 luaL_typename(L, 1));
+    lb_check_table(L, 1, "options");
     if (!lua_isnoneornil(L, 2))
-        base = lb_check(L, 2, LB_OPTIONS, "an option set");
+        base = lb_check(L, 2, LB_OPTIONS);
     lua_settop(L, 2);
-    struct lb_options *lo = lua_newuserdatauv(L, sizeof(*lo), LB_OPTIONS_UVS);
-    *lo = (struct lb_options){NULL, false};
-    lua_pushvalue(L, lua_upvalueindex(LB_OPTIONS));
-    lua_setmetatable(L, 3);
-    if (ms_options_new(&lo->o, base ? base->o : NULL))
-        return luaL_error(L, "not enough memory");
-    for (int i = 1; base && i <= LB_OPTIONS_UVS; i++) {
-        lua_getiuservalue(L, 2, i);
-        lua_setiuservalue(L, 3, i);
-    }
-    lb_parse_options(L, 1, lo->o, 3, &lo->has_callbacks);
-    lua_settop(L, 3);
+    lb_push_options(L, base ? base->o : NULL, base ? 2 : 0);
+    lb_parse_options(L, 1, 3, false);
     return 1;
+}
+
+static int options_gc(lua_State *L)
+{
+    struct lb_options *lo = lb_check(L, 1, LB_OPTIONS);
+
+    ms_options_free(lo->o);
+    lo->o = NULL;
+    return 0;
 }
 
 static int option_names(lua_State *L)
 {
-    const char *names[MS_OPT_COUNT + 2];
+    const char *names[NAMES];
+    size_t n = known_names(L, names);
 
-    luaL_checkstack(L, MS_OPT_COUNT + 4, NULL);
-    size_t n = known_names(L, names, MS_OPT_COUNT + 2);
     lua_createtable(L, (int)n, 0);
     for (size_t i = 0; i < n; i++) {
         lua_pushstring(L, names[i]);
@@ -411,14 +517,12 @@ static int option_names(lua_State *L)
     return 1;
 }
 
-void lb_open_options(lua_State *L, int first)
+void lb_open_options(lua_State *L)
 {
     static const luaL_Reg meta[] = {{"__gc", options_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"options", new_options}, {"option_names", option_names}, {NULL, NULL}};
 
-    lua_pushvalue(L, first + LB_OPTIONS - 1);
-    lb_setfuncs(L, first, meta);
-    lua_pop(L, 1);
-    lb_setfuncs(L, first, functions);
+    lb_set_type(L, LB_OPTIONS, meta, NULL);
+    lb_setfuncs(L, functions);
 }

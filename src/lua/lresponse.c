@@ -7,30 +7,33 @@
 
 #include "lua/binding.h"
 
-/* The address text and its NUL. */
+/* What ms_response_remote() asks for. */
 #define REMOTE_BYTES 80
-
-struct lb_response {
-    struct ms_response *r; /* owned */
-};
 
 enum { CACHED_BODY = 1, CACHED_HEADERS, RESPONSE_UVS = CACHED_HEADERS };
 
 /* ---- headers ----------------------------------------------------------- */
 
-struct ref {
-    uint32_t name, name_len, value, value_len; /* in the text behind */
+struct field {
+    size_t name, name_len, value, value_len; /* in the text behind all fields */
 };
 
 /* A copy, so that it depends on nothing. */
-struct lb_headers {
+struct headers {
     size_t count;
-    struct ref refs[];
+    struct field fields[];
 };
 
-static const char *text_of(const struct lb_headers *h)
+static const char *text_of(const struct headers *h)
 {
-    return (const char *)(h->refs + h->count);
+    return (const char *)(h->fields + h->count);
+}
+
+static size_t put(char *text, size_t at, const char *p, size_t n)
+{
+    if (n)
+        memcpy(text + at, p, n);
+    return at + n;
 }
 
 void lb_push_headers(lua_State *L, const struct ms_response *r,
@@ -39,29 +42,24 @@ void lb_push_headers(lua_State *L, const struct ms_response *r,
     struct ms_field f;
     size_t count = 0, bytes = 0, at = 0;
 
-    while (get(r, count, &f)) {
+    for (; get(r, count, &f); count++)
         bytes += f.name_len + f.value_len;
-        count++;
-    }
-    struct lb_headers *h = lua_newuserdatauv(
-        L, sizeof(*h) + count * sizeof(struct ref) + bytes, 0);
+    struct headers *h = lua_newuserdatauv(
+        L, sizeof(*h) + count * sizeof(struct field) + bytes, 0);
+    char *text = (char *)(h->fields + count);
     h->count = count;
-    char *text = (char *)(h->refs + count);
     for (size_t i = 0; i < count && get(r, i, &f); i++) {
-        h->refs[i] =
-            (struct ref){(uint32_t)at, (uint32_t)f.name_len,
-                         (uint32_t)(at + f.name_len), (uint32_t)f.value_len};
-        memcpy(text + at, f.name, f.name_len);
-        memcpy(text + at + f.name_len, f.value, f.value_len);
-        at += f.name_len + f.value_len;
+        h->fields[i] =
+            (struct field){at, f.name_len, at + f.name_len, f.value_len};
+        at = put(text, at, f.name, f.name_len);
+        at = put(text, at, f.value, f.value_len);
     }
-    lua_pushvalue(L, lua_upvalueindex(LB_HEADERS));
-    lua_setmetatable(L, -2);
+    luaL_setmetatable(L, "multisocket.headers");
 }
 
 static unsigned char lower(char c)
 {
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
 static bool same_name(const char *a, const char *b, size_t n)
@@ -73,83 +71,80 @@ static bool same_name(const char *a, const char *b, size_t n)
 }
 
 /* The first field of that name at or after `from`, h->count for none. */
-static size_t find(const struct lb_headers *h, const char *name, size_t n,
+static size_t find(const struct headers *h, const char *name, size_t n,
                    size_t from)
 {
     const char *text = text_of(h);
 
     for (size_t i = from; i < h->count; i++)
-        if (h->refs[i].name_len == n &&
-            same_name(text + h->refs[i].name, name, n))
+        if (h->fields[i].name_len == n &&
+            same_name(text + h->fields[i].name, name, n))
             return i;
     return h->count;
 }
 
-static void push_value(lua_State *L, const struct lb_headers *h, size_t i)
+static void push_value(lua_State *L, const struct headers *h, size_t i)
 {
-    lua_pushlstring(L, text_of(h) + h->refs[i].value, h->refs[i].value_len);
-}
-
-static struct lb_headers *check_headers(lua_State *L)
-{
-    return lb_check(L, 1, LB_HEADERS, "headers");
+    lua_pushlstring(L, text_of(h) + h->fields[i].value, h->fields[i].value_len);
 }
 
 static int headers_get_all(lua_State *L)
 {
-    struct lb_headers *h = check_headers(L);
-    size_t n;
-    const char *name = luaL_checklstring(L, 2, &n);
+    struct headers *h = lb_check(L, 1, LB_HEADERS);
     lua_Integer count = 0;
+    size_t n;
 
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return lb_usage(L, "bad_argument",
+                        "the name of a header is a string, not %s",
+                        luaL_typename(L, 2));
+    const char *name = lua_tolstring(L, 2, &n);
     lua_newtable(L);
-    for (size_t i = 0; (i = find(h, name, n, i)) < h->count; i++) {
+    for (size_t i = find(h, name, n, 0); i < h->count;
+         i = find(h, name, n, i + 1)) {
         push_value(L, h, i);
         lua_rawseti(L, -2, ++count);
     }
     return 1;
 }
 
-static int headers_next(lua_State *L)
+/* Upvalues: the headers and the index of the next field. */
+static int next_field(lua_State *L)
 {
-    struct lb_headers *h = lua_touserdata(L, lua_upvalueindex(1));
-    lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
+    const struct headers *h = lua_touserdata(L, lua_upvalueindex(1));
+    size_t i = (size_t)lua_tointeger(L, lua_upvalueindex(2));
 
-    if ((size_t)i >= h->count)
+    if (i >= h->count)
         return 0;
-    lua_pushinteger(L, i + 1);
+    lua_pushinteger(L, (lua_Integer)i + 1);
     lua_replace(L, lua_upvalueindex(2));
-    const struct ref *ref = &h->refs[i];
-    lua_pushlstring(L, text_of(h) + ref->name, ref->name_len);
-    push_value(L, h, (size_t)i);
+    const struct field *f = &h->fields[i];
+    lua_pushlstring(L, text_of(h) + f->name, f->name_len);
+    push_value(L, h, i);
     return 2;
 }
 
 static int headers_each(lua_State *L)
 {
-    check_headers(L);
+    lb_check(L, 1, LB_HEADERS);
     lua_settop(L, 1);
     lua_pushinteger(L, 0);
-    lua_pushcclosure(L, headers_next, 2);
+    lua_pushcclosure(L, next_field, 2);
     return 1;
 }
 
 static int headers_index(lua_State *L)
 {
-    struct lb_headers *h = lua_touserdata(L, 1);
+    struct headers *h = lb_check(L, 1, LB_HEADERS);
     size_t n;
 
+    lua_settop(L, 2);
     if (lua_type(L, 2) != LUA_TSTRING)
         return 0;
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(LB_HEADER_METHODS)) != LUA_TNIL)
+        return 1;
     const char *name = lua_tolstring(L, 2, &n);
-    if (n == 7 && memcmp(name, "get_all", 7) == 0) {
-        lua_pushvalue(L, lua_upvalueindex(LB_TYPES + 1));
-        return 1;
-    }
-    if (n == 4 && memcmp(name, "each", 4) == 0) {
-        lua_pushvalue(L, lua_upvalueindex(LB_TYPES + 2));
-        return 1;
-    }
     size_t i = find(h, name, n, 0);
     if (i == h->count)
         return 0;
@@ -159,227 +154,245 @@ static int headers_index(lua_State *L)
 
 /* ---- responses --------------------------------------------------------- */
 
-enum field {
-    F_STATUS = 1,
-    F_OK,
-    F_REASON,
-    F_VERSION,
-    F_URL,
-    F_HEADERS,
-    F_BODY,
-    F_TRAILERS,
-    F_TIMINGS,
-    F_REUSED,
-    F_REMOTE,
-    F_REQUEST
+enum info {
+    STATUS = 1,
+    OK,
+    REASON,
+    VERSION,
+    URL,
+    HEADERS,
+    BODY,
+    TRAILERS,
+    TIMINGS,
+    REUSED,
+    REMOTE,
+    REQUEST,
+    TIMING /* and so on, one for each enum ms_timing */
 };
 
 static const char *const field_names[] = {
     "status",  "ok",      "reason",         "version",
     "url",     "headers", "body",           "trailers",
     "timings", "reused",  "remote_address", "request"};
+#define FIELDS (sizeof(field_names) / sizeof(field_names[0]))
 
-void lb_push_response(lua_State *L, struct lb_easy *le)
+/* In the order of enum ms_timing. */
+static const char *const timing_names[MS_TIMING_COUNT] = {
+    "queue", "resolve", "connect", "send", "first_byte", "total"};
+
+void lb_push_response(lua_State *L, const struct lb_easy *le)
 {
-    struct lb_response *lr = lua_newuserdatauv(L, sizeof(*lr), RESPONSE_UVS);
+    struct lb_response *lr = lb_new(L, LB_RESPONSE, sizeof(*lr), RESPONSE_UVS);
 
-    lr->r = NULL;
-    lua_pushvalue(L, lua_upvalueindex(LB_RESPONSE));
-    lua_setmetatable(L, -2);
-    lr->r = ms_easy_take_response(le->e);
+    lr->r = le->e ? ms_easy_take_response(le->e) : NULL;
     if (lr->r)
         return;
     lua_pop(L, 1);
     lua_pushnil(L);
 }
 
-static int response_gc(lua_State *L)
-{
-    struct lb_response *lr = lua_touserdata(L, 1);
-
-    ms_response_free(lr->r);
-    lr->r = NULL;
-    return 0;
-}
-
-static void push_body(lua_State *L, struct lb_response *lr)
+/* The body becomes a Lua string once, and the engine's copy is freed. */
+static void push_body(lua_State *L, struct lb_response *lr, int self)
 {
     size_t n;
 
-    if (lua_getiuservalue(L, 1, CACHED_BODY) != LUA_TNIL)
+    if (lua_getiuservalue(L, self, CACHED_BODY) != LUA_TNIL ||
+        !ms_response_collected(lr->r))
         return;
     const char *p = ms_response_body(lr->r, &n);
-    if (!n && !ms_response_collected(lr->r))
-        return;
-    lua_pushlstring(L, p ? p : "", n);
+    lua_pushlstring(L, n ? p : "", n);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, CACHED_BODY);
-    ms_response_drop_body(lr->r);
+    lua_setiuservalue(L, self, CACHED_BODY);
+    if (lr->r)
+        ms_response_drop_body(lr->r);
 }
 
-static void push_headers_once(lua_State *L, struct lb_response *lr)
+static void push_cached_headers(lua_State *L, const struct ms_response *r,
+                                int self)
 {
-    if (lua_getiuservalue(L, 1, CACHED_HEADERS) != LUA_TNIL)
+    if (lua_getiuservalue(L, self, CACHED_HEADERS) != LUA_TNIL)
         return;
-    lb_push_headers(L, lr->r, ms_response_header);
+    lb_push_headers(L, r, ms_response_header);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, CACHED_HEADERS);
+    lua_setiuservalue(L, self, CACHED_HEADERS);
+}
+
+/* Milliseconds; 0 for what did not happen. */
+static void push_timing(lua_State *L, const struct ms_response *r, int which)
+{
+    lua_Number us = (lua_Number)ms_response_timing(r, (enum ms_timing)which);
+
+    lua_pushnumber(L, us / 1000.0);
 }
 
 static void push_timings(lua_State *L, const struct ms_response *r)
 {
-    static const char *const names[] = {"queue", "resolve",    "connect",
-                                        "send",  "first_byte", "total"};
-
     lua_createtable(L, 0, MS_TIMING_COUNT);
     for (int i = 0; i < MS_TIMING_COUNT; i++) {
-        lua_pushnumber(L, (lua_Number)ms_response_timing(r, (enum ms_timing)i) /
-                              1000.0);
-        lua_setfield(L, -2, names[i]);
+        push_timing(L, r, i);
+        lua_setfield(L, -2, timing_names[i]);
     }
+}
+
+static void push_text(lua_State *L, const struct ms_response *r,
+                      const char *get(const struct ms_response *r, size_t *n))
+{
+    size_t n;
+    const char *p = get(r, &n);
+
+    lua_pushlstring(L, p, n);
+}
+
+static void push_remote(lua_State *L, const struct ms_response *r)
+{
+    char text[REMOTE_BYTES];
+
+    ms_response_remote(r, text, sizeof(text));
+    lua_pushstring(L, *text ? text : NULL);
 }
 
 static void push_request(lua_State *L, const struct ms_response *r)
 {
-    size_t n;
-    const char *p = ms_response_method(r, &n);
-
     lua_createtable(L, 0, 3);
-    lua_pushlstring(L, p, n);
+    push_text(L, r, ms_response_method);
     lua_setfield(L, -2, "method");
-    p = ms_response_url(r, &n);
-    lua_pushlstring(L, p, n);
+    push_text(L, r, ms_response_url);
     lua_setfield(L, -2, "url");
     lb_push_headers(L, r, ms_response_request_header);
     lua_setfield(L, -2, "headers");
 }
 
-static int push_field(lua_State *L, struct lb_response *lr, enum field field)
+void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
 {
-    const struct ms_response *r = lr->r;
-    char remote[REMOTE_BYTES];
     int status = ms_response_status(r);
-    const char *p;
-    size_t n;
 
-    switch (field) {
-    case F_STATUS:
+    switch ((enum info)info) {
+    case STATUS:
         lua_pushinteger(L, status);
         break;
-    case F_OK:
+    case OK:
         lua_pushboolean(L, status >= 200 && status < 300);
         break;
-    case F_REASON:
-        p = ms_response_reason(r, &n);
-        lua_pushlstring(L, p, n);
+    case REASON:
+        push_text(L, r, ms_response_reason);
         break;
-    case F_VERSION:
+    case VERSION:
         lua_pushstring(L, ms_response_version(r));
         break;
-    case F_URL:
-        p = ms_response_url(r, &n);
-        lua_pushlstring(L, p, n);
+    case URL:
+        push_text(L, r, ms_response_url);
         break;
-    case F_HEADERS:
-        push_headers_once(L, lr);
+    case HEADERS:
+        if (self)
+            push_cached_headers(L, r, self);
+        else
+            lb_push_headers(L, r, ms_response_header);
         break;
-    case F_BODY:
-        push_body(L, lr);
+    case BODY:
+        if (self)
+            push_body(L, lua_touserdata(L, self), self);
+        else
+            lua_pushnil(L); /* not there yet */
         break;
-    case F_TRAILERS:
+    case TRAILERS:
         lb_push_headers(L, r, ms_response_trailer);
         break;
-    case F_TIMINGS:
+    case TIMINGS:
         push_timings(L, r);
         break;
-    case F_REUSED:
+    case REUSED:
         lua_pushboolean(L, ms_response_reused(r));
         break;
-    case F_REMOTE:
-        lua_pushstring(L, ms_response_remote(r, remote, sizeof(remote)));
+    case REMOTE:
+        push_remote(L, r);
         break;
-    case F_REQUEST:
+    case REQUEST:
         push_request(L, r);
         break;
+    default:
+        push_timing(L, r, info - TIMING);
+        break;
     }
-    return 1;
 }
 
-/* Upvalues beyond the metatables: field numbers by name, methods. */
+int lb_check_info(lua_State *L, int index)
+{
+    const char *name =
+        lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
+
+    if (!name)
+        return lb_usage(L, "bad_argument",
+                        "argument #%d must be a string, not %s", index,
+                        luaL_typename(L, index));
+    for (size_t i = 0; i < FIELDS; i++)
+        if (strcmp(name, field_names[i]) == 0)
+            return STATUS + (int)i;
+    for (int i = 0; i < MS_TIMING_COUNT; i++)
+        if (strcmp(name, timing_names[i]) == 0)
+            return TIMING + i;
+    return lb_usage(L, "bad_argument", "there is no information called \"%s\"",
+                    name);
+}
+
 static int response_index(lua_State *L)
 {
-    struct lb_response *lr = lua_touserdata(L, 1);
+    struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
 
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
-    if (lr->r && lua_rawget(L, lua_upvalueindex(LB_TYPES + 1)) == LUA_TNUMBER)
-        return push_field(L, lr, (enum field)lua_tointeger(L, -1));
-    lua_settop(L, 2);
-    lua_rawget(L, lua_upvalueindex(LB_TYPES + 2));
+    if (lua_rawget(L, lua_upvalueindex(LB_FIELDS)) == LUA_TNUMBER) {
+        if (!lr->r)
+            return 0;
+        lb_push_info(L, lr->r, (int)lua_tointeger(L, 3), 1);
+        return 1;
+    }
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(LB_METHODS));
     return 1;
 }
 
 static int response_tostring(lua_State *L)
 {
-    struct lb_response *lr = lua_touserdata(L, 1);
-    size_t n = 0;
-    const char *url = lr->r ? ms_response_url(lr->r, &n) : "";
+    struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
 
-    lua_pushfstring(L, "multisocket.response: %d ",
-                    lr->r ? ms_response_status(lr->r) : 0);
-    lua_pushlstring(L, url, n);
+    if (!lr->r) {
+        lua_pushliteral(L, "multisocket.response");
+        return 1;
+    }
+    lua_pushfstring(L, "multisocket.response: %d ", ms_response_status(lr->r));
+    push_text(L, lr->r, ms_response_url);
     lua_concat(L, 2);
     return 1;
 }
 
-/* A closure over the metatables and the two values at the stack top. */
-static void set_with_two(lua_State *L, int first, int meta, lua_CFunction fn)
+static int response_gc(lua_State *L)
 {
-    int two = lua_gettop(L) - 1;
+    struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
+    struct ms_response *r = lr->r;
 
-    for (int i = 0; i < LB_TYPES; i++)
-        lua_pushvalue(L, first + i);
-    lua_pushvalue(L, two);
-    lua_pushvalue(L, two + 1);
-    lua_pushcclosure(L, fn, LB_TYPES + 2);
-    lua_setfield(L, meta, "__index");
-    lua_settop(L, two - 1);
+    lr->r = NULL;
+    ms_response_free(r);
+    return 0;
 }
 
-static void open_headers(lua_State *L, int first)
+void lb_open_response(lua_State *L)
 {
-    static const luaL_Reg methods[] = {
+    static const luaL_Reg headers_meta[] = {
+        {"__index", headers_index}, {"__pairs", headers_each}, {NULL, NULL}};
+    static const luaL_Reg headers_methods[] = {
         {"get_all", headers_get_all}, {"each", headers_each}, {NULL, NULL}};
-    static const luaL_Reg meta[] = {{"__pairs", headers_each}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__index", response_index},
+                                    {"__tostring", response_tostring},
+                                    {"__gc", response_gc},
+                                    {NULL, NULL}};
 
-    lua_pushvalue(L, first + LB_HEADERS - 1);
-    lb_setfuncs(L, first, meta);
-    int at = lua_gettop(L);
-    lua_newtable(L);
-    lb_setfuncs(L, first, methods);
-    lua_getfield(L, -1, "get_all");
-    lua_getfield(L, -2, "each");
-    set_with_two(L, first, at, headers_index);
-    lua_settop(L, at - 1);
-}
-
-void lb_open_response(lua_State *L, int first)
-{
-    static const luaL_Reg meta[] = {
-        {"__gc", response_gc}, {"__tostring", response_tostring}, {NULL, NULL}};
-    int module = lua_gettop(L);
-
-    open_headers(L, first);
-    lua_pushvalue(L, first + LB_RESPONSE - 1);
-    lb_setfuncs(L, first, meta);
-    lua_newtable(L);
-    for (int i = 0; i < F_REQUEST; i++) {
-        lua_pushinteger(L, i + 1);
-        lua_setfield(L, -2, field_names[i]);
+    lua_pushvalue(L, LB_HEADER_METHODS);
+    lb_setfuncs(L, headers_methods);
+    lua_pop(L, 1);
+    lb_set_type(L, LB_HEADERS, headers_meta, NULL);
+    for (size_t i = 0; i < FIELDS; i++) {
+        lua_pushinteger(L, STATUS + (lua_Integer)i);
+        lua_setfield(L, LB_FIELDS, field_names[i]);
     }
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, module, "response_methods");
-    set_with_two(L, first, module + 1, response_index);
-    lua_settop(L, module);
+    lb_set_type(L, LB_RESPONSE, meta, NULL);
 }

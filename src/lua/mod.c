@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * mod.c - luaopen: the module table, its constants and metatables.
+ * mod.c - luaopen: the module table, its constants and types, and the checks
+ * of arguments that all share.
  */
+#include <string.h>
+
 #include "lua/binding.h"
 
+/* ---- arguments --------------------------------------------------------- */
+
 static const struct {
-    const char *name;
-    lua_Integer value;
-} constants[] = {
-    {"POLL_IN", MS_POLL_IN},
-    {"POLL_OUT", MS_POLL_OUT},
-    {"POLL_INOUT", MS_POLL_INOUT},
-    {"POLL_REMOVE", MS_POLL_REMOVE},
-    {"CSELECT_IN", MS_CSELECT_IN},
-    {"CSELECT_OUT", MS_CSELECT_OUT},
-    {"CSELECT_ERR", MS_CSELECT_ERR},
-    {"SOCKET_TIMEOUT", MS_SOCKET_TIMEOUT},
-    {"PAUSE_CONT", MS_PAUSE_CONT},
-    {"PAUSE_RECV", MS_PAUSE_RECV},
-    {"PAUSE_SEND", MS_PAUSE_SEND},
-    {"PAUSE_ALL", MS_PAUSE_RECV | MS_PAUSE_SEND},
+    const char *name, *article;
+} types[LB_TYPES + 1] = {
+    [LB_MULTI] = {"multisocket.multi", "a multi handle"},
+    [LB_EASY] = {"multisocket.easy", "an easy handle"},
+    [LB_OPTIONS] = {"multisocket.options", "an option set"},
+    [LB_RESPONSE] = {"multisocket.response", "a response"},
+    [LB_HEADERS] = {"multisocket.headers", "headers"},
+    [LB_EPOLL] = {"multisocket.epoll", "an epoll set"},
 };
 
 void *lb_test(lua_State *L, int index, enum lb_type type)
@@ -33,26 +31,108 @@ void *lb_test(lua_State *L, int index, enum lb_type type)
     return same ? p : NULL;
 }
 
-void *lb_check(lua_State *L, int index, enum lb_type type, const char *what)
+static const char *type_of(lua_State *L, int index)
+{
+    if (lua_type(L, index) == LUA_TUSERDATA &&
+        luaL_getmetafield(L, index, "__name") == LUA_TSTRING)
+        return lua_tostring(L, -1);
+    return lua_isnone(L, index) ? "nothing" : luaL_typename(L, index);
+}
+
+void *lb_check(lua_State *L, int index, enum lb_type type)
 {
     void *p = lb_test(L, index, type);
 
     if (!p)
         lb_usage(L, "bad_argument", "argument #%d must be %s, not %s", index,
-                 what, luaL_typename(L, index));
+                 types[type].article, type_of(L, index));
     return p;
 }
 
-void lb_setfuncs(lua_State *L, int first, const luaL_Reg *funcs)
+void *lb_new(lua_State *L, enum lb_type type, size_t size, int uvs)
 {
-    for (int i = 0; i < LB_TYPES; i++)
-        lua_pushvalue(L, first + i);
-    luaL_setfuncs(L, funcs, LB_TYPES);
+    void *p = lua_newuserdatauv(L, size, uvs);
+
+    memset(p, 0, size);
+    lua_pushvalue(L, lua_upvalueindex((int)type));
+    lua_setmetatable(L, -2);
+    return p;
+}
+
+lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
+                         lua_Integer most)
+{
+    int whole = 0;
+    lua_Integer n = 0;
+
+    if (lua_type(L, index) != LUA_TNUMBER)
+        lb_usage(L, "bad_argument", "argument #%d must be a number, not %s",
+                 index, type_of(L, index));
+    n = lua_tointegerx(L, index, &whole);
+    if (!whole || n < least || n > most)
+        lb_usage(L, "bad_argument",
+                 "argument #%d must be a whole number from %I to %I, not %s",
+                 index, (LUAI_UACINT)least, (LUAI_UACINT)most,
+                 luaL_tolstring(L, index, NULL));
+    return n;
+}
+
+void lb_check_table(lua_State *L, int index, const char *what)
+{
+    if (lua_type(L, index) != LUA_TTABLE)
+        lb_usage(L, "bad_argument", "%s must be a table, not %s", what,
+                 type_of(L, index));
+}
+
+/* ---- opening ----------------------------------------------------------- */
+
+void lb_setfuncs(lua_State *L, const luaL_Reg *funcs)
+{
+    for (int i = 1; i <= LB_UPVALUES; i++)
+        lua_pushvalue(L, i);
+    luaL_setfuncs(L, funcs, LB_UPVALUES);
+}
+
+void lb_set_type(lua_State *L, enum lb_type type, const luaL_Reg *meta,
+                 const luaL_Reg *methods)
+{
+    lua_pushvalue(L, (int)type);
+    lb_setfuncs(L, meta);
+    if (methods) {
+        lua_newtable(L);
+        lb_setfuncs(L, methods);
+        lua_setfield(L, -2, "__index");
+    }
+    lua_pop(L, 1);
+}
+
+static void set_constants(lua_State *L)
+{
+    static const struct {
+        const char *name;
+        int value;
+    } constants[] = {
+        {"POLL_IN", MS_POLL_IN},         {"POLL_OUT", MS_POLL_OUT},
+        {"POLL_INOUT", MS_POLL_INOUT},   {"POLL_REMOVE", MS_POLL_REMOVE},
+        {"CSELECT_IN", MS_CSELECT_IN},   {"CSELECT_OUT", MS_CSELECT_OUT},
+        {"CSELECT_ERR", MS_CSELECT_ERR}, {"SOCKET_TIMEOUT", MS_SOCKET_TIMEOUT},
+        {"PAUSE_CONT", MS_PAUSE_CONT},   {"PAUSE_RECV", MS_PAUSE_RECV},
+        {"PAUSE_SEND", MS_PAUSE_SEND},
+    };
+
+    for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
+        lua_pushinteger(L, constants[i].value);
+        lua_setfield(L, -2, constants[i].name);
+    }
+    lua_pushinteger(L, MS_PAUSE_RECV | MS_PAUSE_SEND);
+    lua_setfield(L, -2, "PAUSE_ALL");
+    lua_pushliteral(L, MS_VERSION);
+    lua_setfield(L, -2, "version");
 }
 
 static int features(lua_State *L)
 {
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 2);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "tls");
     lua_pushboolean(L, 0);
@@ -60,43 +140,45 @@ static int features(lua_State *L)
     return 1;
 }
 
-/* The name that error messages and tostring() show. */
-static void new_metatable(lua_State *L, const char *name)
+/* Pushes the shared upvalues. They live in the registry: a program may open
+ * the module again (test runners unload it), and handles of the first opening
+ * must still be what functions of the second expect. */
+static void push_upvalues(lua_State *L)
 {
-    lua_newtable(L);
-    lua_pushstring(L, name);
-    lua_setfield(L, -2, "__name");
-    lua_pushliteral(L, "not to be touched");
-    lua_setfield(L, -2, "__metatable");
+    for (int i = 1; i <= LB_TYPES; i++) {
+        luaL_newmetatable(L, types[i].name);
+        lua_pushliteral(L, "not to be touched");
+        lua_setfield(L, -2, "__metatable");
+    }
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.multis");
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.fields");
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.response_methods");
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.header_methods");
 }
 
-__attribute__((visibility("default"))) int luaopen_multisocket_core(
-    lua_State *);
+MS_API int luaopen_multisocket_core(lua_State *L);
 
 int luaopen_multisocket_core(lua_State *L)
 {
-    static const char *const types[LB_TYPES] = {
-        "multisocket.multi", "multisocket.easy", "multisocket.options",
-        "multisocket.response", "multisocket.headers"};
+    static const luaL_Reg functions[] = {{"features", features}, {NULL, NULL}};
 
     luaL_checkversion(L);
     lua_settop(L, 0);
-    for (int i = 0; i < LB_TYPES; i++)
-        new_metatable(L, types[i]);
+    push_upvalues(L);
     lua_newtable(L);
-    for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
-        lua_pushinteger(L, constants[i].value);
-        lua_setfield(L, -2, constants[i].name);
-    }
-    lua_pushliteral(L, MS_VERSION);
-    lua_setfield(L, -2, "version");
-    lua_pushcfunction(L, features);
-    lua_setfield(L, -2, "features");
-    lb_open_error(L, 1);
-    lb_open_options(L, 1);
-    lb_open_response(L, 1);
-    lb_open_easy(L, 1);
-    lb_open_multi(L, 1);
-    lb_open_epoll(L, 1);
+    set_constants(L);
+    lb_setfuncs(L, functions);
+    lua_pushvalue(L, LB_METHODS);
+    lua_setfield(L, -2, "response_methods");
+    lb_open_error(L);
+    lb_open_options(L);
+    lb_open_response(L);
+    lb_open_easy(L);
+    lb_open_multi(L);
+    lb_open_epoll(L);
     return 1;
 }
