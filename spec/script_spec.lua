@@ -191,6 +191,60 @@ describe("a script", function()
     assert.equal(0, result.code, result.stderr)
     assert.equal("", result.stderr)
   end)
+
+  describe("and Ctrl-C", function()
+    -- The child has nothing to do any more but to wait.
+    local function wait_until_waiting(child)
+      local quiet = 0
+      process.wait_until(function()
+        local f = io.open("/proc/" .. child.pid .. "/stat")
+        local state = f and f:read("a"):match("^.*%) (%a)")
+        if f then f:close() end
+        quiet = state == "S" and quiet + 1 or 0
+        return quiet > 30
+      end, 10000)
+    end
+
+    local function interrupted(text)
+      local child = start(PRELUDE .. "io.stdout:setvbuf('no') " .. text)
+      child:first_line(10000)
+      wait_until_waiting(child)
+      child:kill("sigint")
+      local result = child:wait(10000)
+      assert.is_false(result.timed_out)
+      assert.is_nil(result.signal)
+      assert.equal(1, result.code)
+      assert.matches("interrupted!", result.stderr)
+      return result
+    end
+
+    it("ends a fetch on the main thread", function()
+      interrupted("print('up') ms.fetch(HANG)")
+    end)
+
+    it("ends ms.run and sleep", function()
+      interrupted("print('up') ms.run(function() ms.fetch(HANG) end)")
+      interrupted("print('up') ms.sleep(100000)")
+    end)
+
+    it("is raised where it can be caught, and leaves things in order", function()
+      local child = start(PRELUDE .. [[
+        io.stdout:setvbuf("no")
+        print("up")
+        local closed = false
+        print(pcall(ms.run, function()
+          local _ <close> = setmetatable({}, { __close = function() closed = true end })
+          ms.fetch(HANG)
+        end))
+        print(closed, ms.fetch(URL).status)]])
+      child:first_line(10000)
+      wait_until_waiting(child)
+      child:kill("sigint")
+      local result = child:wait(10000)
+      assert.equal(0, result.code, result.stderr)
+      assert.matches("false\t.*interrupted!\ntrue\t200\n", result.stdout)
+    end)
+  end)
 end)
 
 describe("the async helper", function()
