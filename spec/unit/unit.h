@@ -36,8 +36,8 @@ _Noreturn void unit_fail(const char *file, int line, const char *fmt, ...)
     static void test_name(void);                                               \
     __attribute__((constructor)) static void register_##test_name(void)        \
     {                                                                          \
-        static struct unit_test t = {#test_name, test_name, NULL};             \
-        unit_register(&t);                                                     \
+        static struct unit_test this_test = {#test_name, test_name, NULL};     \
+        unit_register(&this_test);                                             \
     }                                                                          \
     static void test_name(void)
 

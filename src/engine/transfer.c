@@ -130,12 +130,9 @@ static ms_err verdict_err(const struct ms_easy *e, unsigned run,
 
 static void make_room(struct ms_easy *e)
 {
-    const struct ms_fields *f = &e->response->head.fields;
-    size_t i = ms_fields_find(f, MS_SPAN("content-length"), 0);
-    uint64_t n;
+    int64_t n = e->response->head.length;
 
-    if (e->on_data || i == SIZE_MAX ||
-        !ms_span_decimal(ms_fields_value(f, i), MAX_BODY_RESERVE, &n) || !n)
+    if (e->on_data || n <= 0 || n > MAX_BODY_RESERVE)
         return;
     /* Without this room the body grows as it comes. */
     (void)!ms_buf_reserve(&e->response->body, (size_t)n);

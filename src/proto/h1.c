@@ -12,6 +12,10 @@
 /* Digits of a chunk size: 16 hold any 64-bit number, 15 cannot overflow. */
 #define MAX_SIZE_DIGITS 15
 
+/* The head is copied in steps: a whole head at once as a rule, and not much of
+ * the body behind it. */
+#define HEAD_STEP 2048
+
 struct h1;
 
 /* Parses some of `in`; returns how many bytes were used, sets h->failed on an
@@ -28,6 +32,7 @@ struct h1 {
     uint64_t left;       /* bytes of the body or chunk still to come */
     size_t line_start;   /* of the head's current line, in head text */
     size_t scanned;      /* head text looked at for the line's end */
+    size_t head_end;     /* where a head ended in this step, 0: it did not */
     uint32_t extensions, trailer_bytes;
     unsigned informational;
     ms_err failed;
@@ -125,19 +130,41 @@ static void status_line(struct h1 *h, struct ms_span line)
 static const char *split_field(struct ms_span line, struct ms_span *name,
                                struct ms_span *value)
 {
-    const char *colon = memchr(line.p, ':', line.n);
+    const char *end = line.p + line.n;
+    const char *colon = ms_wire_token_end(line.p, end);
 
     if (line.p[0] == ' ' || line.p[0] == '\t')
         return "a folded header line";
-    if (!colon)
+    if (colon == end)
         return "a header line without a colon";
+    if (*colon != ':' || colon == line.p)
+        return "a malformed header name";
     *name = ms_span(line.p, (size_t)(colon - line.p));
     *value = ms_span_trim(ms_span(colon + 1, line.n - name->n - 1));
-    if (!ms_wire_is_token(*name))
-        return "a malformed header name";
     if (!ms_wire_is_value(*value))
         return "a control character in a header";
     return NULL;
+}
+
+/* Whether a token is `lower`, which has at least eight letters or hyphens, in
+ * any case. Setting 0x20 folds letters; of the bytes a token may have it
+ * makes no other into a letter or a hyphen. */
+static bool is_name(struct ms_span name, struct ms_span lower)
+{
+    const uint64_t fold = UINT64_C(0x2020202020202020);
+    uint64_t a, b;
+
+    if (name.n != lower.n)
+        return false;
+    for (size_t at = 0; at < name.n; at += sizeof(a)) {
+        if (at + sizeof(a) > name.n)
+            at = name.n - sizeof(a);
+        memcpy(&a, name.p + at, sizeof(a));
+        memcpy(&b, lower.p + at, sizeof(b));
+        if ((a | fold) != b)
+            return false;
+    }
+    return true;
 }
 
 static void field_line(struct h1 *h, struct ms_span line)
@@ -192,8 +219,8 @@ static void connection(struct h1 *h, struct ms_span value)
     while (ms_span_next_item(&value, &item)) {
         if (ms_span_equal_nocase(item, MS_SPAN("close")))
             h->keep = false;
-        else if (ms_span_equal_nocase(item, MS_SPAN("keep-alive")) &&
-                 h->stream->head->version == MS_HTTP_1_0)
+        else if (h->stream->head->version == MS_HTTP_1_0 &&
+                 ms_span_equal_nocase(item, MS_SPAN("keep-alive")))
             h->keep = true;
     }
 }
@@ -208,14 +235,11 @@ static void read_framing(struct h1 *h)
     h->keep = h->stream->head->version == MS_HTTP_1_1;
     for (uint32_t i = 0; i < f->count && !h->failed; i++) {
         struct ms_span name = ms_fields_name(f, i);
-        if (name.n == 14 &&
-            ms_span_equal_nocase(name, MS_SPAN("content-length")))
+        if (is_name(name, MS_SPAN("content-length")))
             content_length(h, ms_fields_value(f, i));
-        else if (name.n == 17 &&
-                 ms_span_equal_nocase(name, MS_SPAN("transfer-encoding")))
+        else if (is_name(name, MS_SPAN("transfer-encoding")))
             transfer_encoding(h, ms_fields_value(f, i));
-        else if (name.n == 10 &&
-                 ms_span_equal_nocase(name, MS_SPAN("connection")))
+        else if (is_name(name, MS_SPAN("connection")))
             connection(h, ms_fields_value(f, i));
     }
     if (!h->failed && h->has_length && h->is_chunked)
@@ -248,6 +272,7 @@ static void head_complete(struct h1 *h)
     struct ms_stream *s = h->stream;
     unsigned status = s->head->status;
 
+    h->head_end = s->head->fields.text.to = h->line_start;
     if (status == 101) {
         fail(h, MS_EPROTO, "101 was not asked for");
         return;
@@ -258,6 +283,8 @@ static void head_complete(struct h1 *h)
         fail(h, MS_EPROTO, "too many informational responses");
     if (h->failed)
         return;
+    if (h->has_length)
+        s->head->length = (int64_t)h->left;
     ms_err err = s->ops->on_head(s);
     if (h->stream != s)
         return;
@@ -286,17 +313,26 @@ static void head_line(struct h1 *h, struct ms_span line)
         head_complete(h);
 }
 
-/* The length of the line in progress against its limit: the same verdict
- * whether its end is there yet or not, so that no split matters. */
-static bool line_fits(struct h1 *h, size_t n)
+/* The line in progress, which reaches to `end`, and the whole head, `total`
+ * bytes by now, against their limits: the same verdict whether the line's end
+ * is there yet or not, so that no split matters. */
+static bool fits(struct h1 *h, size_t end, size_t total)
 {
     bool first = h->stream->head->status == 0;
+    size_t line = first ? MS_H1_MAX_STATUS_LINE : MS_H1_MAX_LINE;
+    size_t max = h->stream->max_head_bytes;
 
-    if (n <= (first ? MS_H1_MAX_STATUS_LINE : MS_H1_MAX_LINE))
-        return true;
-    fail(h, MS_EHEADERS,
-         first ? "the status line is too long" : "a header line is too long");
-    return false;
+    if (end - h->line_start > line && h->line_start + line < max) {
+        fail(h, MS_EHEADERS,
+             first ? "the status line is too long"
+                   : "a header line is too long");
+        return false;
+    }
+    if (total > max) {
+        fail(h, MS_EHEADERS, "the response head is too large");
+        return false;
+    }
+    return true;
 }
 
 /* Takes the complete lines that are in the head's text. */
@@ -311,7 +347,7 @@ static void take_lines(struct h1 *h)
                              ? memchr(from, '\n', text->to - h->scanned)
                              : NULL;
         size_t end = lf ? (size_t)(lf - text->p) : text->to;
-        if (!line_fits(h, end - h->line_start))
+        if (!fits(h, end, lf ? end + 1 : end))
             return;
         h->scanned = lf ? end + 1 : end;
         if (!lf)
@@ -327,42 +363,19 @@ static void take_lines(struct h1 *h)
     }
 }
 
-/* How much of `in` is still head: up to and with the blank line. */
-static size_t head_part(const struct h1 *h, struct ms_span in)
-{
-    const struct ms_buf *text = &h->stream->head->fields.text;
-    /* The last bytes that came before, where a blank line may have begun. */
-    size_t column = text->to - h->line_start;
-    bool cr = column == 1 && text->p[text->to - 1] == '\r';
-
-    for (size_t i = 0; i < in.n;) {
-        const char *lf = memchr(in.p + i, '\n', in.n - i);
-        if (!lf)
-            return in.n;
-        size_t end = (size_t)(lf - in.p);
-        size_t len = end - i;
-        if ((column == 0 && len == 1 && in.p[i] == '\r') || (cr && len == 0))
-            return end + 1;
-        i = end + 1;
-        column = 0;
-        cr = false;
-    }
-    return in.n;
-}
-
 static size_t in_head(struct h1 *h, struct ms_span in)
 {
     struct ms_buf *text = &h->stream->head->fields.text;
-    size_t n = head_part(h, in);
-    size_t max = h->stream->max_head_bytes;
-
-    if (n > max - text->to || text->to > max)
-        return fail(h, MS_EHEADERS, "the response head is too large");
+    size_t before = text->to;
+    size_t n = in.n < HEAD_STEP ? in.n : HEAD_STEP;
     ms_err err = ms_buf_add(text, in.p, n);
+
     if (err)
         return fail(h, err, NULL);
+    h->head_end = 0;
     take_lines(h);
-    return n;
+    /* What follows the head was copied in vain and is not used up. */
+    return h->head_end ? h->head_end - before : n;
 }
 
 /* ---- body -------------------------------------------------------------- */

@@ -96,6 +96,7 @@ void ms_head_clear(struct ms_head *h)
 {
     ms_fields_clear(&h->fields);
     h->reason = h->reason_len = 0;
+    h->length = -1;
     h->status = 0;
     h->version = MS_HTTP_NONE;
 }

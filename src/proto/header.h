@@ -58,6 +58,7 @@ enum ms_http_version { MS_HTTP_NONE, MS_HTTP_1_0, MS_HTTP_1_1, MS_HTTP_2 };
 struct ms_head {
     struct ms_fields fields;
     uint32_t reason, reason_len; /* in fields.text */
+    int64_t length;              /* the body's, -1: not known beforehand */
     uint16_t status;             /* 100 to 599; 0 until the head is whole */
     uint8_t version;             /* enum ms_http_version */
 };
