@@ -129,8 +129,11 @@ static struct {
 
 static void append(const char *p, size_t n)
 {
-    CHECK(strlen(t.log) + n < LOG_BYTES);
-    strncat(t.log, p, n);
+    size_t at = strlen(t.log);
+
+    CHECK(at + n < LOG_BYTES);
+    memcpy(t.log + at, p, n);
+    t.log[at + n] = '\0';
 }
 
 static ms_err on_head(struct ms_stream *s)
