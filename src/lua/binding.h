@@ -101,6 +101,8 @@ struct lb_response {
 void *lb_test(lua_State *L, int index, enum lb_type type);
 /* The same, raising a usage error that names the argument. */
 void *lb_check(lua_State *L, int index, enum lb_type type);
+/* What an error message calls the value at `index`; may push. */
+const char *lb_typename(lua_State *L, int index);
 /* A new userdata of that type with `uvs` user values, zeroed and pushed. */
 void *lb_new(lua_State *L, enum lb_type type, size_t size, int uvs);
 /* The whole number at `index`; raises when it is another type or not within

@@ -157,7 +157,7 @@ static void set_url(lua_State *L, struct lb_easy *le, int index)
 
     if (lua_type(L, index) != LUA_TSTRING)
         lb_usage(L, "bad_argument", "url must be a string, not %s",
-                 luaL_typename(L, index));
+                 lb_typename(L, index));
     const char *url = lua_tolstring(L, index, &n);
     ms_err err = ms_easy_set_url(le->e, url, n);
     if (err)
@@ -223,7 +223,7 @@ static int easy_oneshot(lua_State *L)
     if (lua_type(L, 2) != LUA_TBOOLEAN)
         return lb_usage(L, "bad_argument",
                         "argument #2 must be a boolean, not %s",
-                        luaL_typename(L, 2));
+                        lb_typename(L, 2));
     ms_easy_set_oneshot(le->e, lua_toboolean(L, 2));
     return 0;
 }

@@ -225,7 +225,7 @@ static void check_option(lua_State *L)
 {
     if (lua_type(L, -2) != LUA_TSTRING)
         lb_usage(L, "bad_option", "option names are strings, not %s",
-                 luaL_typename(L, -2));
+                 lb_typename(L, -2));
     const char *name = lua_tostring(L, -2);
     size_t i = 0;
     while (i < OPTIONS && strcmp(name, options[i].name) != 0)

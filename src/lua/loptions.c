@@ -87,7 +87,7 @@ int lb_wrong_type(lua_State *L, const char *option, const char *wanted,
                   int index)
 {
     return lb_usage(L, "bad_option", "option \"%s\" must be %s, not %s", option,
-                    wanted, luaL_typename(L, index));
+                    wanted, lb_typename(L, index));
 }
 
 /* ---- names ------------------------------------------------------------- */
@@ -215,7 +215,7 @@ static void set_header(struct parse *p, enum ms_header_mode mode, int name,
 
     if (lua_type(L, name) != LUA_TSTRING)
         lb_usage(L, "bad_option", "names of headers are strings, not %s",
-                 luaL_typename(L, name));
+                 lb_typename(L, name));
     n = lua_tolstring(L, name, &name_len);
     /* A set holds no empty name. A blank is just as invalid, and the transfer
      * says so. */
@@ -226,7 +226,7 @@ static void set_header(struct parse *p, enum ms_header_mode mode, int name,
             lb_usage(L, "bad_option",
                      "header \"%s\" must be a string, a number, a list of them "
                      "or false, not %s",
-                     n, luaL_typename(L, value));
+                     n, lb_typename(L, value));
         v = lua_tolstring(L, value, &value_len);
     }
     check(p, ms_options_header(p->o, mode, n, name_len, v, value_len),
@@ -435,7 +435,7 @@ static void set_named(struct parse *p, int key, int value)
 
     if (lua_type(L, key) != LUA_TSTRING)
         lb_usage(L, "bad_option", "option names are strings, not %s",
-                 luaL_typename(L, key));
+                 lb_typename(L, key));
     const char *name = lua_tolstring(L, key, &n);
     const struct ms_option_info *info = ms_option_find(name, n);
     if (info && !strchr(name, '.'))

@@ -97,7 +97,7 @@ static int headers_get_all(lua_State *L)
     if (lua_type(L, 2) != LUA_TSTRING)
         return lb_usage(L, "bad_argument",
                         "the name of a header is a string, not %s",
-                        luaL_typename(L, 2));
+                        lb_typename(L, 2));
     const char *name = lua_tolstring(L, 2, &n);
     lua_newtable(L);
     for (size_t i = find(h, name, n, 0); i < h->count;
@@ -323,7 +323,7 @@ int lb_check_info(lua_State *L, int index)
     if (!name)
         return lb_usage(L, "bad_argument",
                         "argument #%d must be a string, not %s", index,
-                        luaL_typename(L, index));
+                        lb_typename(L, index));
     for (size_t i = 0; i < FIELDS; i++)
         if (strcmp(name, field_names[i]) == 0)
             return STATUS + (int)i;

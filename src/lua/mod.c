@@ -31,12 +31,12 @@ void *lb_test(lua_State *L, int index, enum lb_type type)
     return same ? p : NULL;
 }
 
-static const char *type_of(lua_State *L, int index)
+const char *lb_typename(lua_State *L, int index)
 {
     if (lua_type(L, index) == LUA_TUSERDATA &&
         luaL_getmetafield(L, index, "__name") == LUA_TSTRING)
         return lua_tostring(L, -1);
-    return lua_isnone(L, index) ? "nothing" : luaL_typename(L, index);
+    return lua_isnone(L, index) ? "nil" : luaL_typename(L, index);
 }
 
 void *lb_check(lua_State *L, int index, enum lb_type type)
@@ -45,7 +45,7 @@ void *lb_check(lua_State *L, int index, enum lb_type type)
 
     if (!p)
         lb_usage(L, "bad_argument", "argument #%d must be %s, not %s", index,
-                 types[type].article, type_of(L, index));
+                 types[type].article, lb_typename(L, index));
     return p;
 }
 
@@ -67,7 +67,7 @@ lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
 
     if (lua_type(L, index) != LUA_TNUMBER)
         lb_usage(L, "bad_argument", "argument #%d must be a number, not %s",
-                 index, type_of(L, index));
+                 index, lb_typename(L, index));
     n = lua_tointegerx(L, index, &whole);
     if (!whole || n < least || n > most)
         lb_usage(L, "bad_argument",
@@ -81,7 +81,7 @@ void lb_check_table(lua_State *L, int index, const char *what)
 {
     if (lua_type(L, index) != LUA_TTABLE)
         lb_usage(L, "bad_argument", "%s must be a table, not %s", what,
-                 type_of(L, index));
+                 lb_typename(L, index));
 }
 
 /* ---- opening ----------------------------------------------------------- */
