@@ -229,20 +229,26 @@ local function allowed()
   return most
 end
 
--- Asks the server, while all is held, how many answers are due, until they
--- are all there or the first answers have come. Fills `seen`.
+-- The number of delayed answers that the server owes.
+local function owed()
+  local res, err = ms.fetch(url_of(0, "/held"))
+  if not res then return nil, err end
+  return assert(tonumber(res.body), "the server's answer is no number")
+end
+
+-- Looks until all `total` are held, or the first answers have come. Fills
+-- `seen`; an error comes back as nil, err.
 local function watch(total, tally, seen)
-  while tally.done == 0 do
-    local started = now_ms()
-    local res, err = ms.fetch(url_of(0, "/held"))
-    if not res then return nil, err end
-    local others = tonumber(res.body)
-    if others > seen.held and tally.done == 0 then
-      seen.held, seen.rss, seen.latency = others, rss_kib(), now_ms() - started
-    end
-    if others >= total then return true end
+  while seen.held < total and tally.done == 0 do
     ms.sleep(SAMPLE)
+    local held, err = owed()
+    if not held then return nil, err end
+    if held > seen.held and tally.done == 0 then seen.held, seen.rss = held, rss_kib() end
   end
+  local started = now_ms()
+  local held, err = owed()
+  if not held then return nil, err end
+  seen.latency = now_ms() - started
   return true
 end
 
@@ -259,8 +265,8 @@ local function hold(total, hold_ms)
       count(tally, urls[i], res, err)
       draw(tally.done)
     end
-    local fine, err = watcher:wait()
-    if not fine then error(err) end
+    local _, err = watcher:wait()
+    seen.err = err ~= true and err or nil
   end)
   seen.wall, seen.cpu = now_ms() - wall, cpu_us() - cpu
   return tally, seen
@@ -270,7 +276,7 @@ local function report_held(tally, seen)
   row("transfers", "%s in %.2f s", grouped(tally.done), seen.wall / 1000)
   report_faults(tally)
   row("open at once, at most", "%s, counted by the server", grouped(seen.held))
-  row("another fetch meanwhile", "%.1f ms", seen.latency)
+  row("another fetch meanwhile", "%s", seen.err or ("%.1f ms"):format(seen.latency))
   row("memory per held transfer", "%.2f KiB", (seen.rss - seen.rss_before) / math.max(seen.held, 1))
   row("client CPU per transfer", "%.0f us", seen.cpu / tally.done)
   row("peak memory", "%.1f MiB", peak_kib() / 1024)
@@ -289,7 +295,7 @@ local function part_two()
     tally, seen = hold(total, options.hold * PATIENCE)
   end
   report_held(tally, seen)
-  return tally.failed == 0 and tally.done == total and seen.held >= total
+  return tally.failed == 0 and tally.done == total and seen.held >= total and not seen.err
 end
 
 -- ---- the program -----------------------------------------------------------
@@ -306,6 +312,7 @@ local function parse_arguments()
 end
 
 parse_arguments()
+io.stdout:setvbuf("line") -- also into a pipe
 server.start()
 local first, second = part_one(), part_two()
 server.stop()

@@ -2,6 +2,8 @@
 --
 -- Every program in examples/ is run as its reader would run it, in a process
 -- of its own, and must print what it promises and end well.
+local uv = require "luv"
+
 local process = require "spec.support.process"
 local port = require "spec.support.port"
 
@@ -114,10 +116,29 @@ describe("the demonstration", function()
   end)
 
   it("leaves no server behind", function()
-    local r = demo("--held", "10", "--hold", "200")
-    assert_ended_well(r)
-    local left = process.run({ "sh", "-c", "pgrep -f '[e]xamples/server.lua --port 0 --stdin'" })
+    local mark = ("SPEC_MARK=%x"):format(math.random(0)) -- the server inherits it
+    local argv = { "env", mark, LUA, "examples/demo.lua", "--requests", "10", "--concurrency", "5",
+      "--held", "10", "--hold", "200" }
+    assert_ended_well(process.run(argv, { timeout = LIMIT }))
+    local left = process.run({ "sh", "-c", "grep -lsa " .. mark .. " /proc/[0-9]*/environ" })
     assert.equal("", left.stdout)
+  end)
+
+  it("ends with 1 and says what failed when the server dies", function()
+    local child = process.start({ LUA, "examples/demo.lua", "--requests", "10",
+      "--concurrency", "5", "--held", "100", "--hold", "60000" })
+    finally(function() child:stop() end)
+    local function second_part() return child:stdout():find("Part 2", 1, true) end
+    assert.is_truthy(process.wait_until(second_part))
+    local f = assert(io.open(("/proc/%d/task/%d/children"):format(child.pid, child.pid)))
+    local server_pid = f:read("n")
+    f:close()
+    uv.kill(server_pid, "sigkill")
+    local r = child:wait(LIMIT)
+    assert.is_false(r.timed_out)
+    assert.equal(1, r.code)
+    has(r.stdout, "failed or wrong            100\n")
+    has(r.stdout, "Something failed or was wrong: see above.\n")
   end)
 end)
 
