@@ -223,8 +223,6 @@ MS_API size_t ms_response_find(const struct ms_response *r, const char *name,
 MS_API const char *ms_response_body(const struct ms_response *r, size_t *n);
 /* Whether the body was collected, be it empty; false when on_data took it. */
 MS_API bool ms_response_collected(const struct ms_response *r);
-/* Frees the collected body; its length reads 0 afterwards. */
-MS_API void ms_response_drop_body(struct ms_response *r);
 
 /* Request headers as they were sent; `index` counts from 0, false past the
  * last. */
@@ -250,6 +248,14 @@ enum ms_timing {
 /* Microseconds from the add to that point, 0 when it was never passed. */
 MS_API int64_t ms_response_timing(const struct ms_response *r,
                                   enum ms_timing which);
+
+/* A response can be copied as one block that owns nothing, into memory of the
+ * caller's (aligned for any type): the functions above read it, it ends with
+ * its memory and is not to be freed. It refers to the option set of its
+ * request, which has to outlive it. Without `body` that reads as empty. */
+MS_API size_t ms_response_copy_bytes(const struct ms_response *r, bool body);
+MS_API struct ms_response *ms_response_copy(const struct ms_response *r,
+                                            void *memory, bool body);
 
 MS_API void ms_response_free(struct ms_response *r);
 
@@ -308,6 +314,8 @@ MS_API const char *ms_easy_error_message(const struct ms_easy *easy, char *buf,
 /* The response of the last run, NULL before the first add; lent until the
  * next add or close. */
 MS_API const struct ms_response *ms_easy_response(const struct ms_easy *easy);
+/* Frees the collected body of the last run. */
+MS_API void ms_easy_drop_body(struct ms_easy *easy);
 /* Gives the response away: the caller frees it. NULL when there is none. */
 MS_API struct ms_response *ms_easy_take_response(struct ms_easy *easy);
 /* The multi it is added to, NULL when none. */

@@ -3,10 +3,10 @@
 -- A client: defaults, a pool of connections (one multi handle) and the driver
 -- that connects it to the loop.
 --
--- Every transfer is an operation (see task.lua) with an easy handle of its
--- own. Both are used again, so that a fetch in steady state allocates nothing
--- here. One that was cancelled is not used again: the run queue may still
--- know it.
+-- Fetches of coroutines are the engine's (core.fetcher). Every other transfer
+-- is an operation (see task.lua) with an easy handle of its own. Both are used
+-- again, so that in steady state nothing is allocated here. One that was
+-- cancelled is not used again: the run queue may still know it.
 local core = require "multisocket.core"
 local driver = require "multisocket.luv"
 local errors = require "multisocket.errors"
@@ -14,7 +14,7 @@ local loop = require "multisocket.loop"
 local request = require "multisocket.request"
 local task = require "multisocket.task"
 
-local await, prepare = task.await, request.prepare
+local await, prepare, isyieldable = task.await, request.prepare, coroutine.isyieldable
 
 -- The methods of every fetch, looked up once.
 local sample = core.easy()
@@ -33,6 +33,7 @@ local client = {}
 ---@field ops table<userdata, table> operations by easy
 ---@field free table? operations to use again, linked by `next`
 ---@field closed boolean
+---@field fetch fun(options: userdata, url: string): multisocket.Response?, multisocket.Error?
 
 local function abandon(op)
   local engine = op.engine
@@ -76,6 +77,12 @@ local function start(engine, url, options, fail)
   return op
 end
 
+-- With `fail` a status of 400 or more is an error.
+local function checked(res, err, fail)
+  if fail and res and res.status >= 400 then return nil, errors.status(res) end
+  return res, err
+end
+
 -- What a finished operation came to; it is free afterwards.
 local function outcome(op)
   local err, fail = op.err, op.fail
@@ -87,8 +94,7 @@ local function outcome(op)
   end
   op.err, op.fail, op.url = nil, nil, nil
   release(op)
-  if fail and res and res.status >= 400 then return nil, errors.status(res) end
-  return res, err
+  return checked(res, err, fail)
 end
 
 local function new_engine(multi_options)
@@ -98,6 +104,20 @@ local function new_engine(multi_options)
   local multi = core.multi(multi_options)
   return { multi = multi, ops = ops, free = nil, closed = false,
     driver = driver.attach(multi, uv, { mode = client.mode, on_raise = task.interrupted }) }
+end
+
+-- Gives `self` the fetch functions of its coroutines. The plain one stands
+-- before the method of the class: unless URLs or statuses are looked at, a
+-- call without options need not come through Lua at all.
+local function add_fetcher(self)
+  local engine, defaults = self.engine, self.defaults
+  local function on_closed()
+    if not engine.closed then engine.driver:refresh() end
+  end
+  local plain
+  plain, engine.fetch = core.fetcher(engine.multi, task.turn, on_closed, defaults.options,
+    client.Client.fetch)
+  if not defaults.rewrites and not defaults.fail then self.fetch = plain end
 end
 
 -- ---- the client ------------------------------------------------------------
@@ -117,10 +137,21 @@ function client.new(opts)
   local defaults = request.defaults(opts)
   local engine = new_engine({ max_idle = opts and opts.max_idle,
     idle_timeout = opts and opts.idle_timeout })
-  local self = setmetatable({ engine = engine, defaults = defaults, compiled = defaults.options,
-    fail = defaults.fail, rewrites = defaults.rewrites }, Client)
+  local self = setmetatable({ engine = engine, defaults = defaults }, Client)
+  add_fetcher(self)
   loop.renew_sentinel(engine.driver.uv)
   return self
+end
+
+-- In a coroutine the engine does it all; the main thread runs the loop.
+local function run(self, url, options, fail)
+  if isyieldable() then
+    local res, err = self.engine.fetch(options, url)
+    return checked(res, err, fail)
+  end
+  local op = start(self.engine, url, options, fail)
+  await(op)
+  return outcome(op)
 end
 
 ---Fetches a URL and waits for the response.
@@ -129,34 +160,13 @@ end
 ---@return multisocket.Response?
 ---@return multisocket.Error?
 function Client:fetch(url, opts)
-  local engine = self.engine
-  if opts ~= nil or self.rewrites or type(url) ~= "string" then
-    local op = start(engine, prepare(self.defaults, url, opts))
-    await(op)
-    return outcome(op)
-  end
-  -- As above, for a plain URL: the way that has to be short.
-  local op = engine.free
-  if op then engine.free = op.next else op = new_op(engine) end
-  local easy = op.easy
-  begin(easy, url, self.compiled)
-  add_handle(engine.multi, easy)
-  await(op)
-  if op.err or self.fail then
-    op.url, op.fail = url, self.fail
-    return outcome(op)
-  end
-  op.next = engine.free
-  engine.free = op
-  return take(easy)
+  return run(self, prepare(self.defaults, url, opts))
 end
 
 for _, name in ipairs(request.methods()) do
   local method = name:upper()
   Client[name] = function(self, url, opts)
-    local op = start(self.engine, prepare(self.defaults, url, opts, method))
-    await(op)
-    return outcome(op)
+    return run(self, prepare(self.defaults, url, opts, method))
   end
 end
 

@@ -93,11 +93,17 @@ end
 
 -- ---- the run queue ---------------------------------------------------------
 
--- Whoever finds `last` above 0 only appends: something runs that will take the
--- entries out, or the loop was asked to (kicked). Entries may be nil.
+-- The queue holds operations and, from the engine's own fetches, easies. Who
+-- holds the turn runs it; everybody else only appends. Entries may be nil.
 local queue, last = {}, 0
+local turn
 local draining, kicked = false, false
 local doomed = 0 -- tasks that were cancelled while they ran
+
+local function doom(n)
+  doomed = doomed + n
+  turn:watch(doomed > 0)
+end
 
 local function close_thread(co)
   local ok, err = close(co)
@@ -121,6 +127,7 @@ local function after_resume(co, ok, err)
 end
 
 local function step(op)
+  if type(op) == "userdata" then return turn:resume(op) end
   local co = op.thread
   if co then
     op.thread = nil
@@ -134,6 +141,7 @@ local function step(op)
   if on_wake then return on_wake(op) end
 end
 
+-- For the holder of the turn, which is given back.
 local function drain()
   draining, kicked = true, false
   local i = 1
@@ -147,20 +155,22 @@ local function drain()
   end
   last = 0
   draining = false
+  turn:give()
 end
 
 ---An operation is finished: runs what waits for it, after what is in the queue
 ---already. For engine and loop callbacks only.
----@param op table
+---@param op table|userdata
 function task.wake(op)
   last = last + 1
   queue[last] = op
-  if (last == 1 or kicked) and not draining then drain() end
+  if turn:take() then drain() end
 end
 
----A donefunction that wakes the operations of transfers, by easy. This is the
----way of every fetch: the coroutine is resumed right here, from the outermost
----exit of the engine, and what it starts starts in the same exit.
+turn = core.turn(TOKEN, after_resume, task.wake, drain)
+task.turn = turn
+
+---A donefunction that wakes the operations of transfers, by easy.
 ---@param ops table<userdata, table>
 ---@return fun(easy: userdata, ok: boolean, err: table?)
 function task.completion(ops)
@@ -168,14 +178,7 @@ function task.completion(ops)
     local op = ops[easy]
     if not op then return end -- cancelled
     if not ok then op.err = err end
-    local co = op.thread
-    if last > 0 or not co then return task.wake(op) end
-    last = 1 -- nil: this one
-    op.thread = nil
-    local alive, why = resume(co)
-    if not alive or doomed > 0 then after_resume(co, alive, why) end
-    if last > 1 then return drain() end
-    last = 0
+    return task.wake(op)
   end
 end
 
@@ -191,14 +194,22 @@ local function kick()
   local idle = uv.new_idle()
   idle:start(guarded(function()
     loop.close(uv, idle)
-    if kicked then drain() end
+    if kicked and turn:take() then drain() end
   end))
 end
 
--- An error came through the queue: what is left in it goes on later.
+-- The turn is given back; what is in the queue goes on later.
+local function leave_queue()
+  turn:give()
+  if last == 0 then return end
+  turn:queue()
+  kick()
+end
+
+-- An error came through the queue.
 local function recover()
   draining, kicked = false, false
-  if last > 0 then kick() end
+  leave_queue()
 end
 
 ---Takes an error that interrupted the library itself. The waiting main thread
@@ -226,19 +237,16 @@ end
 function task.later(op)
   last = last + 1
   queue[last] = op
-  if last == 1 then kick() end
+  if not turn:queue() then kick() end
 end
 
 ---Calls fn(...), during which nothing that waits is resumed.
 ---@param fn function
 ---@param ... any
 function task.hold(fn, ...)
-  local free = last == 0
-  if free then last = 1 end
+  local free = turn:take()
   local ok, err = pcall(fn, ...)
-  if free then
-    if last > 1 then kick() else last = 0 end
-  end
+  if free then leave_queue() end
   if not ok then error(err, 0) end
 end
 
@@ -279,7 +287,7 @@ local function run_turns(op)
   local _ <close> = op
   op.main = true
   local function done() return not op.main or failure ~= nil or interrupt ~= nil end
-  if last > 0 then drain() end
+  if last > 0 and turn:take() then drain() end
   while not done() do
     local alive = loop.turn(done)
     if not alive and not done() and last == 0 then errors.usage("deadlock", DEADLOCK) end
@@ -409,7 +417,7 @@ end
 -- The task has ended: everybody who waits for it hears of it.
 local function settle(t)
   t.fn, t.args = nil, nil
-  if t.doomed then doomed = doomed - 1 end
+  if t.doomed then doom(-1) end
   local waiters = t.waiters
   t.waiters = nil
   for _, op in ipairs(waiters or {}) do task.later(op) end
@@ -507,7 +515,7 @@ function Task:cancel(reason)
   if self.doomed then return true end
   if status(self.co) ~= "suspended" then
     self.doomed = true
-    doomed = doomed + 1
+    doom(1)
     return true
   end
   self.thread = nil

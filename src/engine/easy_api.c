@@ -148,6 +148,12 @@ const struct ms_response *ms_easy_response(const struct ms_easy *e)
     return e->response;
 }
 
+void ms_easy_drop_body(struct ms_easy *e)
+{
+    if (e->response && !ms_run_under_way(e))
+        ms_buf_free(&e->response->body);
+}
+
 struct ms_response *ms_easy_take_response(struct ms_easy *e)
 {
     struct ms_response *r = ms_run_under_way(e) ? NULL : e->response;

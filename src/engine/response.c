@@ -118,9 +118,61 @@ bool ms_response_collected(const struct ms_response *r)
     return !r->delivered;
 }
 
-void ms_response_drop_body(struct ms_response *r)
+/* ---- copies ------------------------------------------------------------ */
+
+static size_t bytes_of(const struct ms_fields *f)
 {
-    ms_buf_free(&r->body);
+    return f->count * sizeof(*f->refs) + f->text.to;
+}
+
+size_t ms_response_copy_bytes(const struct ms_response *r, bool body)
+{
+    return sizeof(*r) + bytes_of(&r->head.fields) + bytes_of(&r->trailers) +
+           ms_buf_len(&r->url) + (body ? ms_buf_len(&r->body) : 0);
+}
+
+/* These move what `*to` points at behind `at` and return where that ends. */
+
+static char *place_text(struct ms_buf *to, char *at)
+{
+    size_t n = ms_buf_len(to);
+
+    if (n)
+        memcpy(at, to->p + to->from, n);
+    *to = (struct ms_buf){n ? at : NULL, 0, n, n};
+    return at + n;
+}
+
+static char *place_refs(struct ms_fields *to, char *at)
+{
+    size_t n = to->count * sizeof(*to->refs);
+
+    if (n)
+        memcpy(at, to->refs, n);
+    to->refs = (struct ms_field_ref *)(void *)at;
+    to->cap = to->count;
+    return at + n;
+}
+
+struct ms_response *ms_response_copy(const struct ms_response *r, void *memory,
+                                     bool body)
+{
+    struct ms_response *to = memory;
+    char *at = (char *)(to + 1);
+
+    *to = *r;
+    at = place_refs(&to->head.fields, at);
+    at = place_refs(&to->trailers, at);
+    at = place_text(&to->head.fields.text, at);
+    at = place_text(&to->trailers.text, at);
+    /* The authority is in the URL unless it is the option set's. */
+    if (r->options && !r->options->host.p && r->authority.p)
+        to->authority.p = at + (r->authority.p - r->url.p);
+    at = place_text(&to->url, at);
+    if (!body)
+        to->body = (struct ms_buf){0};
+    place_text(&to->body, at);
+    return to;
 }
 
 /* In the order of the wire: Host, the set's fields, the framing. */

@@ -35,7 +35,10 @@ enum lb_type {
     LB_RESPONSE,
     LB_HEADERS,
     LB_EPOLL,
-    LB_TYPES = LB_EPOLL,
+    LB_TURN,
+    LB_FETCHER,
+    LB_TYPES = LB_FETCHER,
+    LB_DEFAULTS,       /* an option set in which nothing is set */
     LB_MULTIS,         /* struct lb_multi * -> multi, weak */
     LB_FIELDS,         /* name of a response's field -> enum lb_field */
     LB_METHODS,        /* core.response_methods */
@@ -54,20 +57,27 @@ enum {
     LB_MULTI_CAUSE,     /* error of a socket or timer callback, for the */
     LB_MULTI_TRACEBACK, /* transfers that end by it */
     LB_MULTI_INTERRUPT, /* to raise when the entry is over */
-    LB_MULTI_UVS = LB_MULTI_INTERRUPT
+    LB_MULTI_TURN,      /* of its fetchers */
+    LB_MULTI_UVS = LB_MULTI_TURN
 };
 
-/* User values of an easy; an option set has the first two. */
+/* User values of an option set. */
 enum {
-    LB_EASY_ON_HEADERS = 1, /* as set, for the next run */
-    LB_EASY_ON_DATA,
-    LB_OPTIONS_UVS = LB_EASY_ON_DATA,
-    LB_EASY_RUN_HEADERS, /* of the run under way */
-    LB_EASY_RUN_DATA,
-    LB_EASY_CAUSE, /* error of one of its callbacks */
+    LB_OPTIONS_ON_HEADERS = 1,
+    LB_OPTIONS_ON_DATA,
+    LB_OPTIONS_UVS = LB_OPTIONS_ON_DATA
+};
+
+/* User values of an easy. */
+enum {
+    LB_EASY_OPTIONS = 1, /* the option set of the next run */
+    LB_EASY_RUN,         /* and of the run under way, or the last one */
+    LB_EASY_CAUSE,       /* error of one of its callbacks */
     LB_EASY_TRACEBACK,
     LB_EASY_RESPONSE, /* of the last run, once asked for */
-    LB_EASY_UVS = LB_EASY_RESPONSE
+    LB_EASY_THREAD,   /* of a fetcher: the coroutine that waits for it */
+    LB_EASY_HOME,     /* the fetcher */
+    LB_EASY_UVS = LB_EASY_HOME
 };
 
 struct lb_multi {
@@ -80,19 +90,27 @@ struct lb_multi {
     bool unclaimed;   /* and no transfer has ended by it so far */
 };
 
-struct lb_easy {
-    struct ms_easy *e; /* NULL once closed */
-    bool has_callbacks, runs_callbacks;
-    bool stale; /* user values of the last run are to be dropped */
-};
-
 struct lb_options {
     struct ms_options *o;
-    bool has_callbacks;
+    bool has_headers, has_data; /* its callbacks */
 };
 
+struct lb_easy {
+    struct ms_easy *e; /* NULL once closed */
+    struct lb_options *options, *run; /* what the user values hold */
+    bool stale; /* user values of the last run are to be dropped */
+
+    /* Of a fetcher (lfetch.c). */
+    struct lb_fetcher *home;
+    lua_State *waiter; /* the coroutine that waits for its end, or NULL */
+    struct lb_easy *next; /* on the list of those that are free */
+    lua_Integer slot;     /* where the fetcher keeps it, 0: not a fetcher's */
+};
+
+/* What came back, in one block without a finaliser: the collector knows all
+ * of its memory. */
 struct lb_response {
-    struct ms_response *r; /* owned; NULL once finalised */
+    struct ms_response *r; /* in the same block */
 };
 
 /* ---- arguments (mod.c) ------------------------------------------------- */
@@ -105,6 +123,8 @@ void *lb_check(lua_State *L, int index, enum lb_type type);
 const char *lb_typename(lua_State *L, int index);
 /* A new userdata of that type with `uvs` user values, zeroed and pushed. */
 void *lb_new(lua_State *L, enum lb_type type, size_t size, int uvs);
+/* The same, not zeroed: for types without a finaliser. */
+void *lb_new_raw(lua_State *L, enum lb_type type, size_t size, int uvs);
 /* The whole number at `index`; raises when it is another type or not within
  * `least` to `most`. */
 lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
@@ -164,8 +184,14 @@ struct lb_easy *lb_check_easy(lua_State *L, int index);
 /* Makes the easy at `index` ready for a run. */
 void lb_easy_prepare(lua_State *L, int index);
 
-/* Pushes a response that owns what the easy's last run left, nil for none. */
-void lb_push_response(lua_State *L, const struct lb_easy *le);
+/* Gives the easy at `index` the option set at `options`, for its next run. */
+void lb_easy_use(lua_State *L, int index, int options);
+/* A new easy without a URL, pushed. */
+struct lb_easy *lb_push_new_easy(lua_State *L);
+
+/* Pushes the response that the last run of the easy at `easy` left, nil for
+ * none. */
+void lb_push_response(lua_State *L, int easy);
 
 /* Pushes headers with a copy of all fields `get` has. */
 typedef bool lb_field_fn(const struct ms_response *r, size_t index,
@@ -179,12 +205,18 @@ int lb_check_info(lua_State *L, int index);
 void lb_push_info(lua_State *L, const struct ms_response *r, int info,
                   int self);
 
+/* ---- fetchers (lfetch.c) ----------------------------------------------- */
+
+/* The transfer for which a coroutine waits has ended: resumes that one, or
+ * has it resumed by whoever resumes another right now. */
+void lb_fetched(struct lb_multi *lm, struct lb_easy *le);
+/* `__close` of an easy: the coroutine that waits for it is closed. */
+void lb_fetch_closed(lua_State *L, struct lb_easy *le);
+
 /* ---- options (loptions.c) ---------------------------------------------- */
 
-/* Pushes a copy of `base` with the callbacks of the object at `callbacks`;
- * 0 for none. */
-struct lb_options *lb_push_options(lua_State *L, const struct ms_options *base,
-                                   int callbacks);
+/* Pushes a copy of the option set at `base`. */
+struct lb_options *lb_push_options(lua_State *L, int base);
 /* Reads the table at `table` into the options at `to`. A "url" is an unknown
  * option unless `url_allowed`, then it is passed over. */
 void lb_parse_options(lua_State *L, int table, int to, bool url_allowed);
@@ -218,6 +250,7 @@ void lb_open_easy(lua_State *L);
 void lb_open_multi(lua_State *L);
 void lb_open_response(lua_State *L);
 void lb_open_epoll(lua_State *L);
+void lb_open_fetch(lua_State *L);
 /* Adds functions to the table at the top. */
 void lb_setfuncs(lua_State *L, const luaL_Reg *funcs);
 /* Adds a type's metamethods, and its methods as __index unless NULL. */

@@ -2,8 +2,8 @@
  *
  * leasy.c - easy handles.
  *
- * What setopt() changes is for the next run: callbacks wait in user values of
- * their own until lb_easy_prepare() makes them the run's.
+ * What setopt() changes is for the next run: the option set with its callbacks
+ * waits in a user value of its own until lb_easy_prepare() makes it the run's.
  */
 #include <string.h>
 
@@ -43,11 +43,17 @@ static void push_head(lua_State *L, const struct ms_response *r)
     lua_setfield(L, -2, "headers");
 }
 
-/* These two run protected, with the easy and what came in at 1 and 2. */
+/* These run protected, with the easy and what came in at 1 and 2. */
+
+static void push_callback(lua_State *L, int uv)
+{
+    lua_getiuservalue(L, 1, LB_EASY_RUN);
+    lua_getiuservalue(L, -1, uv);
+}
 
 static int give_head(lua_State *L)
 {
-    lua_getiuservalue(L, 1, LB_EASY_RUN_HEADERS);
+    push_callback(L, LB_OPTIONS_ON_HEADERS);
     push_head(L, lua_touserdata(L, 2));
     lua_call(L, 1, 0);
     return 0;
@@ -57,7 +63,7 @@ static int give_chunk(lua_State *L)
 {
     const struct chunk *c = lua_touserdata(L, 2);
 
-    lua_getiuservalue(L, 1, LB_EASY_RUN_DATA);
+    push_callback(L, LB_OPTIONS_ON_DATA);
     lua_pushlstring(L, c->p, c->n);
     lua_call(L, 1, 0);
     return 0;
@@ -98,26 +104,6 @@ static enum ms_verdict on_data(struct ms_easy *easy, const char *p, size_t n,
     return give(easy, give_chunk, &c);
 }
 
-static bool copy_uservalue(lua_State *L, int from, int uv, int to, int to_uv)
-{
-    bool set = lua_getiuservalue(L, from, uv) != LUA_TNIL;
-
-    lua_setiuservalue(L, to, to_uv);
-    return set;
-}
-
-static void install_callbacks(lua_State *L, struct lb_easy *le, int index)
-{
-    bool headers = copy_uservalue(L, index, LB_EASY_ON_HEADERS, index,
-                                  LB_EASY_RUN_HEADERS);
-    bool data =
-        copy_uservalue(L, index, LB_EASY_ON_DATA, index, LB_EASY_RUN_DATA);
-
-    ms_easy_on_headers(le->e, headers ? on_headers : NULL, NULL);
-    ms_easy_on_data(le->e, data ? on_data : NULL, NULL);
-    le->runs_callbacks = headers || data;
-}
-
 static void drop_last_run(lua_State *L, struct lb_easy *le, int index)
 {
     for (int uv = LB_EASY_CAUSE; uv <= LB_EASY_RESPONSE; uv++) {
@@ -127,28 +113,38 @@ static void drop_last_run(lua_State *L, struct lb_easy *le, int index)
     le->stale = false;
 }
 
+static void install_options(lua_State *L, struct lb_easy *le, int index)
+{
+    lua_getiuservalue(L, index, LB_EASY_OPTIONS);
+    lua_setiuservalue(L, index, LB_EASY_RUN);
+    le->run = le->options;
+    ms_easy_on_headers(le->e, le->run->has_headers ? on_headers : NULL, NULL);
+    ms_easy_on_data(le->e, le->run->has_data ? on_data : NULL, NULL);
+}
+
 void lb_easy_prepare(lua_State *L, int index)
 {
     struct lb_easy *le = lua_touserdata(L, index);
 
-    if (le->has_callbacks || le->runs_callbacks)
-        install_callbacks(L, le, index);
+    if (le->run != le->options)
+        install_options(L, le, index);
     if (le->stale)
         drop_last_run(L, le, index);
 }
 
 /* ---- options ----------------------------------------------------------- */
 
-/* The callbacks of the next run come from the options at `from`. */
-static void take_callbacks(lua_State *L, struct lb_easy *le, int from)
+void lb_easy_use(lua_State *L, int index, int options)
 {
-    struct lb_options *lo = lua_touserdata(L, from);
+    struct lb_easy *le = lua_touserdata(L, index);
+    struct lb_options *lo = lua_touserdata(L, options);
 
-    if (!lo->has_callbacks && !le->has_callbacks)
+    if (le->options == lo)
         return;
-    copy_uservalue(L, from, LB_EASY_ON_HEADERS, 1, LB_EASY_ON_HEADERS);
-    copy_uservalue(L, from, LB_EASY_ON_DATA, 1, LB_EASY_ON_DATA);
-    le->has_callbacks = lo->has_callbacks;
+    lua_pushvalue(L, options);
+    lua_setiuservalue(L, index, LB_EASY_OPTIONS);
+    le->options = lo;
+    ms_easy_set_options(le->e, lo->o);
 }
 
 static void set_url(lua_State *L, struct lb_easy *le, int index)
@@ -170,14 +166,14 @@ static void apply(lua_State *L, struct lb_easy *le)
 {
     lb_check_table(L, 2, "options");
     lua_settop(L, 2);
-    struct lb_options *lo = lb_push_options(L, ms_easy_options(le->e), 1);
-    lb_parse_options(L, 2, 3, true);
+    lua_getiuservalue(L, 1, LB_EASY_OPTIONS);
+    lb_push_options(L, 3);
+    lb_parse_options(L, 2, 4, true);
     lua_pushliteral(L, "url");
     lua_rawget(L, 2);
-    if (!lua_isnil(L, 4))
-        set_url(L, le, 4);
-    ms_easy_set_options(le->e, lo->o);
-    take_callbacks(L, le, 3);
+    if (!lua_isnil(L, 5))
+        set_url(L, le, 5);
+    lb_easy_use(L, 1, 4);
 }
 
 static int easy_setopt(lua_State *L)
@@ -186,15 +182,23 @@ static int easy_setopt(lua_State *L)
     return 0;
 }
 
-static int new_easy(lua_State *L)
+struct lb_easy *lb_push_new_easy(lua_State *L)
 {
-    lua_settop(L, 1);
     struct lb_easy *le = lb_new(L, LB_EASY, sizeof(*le), LB_EASY_UVS);
     ms_err err = ms_easy_new(&le->e);
 
     if (err)
-        return lb_raise(L, err, "easy");
+        lb_raise(L, err, "easy");
     ms_easy_set_user(le->e, le);
+    lb_easy_use(L, lua_gettop(L), lua_upvalueindex(LB_DEFAULTS));
+    return le;
+}
+
+static int new_easy(lua_State *L)
+{
+    lua_settop(L, 1);
+    struct lb_easy *le = lb_push_new_easy(L);
+
     lua_insert(L, 1);
     if (!lua_isnil(L, 2))
         apply(L, le);
@@ -205,14 +209,12 @@ static int new_easy(lua_State *L)
 static int easy_begin(lua_State *L)
 {
     struct lb_easy *le = lb_check_easy(L, 1);
-    struct lb_options *lo = lb_check(L, 3, LB_OPTIONS);
 
+    lb_check(L, 3, LB_OPTIONS);
     if (ms_easy_multi(le->e))
         return lb_raise(L, MS_EADDED, "begin");
     set_url(L, le, 2);
-    if (ms_easy_options(le->e) != lo->o)
-        ms_easy_set_options(le->e, lo->o);
-    take_callbacks(L, le, 3);
+    lb_easy_use(L, 1, 3);
     return 0;
 }
 
@@ -230,12 +232,12 @@ static int easy_oneshot(lua_State *L)
 
 /* ---- results ----------------------------------------------------------- */
 
-/* Pushes the response asked for before, or takes it from the engine. */
+/* Pushes the response asked for before, or makes it. */
 static void push_response(lua_State *L, struct lb_easy *le)
 {
     if (le->stale && lua_getiuservalue(L, 1, LB_EASY_RESPONSE) != LUA_TNIL)
         return;
-    lb_push_response(L, le);
+    lb_push_response(L, 1);
 }
 
 static int easy_take(lua_State *L)
@@ -342,16 +344,23 @@ static int easy_reset(lua_State *L)
     ms_err err = ms_easy_set_url(le->e, "", 0);
     if (err)
         return lb_raise(L, err, "reset");
-    ms_easy_set_options(le->e, NULL);
+    lb_easy_use(L, 1, lua_upvalueindex(LB_DEFAULTS));
     ms_easy_set_oneshot(le->e, false);
     ms_response_free(ms_easy_take_response(le->e));
-    for (int uv = LB_EASY_ON_HEADERS; uv <= LB_OPTIONS_UVS; uv++) {
-        lua_pushnil(L);
-        lua_setiuservalue(L, 1, uv);
-    }
-    install_callbacks(L, le, 1);
+    install_options(L, le, 1);
     drop_last_run(L, le, 1);
-    le->has_callbacks = false;
+    return 0;
+}
+
+/* A fetch that came to its end has nobody waiting. */
+static int easy_end_scope(lua_State *L)
+{
+    struct lb_easy *le = lb_check(L, 1, LB_EASY);
+
+    if (!le->slot)
+        return easy_close(L);
+    if (le->waiter)
+        lb_fetch_closed(L, le);
     return 0;
 }
 
@@ -373,7 +382,7 @@ static int easy_gc(lua_State *L)
 void lb_open_easy(lua_State *L)
 {
     static const luaL_Reg meta[] = {
-        {"__gc", easy_gc}, {"__close", easy_close}, {NULL, NULL}};
+        {"__gc", easy_gc}, {"__close", easy_end_scope}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"setopt", easy_setopt},     {"begin", easy_begin},
         {"oneshot", easy_oneshot},   {"take", easy_take},

@@ -157,19 +157,28 @@ static void call_donefunction(struct lb_multi *lm, int easy, bool ok)
 static void on_done(struct ms_multi *multi, struct ms_easy *easy, void *user)
 {
     struct lb_multi *lm = user;
+    struct lb_easy *le = ms_easy_user(easy);
     lua_State *L = lm->L;
     ms_err err = ms_easy_error(easy)->err;
 
     (void)multi;
     if (!L)
         return;
+    if (le->waiter && !err) {
+        lb_fetched(lm, le);
+        return;
+    }
     lb_push_easy(lm, easy);
     int at = lua_gettop(L);
     if (err == MS_ECALLBACK && lm->blamed)
         claim_cause(lm, at);
-    if (!ms_easy_multi(easy)) /* a one-shot */
-        lb_unanchor(L, lm->self, easy);
-    call_donefunction(lm, at, err == MS_OK);
+    if (le->waiter) {
+        lb_fetched(lm, le);
+    } else {
+        if (!ms_easy_multi(easy)) /* a one-shot */
+            lb_unanchor(L, lm->self, easy);
+        call_donefunction(lm, at, err == MS_OK);
+    }
     lua_settop(L, at - 1);
 }
 

@@ -424,7 +424,7 @@ static bool set_callback(struct parse *p, const char *name, int index)
         lua_pushvalue(L, index);
     else
         lua_pushnil(L);
-    lua_setiuservalue(L, p->to, LB_EASY_ON_HEADERS + i);
+    lua_setiuservalue(L, p->to, LB_OPTIONS_ON_HEADERS + i);
     return true;
 }
 
@@ -458,25 +458,26 @@ void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
         set_named(&p, value - 1, value);
         lua_settop(L, value - 1);
     }
-    lo->has_callbacks = false;
-    for (int uv = 1; uv <= LB_OPTIONS_UVS; uv++) {
-        lo->has_callbacks |= lua_getiuservalue(L, to, uv) != LUA_TNIL;
-        lua_pop(L, 1);
-    }
+    lo->has_headers =
+        lua_getiuservalue(L, to, LB_OPTIONS_ON_HEADERS) != LUA_TNIL;
+    lo->has_data = lua_getiuservalue(L, to, LB_OPTIONS_ON_DATA) != LUA_TNIL;
+    lua_pop(L, 2);
 }
 
 /* ---- the type ---------------------------------------------------------- */
 
-struct lb_options *lb_push_options(lua_State *L, const struct ms_options *base,
-                                   int from)
+struct lb_options *lb_push_options(lua_State *L, int base)
 {
+    const struct lb_options *from = lua_touserdata(L, base);
     struct lb_options *lo = lb_new(L, LB_OPTIONS, sizeof(*lo), LB_OPTIONS_UVS);
-    ms_err err = ms_options_new(&lo->o, base);
+    ms_err err = ms_options_new(&lo->o, from->o);
 
     if (err)
         lb_raise(L, err, "options");
-    for (int uv = 1; from && uv <= LB_OPTIONS_UVS; uv++) {
-        lua_getiuservalue(L, from, uv);
+    lo->has_headers = from->has_headers;
+    lo->has_data = from->has_data;
+    for (int uv = 1; uv <= LB_OPTIONS_UVS; uv++) {
+        lua_getiuservalue(L, base, uv);
         lua_setiuservalue(L, -2, uv);
     }
     return lo;
@@ -484,13 +485,14 @@ struct lb_options *lb_push_options(lua_State *L, const struct ms_options *base,
 
 static int new_options(lua_State *L)
 {
-    struct lb_options *base = NULL;
-
     lb_check_table(L, 1, "options");
-    if (!lua_isnoneornil(L, 2))
-        base = lb_check(L, 2, LB_OPTIONS);
+    if (lua_isnoneornil(L, 2)) {
+        lua_settop(L, 1);
+        lua_pushvalue(L, lua_upvalueindex(LB_DEFAULTS));
+    }
+    lb_check(L, 2, LB_OPTIONS);
     lua_settop(L, 2);
-    lb_push_options(L, base ? base->o : NULL, base ? 2 : 0);
+    lb_push_options(L, 2);
     lb_parse_options(L, 1, 3, false);
     return 1;
 }
@@ -517,6 +519,20 @@ static int option_names(lua_State *L)
     return 1;
 }
 
+/* The set of all defaults, at LB_DEFAULTS. */
+static void make_defaults(lua_State *L)
+{
+    struct lb_options *lo = lua_newuserdatauv(L, sizeof(*lo), LB_OPTIONS_UVS);
+
+    *lo = (struct lb_options){0};
+    lua_pushvalue(L, LB_OPTIONS);
+    lua_setmetatable(L, -2);
+    ms_err err = ms_options_new(&lo->o, NULL);
+    if (err)
+        lb_raise(L, err, "options");
+    lua_replace(L, LB_DEFAULTS);
+}
+
 void lb_open_options(lua_State *L)
 {
     static const luaL_Reg meta[] = {{"__gc", options_gc}, {NULL, NULL}};
@@ -524,5 +540,6 @@ void lb_open_options(lua_State *L)
         {"options", new_options}, {"option_names", option_names}, {NULL, NULL}};
 
     lb_set_type(L, LB_OPTIONS, meta, NULL);
+    make_defaults(L);
     lb_setfuncs(L, functions);
 }

@@ -10,7 +10,17 @@
 /* What ms_response_remote() asks for. */
 #define REMOTE_BYTES 80
 
-enum { CACHED_BODY = 1, CACHED_HEADERS, RESPONSE_UVS = CACHED_HEADERS };
+/* A body up to this long comes with the response; a longer one is made a Lua
+ * string at once, and its buffer is not kept for the next run. */
+#define MAX_BODY_INSIDE 4096
+
+/* User values of a response. */
+enum {
+    OPTIONS = 1, /* of its request: the response refers to the set */
+    CACHED_BODY,
+    CACHED_HEADERS,
+    RESPONSE_UVS = CACHED_HEADERS
+};
 
 /* ---- headers ----------------------------------------------------------- */
 
@@ -180,31 +190,72 @@ static const char *const field_names[] = {
 static const char *const timing_names[MS_TIMING_COUNT] = {
     "queue", "resolve", "connect", "send", "first_byte", "total"};
 
-void lb_push_response(lua_State *L, const struct lb_easy *le)
+/* What the last run left, NULL for nothing. */
+static const struct ms_response *left_by(const struct lb_easy *le)
 {
-    struct lb_response *lr = lb_new(L, LB_RESPONSE, sizeof(*lr), RESPONSE_UVS);
-
-    lr->r = le->e ? ms_easy_take_response(le->e) : NULL;
-    if (lr->r)
-        return;
-    lua_pop(L, 1);
-    lua_pushnil(L);
+    return le->e && !ms_easy_running(le->e) ? ms_easy_response(le->e) : NULL;
 }
 
-/* The body becomes a Lua string once, and the engine's copy is freed. */
-static void push_body(lua_State *L, struct lb_response *lr, int self)
+static bool comes_inside(const struct ms_response *r)
 {
     size_t n;
 
-    if (lua_getiuservalue(L, self, CACHED_BODY) != LUA_TNIL ||
-        !ms_response_collected(lr->r))
+    ms_response_body(r, &n);
+    return n <= MAX_BODY_INSIDE;
+}
+
+static void push_string_body(lua_State *L, const struct lb_easy *le)
+{
+    size_t n;
+    const char *p = ms_response_body(ms_easy_response(le->e), &n);
+
+    lua_pushlstring(L, p, n);
+    if (le->e)
+        ms_easy_drop_body(le->e);
+}
+
+/* Making room may collect garbage, and a finaliser of the program's may close
+ * or restart this very easy: then there is nothing left of the run. */
+void lb_push_response(lua_State *L, int easy)
+{
+    const struct lb_easy *le = lua_touserdata(L, easy);
+    const struct ms_response *r = left_by(le);
+
+    if (!r) {
+        lua_pushnil(L);
         return;
-    const char *p = ms_response_body(lr->r, &n);
-    lua_pushlstring(L, n ? p : "", n);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, self, CACHED_BODY);
-    if (lr->r)
-        ms_response_drop_body(lr->r);
+    }
+    bool inside = comes_inside(r);
+    size_t bytes = ms_response_copy_bytes(r, inside);
+    struct lb_response *lr =
+        lb_new_raw(L, LB_RESPONSE, sizeof(*lr) + bytes, RESPONSE_UVS);
+    if (left_by(le) != r || ms_response_copy_bytes(r, inside) != bytes) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+        return;
+    }
+    lr->r = ms_response_copy(r, lr + 1, inside);
+    lua_getiuservalue(L, easy, LB_EASY_RUN);
+    lua_setiuservalue(L, -2, OPTIONS);
+    if (inside)
+        return;
+    push_string_body(L, le);
+    lua_setiuservalue(L, -2, CACHED_BODY);
+}
+
+/* A long one is a string already; of a short one a string is made each time,
+ * which costs less than keeping it. */
+static void push_body(lua_State *L, const struct ms_response *r, int self)
+{
+    size_t n;
+
+    if (!ms_response_collected(r)) {
+        lua_pushnil(L);
+        return;
+    }
+    const char *p = ms_response_body(r, &n);
+    if (n || lua_getiuservalue(L, self, CACHED_BODY) == LUA_TNIL)
+        lua_pushlstring(L, n ? p : "", n);
 }
 
 static void push_cached_headers(lua_State *L, const struct ms_response *r,
@@ -290,7 +341,7 @@ void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
         break;
     case BODY:
         if (self)
-            push_body(L, lua_touserdata(L, self), self);
+            push_body(L, r, self);
         else
             lua_pushnil(L); /* not there yet */
         break;
@@ -334,6 +385,17 @@ int lb_check_info(lua_State *L, int index)
                     name);
 }
 
+/* While the program ends, finalisers may have freed the option set before
+ * others look at the response. */
+static bool has_options(lua_State *L, int self)
+{
+    lua_getiuservalue(L, self, OPTIONS);
+    const struct lb_options *lo = lua_touserdata(L, -1);
+
+    lua_pop(L, 1);
+    return lo && lo->o;
+}
+
 static int response_index(lua_State *L)
 {
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
@@ -341,9 +403,10 @@ static int response_index(lua_State *L)
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(LB_FIELDS)) == LUA_TNUMBER) {
-        if (!lr->r)
+        int info = (int)lua_tointeger(L, 3);
+        if (info == REQUEST && !has_options(L, 1))
             return 0;
-        lb_push_info(L, lr->r, (int)lua_tointeger(L, 3), 1);
+        lb_push_info(L, lr->r, info, 1);
         return 1;
     }
     lua_pushvalue(L, 2);
@@ -355,24 +418,10 @@ static int response_tostring(lua_State *L)
 {
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
 
-    if (!lr->r) {
-        lua_pushliteral(L, "multisocket.response");
-        return 1;
-    }
     lua_pushfstring(L, "multisocket.response: %d ", ms_response_status(lr->r));
     push_text(L, lr->r, ms_response_url);
     lua_concat(L, 2);
     return 1;
-}
-
-static int response_gc(lua_State *L)
-{
-    struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
-    struct ms_response *r = lr->r;
-
-    lr->r = NULL;
-    ms_response_free(r);
-    return 0;
 }
 
 void lb_open_response(lua_State *L)
@@ -383,7 +432,6 @@ void lb_open_response(lua_State *L)
         {"get_all", headers_get_all}, {"each", headers_each}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__index", response_index},
                                     {"__tostring", response_tostring},
-                                    {"__gc", response_gc},
                                     {NULL, NULL}};
 
     lua_pushvalue(L, LB_HEADER_METHODS);

@@ -18,6 +18,8 @@ static const struct {
     [LB_RESPONSE] = {"multisocket.response", "a response"},
     [LB_HEADERS] = {"multisocket.headers", "headers"},
     [LB_EPOLL] = {"multisocket.epoll", "an epoll set"},
+    [LB_TURN] = {"multisocket.turn", "a turn"},
+    [LB_FETCHER] = {"multisocket.fetcher", "a fetcher"},
 };
 
 void *lb_test(lua_State *L, int index, enum lb_type type)
@@ -49,14 +51,18 @@ void *lb_check(lua_State *L, int index, enum lb_type type)
     return p;
 }
 
-void *lb_new(lua_State *L, enum lb_type type, size_t size, int uvs)
+void *lb_new_raw(lua_State *L, enum lb_type type, size_t size, int uvs)
 {
     void *p = lua_newuserdatauv(L, size, uvs);
 
-    memset(p, 0, size);
     lua_pushvalue(L, lua_upvalueindex((int)type));
     lua_setmetatable(L, -2);
     return p;
+}
+
+void *lb_new(lua_State *L, enum lb_type type, size_t size, int uvs)
+{
+    return memset(lb_new_raw(L, type, size, uvs), 0, size);
 }
 
 lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
@@ -150,6 +156,7 @@ static void push_upvalues(lua_State *L)
         lua_pushliteral(L, "not to be touched");
         lua_setfield(L, -2, "__metatable");
     }
+    lua_pushnil(L); /* LB_DEFAULTS */
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.multis");
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "v");
@@ -171,14 +178,15 @@ int luaopen_multisocket_core(lua_State *L)
     push_upvalues(L);
     lua_newtable(L);
     set_constants(L);
-    lb_setfuncs(L, functions);
     lua_pushvalue(L, LB_METHODS);
     lua_setfield(L, -2, "response_methods");
+    lb_open_options(L); /* first: the others' functions share its defaults */
     lb_open_error(L);
-    lb_open_options(L);
     lb_open_response(L);
     lb_open_easy(L);
     lb_open_multi(L);
     lb_open_epoll(L);
+    lb_open_fetch(L);
+    lb_setfuncs(L, functions);
     return 1;
 }

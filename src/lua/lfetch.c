@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lfetch.c - a fetch in a coroutine: it starts, suspends and is resumed here,
+ * because the same in Lua takes several times the instructions.
+ *
+ * Whoever resumes coroutines holds the *turn*; there is one for all clients.
+ * What finishes while somebody holds it goes to the run queue, which is Lua's
+ * (lua/multisocket/task.lua) and is run when the holder is done: resumes
+ * never nest.
+ *
+ * A *fetcher* is the easies of a client's coroutines. They are used again and
+ * again and stay with the fetcher until a coroutine is closed while it waits;
+ * that one's easy is closed with it.
+ */
+#include "lua/binding.h"
+
+struct lb_turn {
+    bool taken;   /* somebody resumes */
+    bool queued;  /* the run queue is not empty */
+    bool watched; /* every resume is to be told, not only those that fail */
+};
+
+/* User values of a turn. */
+enum {
+    TURN_TOKEN = 1, /* what a waiting coroutine yields */
+    TURN_RESUMED,   /* function(co, ok, err), after a resume */
+    TURN_WAKE,      /* function(easy): to the run queue */
+    TURN_DRAIN,     /* function(): runs the queue, and gives the turn back */
+    TURN_UVS = TURN_DRAIN
+};
+
+struct lb_fetcher {
+    struct lb_multi *lm;
+    struct lb_turn *turn;
+    struct lb_easy *free;
+    lua_Integer slots;
+};
+
+/* User values of a fetcher. */
+enum {
+    FETCHER_MULTI = 1,
+    FETCHER_TURN,
+    FETCHER_EASIES, /* slot -> easy */
+    FETCHER_CLOSED, /* function(): a transfer went without an end */
+    FETCHER_UVS = FETCHER_CLOSED
+};
+
+/* Upvalues of a fetch function, after the shared ones. */
+enum {
+    FETCH_FETCHER = LB_UPVALUES + 1,
+    FETCH_MULTI,
+    FETCH_EASIES,
+    FETCH_TOKEN,
+    FETCH_OPTIONS, /* of calls without any; fetch_with has no more than the
+                    * ones above */
+    FETCH_SLOW     /* the same in Lua, for what is not plain */
+};
+
+/* ---- resuming ---------------------------------------------------------- */
+
+/* Calls hook `which` of the turn with `nargs` values; what it raises (an
+ * interrupt, no memory) is nobody's. */
+static void call_hook(struct lb_multi *lm, int which, int nargs)
+{
+    lua_State *L = lm->L;
+    int handler = lua_gettop(L) - nargs + 1;
+
+    lua_pushcfunction(L, lb_traceback);
+    lua_getiuservalue(L, lm->self, LB_MULTI_TURN);
+    lua_getiuservalue(L, -1, which);
+    lua_replace(L, -2);
+    lua_rotate(L, handler, 2);
+    if (!lb_call(lm, nargs))
+        lb_report(lm);
+}
+
+/* Resumes the coroutine that waits for an easy. */
+static void resume(struct lb_multi *lm, struct lb_easy *le)
+{
+    lua_State *L = lm->L, *co = le->waiter;
+    int n = 0;
+
+    le->waiter = NULL;
+    lua_pushthread(co); /* keeps it while it runs */
+    lua_xmove(co, L, 1);
+    int status = lua_resume(co, L, 0, &n);
+    if (status != LUA_OK && status != LUA_YIELD) {
+        lua_pushboolean(L, 0);
+        lua_xmove(co, L, 1);
+    } else {
+        lua_pop(co, n);
+        if (!le->home->turn->watched) {
+            lua_pop(L, 1);
+            return;
+        }
+        lua_pushboolean(L, 1);
+        lua_pushnil(L);
+    }
+    call_hook(lm, TURN_RESUMED, 3);
+}
+
+void lb_fetched(struct lb_multi *lm, struct lb_easy *le)
+{
+    struct lb_turn *t = le->home->turn;
+
+    if (t->taken || t->queued) {
+        lb_push_easy(lm, le->e);
+        call_hook(lm, TURN_WAKE, 1);
+        return;
+    }
+    t->taken = true;
+    resume(lm, le);
+    if (t->queued)
+        call_hook(lm, TURN_DRAIN, 0);
+    else
+        t->taken = false;
+}
+
+/* ---- the turn ---------------------------------------------------------- */
+
+/* turn:take(): true when it was free and is the caller's now; otherwise its
+ * holder will run the queue. */
+static int turn_take(lua_State *L)
+{
+    struct lb_turn *t = lb_check(L, 1, LB_TURN);
+
+    lua_pushboolean(L, !t->taken);
+    t->taken = t->queued = true;
+    return 1;
+}
+
+/* turn:give(): the queue is empty and nobody resumes. */
+static int turn_give(lua_State *L)
+{
+    struct lb_turn *t = lb_check(L, 1, LB_TURN);
+
+    t->taken = t->queued = false;
+    return 0;
+}
+
+/* turn:queue(): something is in the queue; true when somebody will run it. */
+static int turn_queue(lua_State *L)
+{
+    struct lb_turn *t = lb_check(L, 1, LB_TURN);
+
+    t->queued = true;
+    lua_pushboolean(L, t->taken);
+    return 1;
+}
+
+static int turn_watch(lua_State *L)
+{
+    struct lb_turn *t = lb_check(L, 1, LB_TURN);
+
+    t->watched = lua_toboolean(L, 2);
+    return 0;
+}
+
+/* turn:resume(easy): what TURN_WAKE put into the queue has come up. */
+static int turn_resume(lua_State *L)
+{
+    lb_check(L, 1, LB_TURN);
+    struct lb_easy *le = lb_check(L, 2, LB_EASY);
+
+    if (!le->waiter)
+        return 0; /* closed meanwhile */
+    lua_getiuservalue(L, 2, LB_EASY_HOME);
+    lua_getiuservalue(L, -1, FETCHER_MULTI);
+    struct lb_entry outer = lb_enter(L, le->home->lm, lua_gettop(L));
+    resume(le->home->lm, le);
+    lb_leave(L, &outer);
+    return 0;
+}
+
+/* turn(token, resumed, wake, drain) */
+static int new_turn(lua_State *L)
+{
+    lua_settop(L, TURN_UVS);
+    lb_new(L, LB_TURN, sizeof(struct lb_turn), TURN_UVS);
+    lua_insert(L, 1);
+    for (int uv = TURN_UVS; uv >= TURN_TOKEN; uv--)
+        lua_setiuservalue(L, 1, uv);
+    return 1;
+}
+
+/* ---- fetching ---------------------------------------------------------- */
+
+/* A new easy of the fetcher's, pushed. */
+static struct lb_easy *push_new_slot(lua_State *L, struct lb_fetcher *f)
+{
+    struct lb_easy *le = lb_push_new_easy(L);
+
+    ms_easy_set_oneshot(le->e, true);
+    lua_pushvalue(L, lua_upvalueindex(FETCH_FETCHER));
+    lua_setiuservalue(L, -2, LB_EASY_HOME);
+    lua_getiuservalue(L, lua_upvalueindex(FETCH_MULTI), LB_MULTI_EASIES);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, le->e);
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, lua_upvalueindex(FETCH_EASIES), f->slots + 1);
+    le->home = f;
+    le->slot = ++f->slots;
+    return le;
+}
+
+static struct lb_easy *push_free(lua_State *L, struct lb_fetcher *f)
+{
+    struct lb_easy *le = f->free;
+
+    if (!le)
+        return push_new_slot(L, f);
+    f->free = le->next;
+    lua_rawgeti(L, lua_upvalueindex(FETCH_EASIES), le->slot);
+    return le;
+}
+
+static void release(struct lb_easy *le)
+{
+    le->next = le->home->free;
+    le->home->free = le;
+}
+
+/* nil and the err, which names the URL also when it is none. */
+static int push_failure(lua_State *L)
+{
+    lua_pushnil(L);
+    lb_push_error(L, 3);
+    if (lua_getfield(L, -1, "url") == LUA_TNIL) {
+        lua_pushvalue(L, 2);
+        lua_setfield(L, -3, "url");
+    }
+    lua_pop(L, 1);
+    return 2;
+}
+
+static int wait(lua_State *L, struct lb_easy *le);
+
+/* Resumed, with the URL and the easy at 2 and 3. */
+static int fetched(lua_State *L, int status, lua_KContext ctx)
+{
+    struct lb_easy *le = (struct lb_easy *)ctx;
+    int results = 1;
+
+    (void)status;
+    lua_settop(L, 3);
+    if (le->waiter)
+        return wait(L, le); /* by somebody else */
+    lua_pushnil(L);
+    lua_setiuservalue(L, 3, LB_EASY_THREAD);
+    if (ms_easy_error(le->e)->err)
+        results = push_failure(L);
+    else
+        lb_push_response(L, 3);
+    release(le);
+    return results;
+}
+
+static int wait(lua_State *L, struct lb_easy *le)
+{
+    lua_pushvalue(L, lua_upvalueindex(FETCH_TOKEN));
+    return lua_yieldk(L, 1, (lua_KContext)le, fetched);
+}
+
+/* Adds the transfer of the easy at 3. What raises from here on closes it. */
+static void add(lua_State *L, struct lb_fetcher *f, struct lb_easy *le)
+{
+    lua_pushthread(L);
+    lua_setiuservalue(L, 3, LB_EASY_THREAD);
+    le->waiter = L;
+    lua_toclose(L, 3);
+    lua_pushvalue(L, lua_upvalueindex(FETCH_MULTI));
+    struct lb_entry outer = lb_enter(L, f->lm, 4);
+    ms_err err = f->lm->m ? ms_multi_add(f->lm->m, le->e) : MS_ECLOSED;
+    lb_leave(L, &outer);
+    if (err)
+        lb_raise(L, err, "fetch");
+}
+
+/* The URL is at 2, the option set at `options`. */
+static int begin(lua_State *L, int options)
+{
+    struct lb_fetcher *f = lua_touserdata(L, lua_upvalueindex(FETCH_FETCHER));
+    size_t n;
+
+    lua_settop(L, 2);
+    struct lb_easy *le = push_free(L, f);
+    const char *url = lua_tolstring(L, 2, &n);
+    ms_err err = ms_easy_set_url(le->e, url, n);
+    if (err) {
+        release(le);
+        lb_raise(L, err, "fetch");
+    }
+    lb_easy_use(L, 3, options);
+    lb_easy_prepare(L, 3);
+    add(L, f, le);
+    return wait(L, le);
+}
+
+static int returned(lua_State *L, int status, lua_KContext ctx)
+{
+    (void)status;
+    (void)ctx;
+    return lua_gettop(L);
+}
+
+/* fetch(client, url [, opts]) */
+static int fetch(lua_State *L)
+{
+    if (lua_isnoneornil(L, 3) && lua_type(L, 2) == LUA_TSTRING &&
+        lua_isyieldable(L))
+        return begin(L, lua_upvalueindex(FETCH_OPTIONS));
+    lua_pushvalue(L, lua_upvalueindex(FETCH_SLOW));
+    lua_insert(L, 1);
+    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, returned);
+    return lua_gettop(L);
+}
+
+/* fetch_with(options, url); only where coroutines can be suspended */
+static int fetch_with(lua_State *L)
+{
+    lb_check(L, 1, LB_OPTIONS);
+    luaL_checktype(L, 2, LUA_TSTRING);
+    return begin(L, 1);
+}
+
+/* ---- fetchers ---------------------------------------------------------- */
+
+void lb_fetch_closed(lua_State *L, struct lb_easy *le)
+{
+    struct ms_easy *e = le->e;
+
+    le->waiter = NULL;
+    le->e = NULL;
+    lua_settop(L, 1);
+    lua_getiuservalue(L, 1, LB_EASY_HOME);
+    lua_getiuservalue(L, 2, FETCHER_MULTI);
+    lb_unanchor(L, 3, e);
+    lua_getiuservalue(L, 2, FETCHER_EASIES);
+    lua_pushnil(L);
+    lua_rawseti(L, 4, le->slot);
+    struct lb_entry outer = lb_enter(L, le->home->lm, 3);
+    ms_easy_close(e);
+    lb_leave(L, &outer);
+    lua_getiuservalue(L, 2, FETCHER_CLOSED);
+    lua_call(L, 0, 0);
+}
+
+/* Pushes a fetch function of the fetcher at 6. */
+static void push_fetch(lua_State *L, lua_CFunction function, bool plain)
+{
+    for (int i = 1; i <= LB_UPVALUES; i++)
+        lua_pushvalue(L, lua_upvalueindex(i));
+    lua_pushvalue(L, 6);
+    lua_pushvalue(L, 1);
+    lua_getiuservalue(L, 6, FETCHER_EASIES);
+    lua_getiuservalue(L, 2, TURN_TOKEN);
+    if (plain) {
+        lua_pushvalue(L, 4);
+        lua_pushvalue(L, 5);
+    }
+    lua_pushcclosure(L, function, plain ? FETCH_SLOW : FETCH_TOKEN);
+}
+
+/* fetcher(multi, turn, closed, options, slow) -> fetch, fetch_with */
+static int new_fetcher(lua_State *L)
+{
+    struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
+    struct lb_turn *turn = lb_check(L, 2, LB_TURN);
+
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    lb_check(L, 4, LB_OPTIONS);
+    luaL_checktype(L, 5, LUA_TFUNCTION);
+    lua_settop(L, 5);
+    struct lb_fetcher *f = lb_new(L, LB_FETCHER, sizeof(*f), FETCHER_UVS);
+    f->lm = lm;
+    f->turn = turn;
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, 6, FETCHER_MULTI);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 6, FETCHER_TURN);
+    lua_newtable(L);
+    lua_setiuservalue(L, 6, FETCHER_EASIES);
+    lua_pushvalue(L, 3);
+    lua_setiuservalue(L, 6, FETCHER_CLOSED);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 1, LB_MULTI_TURN);
+    push_fetch(L, fetch, true);
+    push_fetch(L, fetch_with, false);
+    return 2;
+}
+
+void lb_open_fetch(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"take", turn_take},   {"give", turn_give},     {"queue", turn_queue},
+        {"watch", turn_watch}, {"resume", turn_resume}, {NULL, NULL}};
+    static const luaL_Reg none[] = {{NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"turn", new_turn}, {"fetcher", new_fetcher}, {NULL, NULL}};
+
+    lb_set_type(L, LB_TURN, none, methods);
+    lb_set_type(L, LB_FETCHER, none, NULL);
+    lb_setfuncs(L, functions);
+}
