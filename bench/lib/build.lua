@@ -21,7 +21,7 @@ end
 
 local function compile(name, rest)
   local argv = {
-    "gcc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Isrc",
+    "gcc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-flto=auto", "-g", "-Wall", "-Wextra", "-Isrc",
     "-o", "build/bench/" .. name, "bench/c/" .. name .. ".c",
   }
   table.move(rest or {}, 1, #(rest or {}), #argv + 1, argv)

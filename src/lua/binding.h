@@ -5,8 +5,9 @@
  * The binding is thin: a method checks its arguments, calls the engine and
  * pushes the result. Three rules hold it together.
  *
- * Every function is a closure over the same upvalues, so that a check of
- * `self` compares two pointers and looks nothing up by name.
+ * Every function is a closure over the same upvalues, and every object begins
+ * with a mark of its type, so that a check of `self` compares two pointers and
+ * looks nothing up by name.
  *
  * Nothing keeps a lua_State over calls. A multi knows the state of the entry
  * under way, for the callbacks, and forgets it at the end (lentry.c).
@@ -40,7 +41,6 @@ enum lb_type {
     LB_TYPES = LB_FETCHER,
     LB_DEFAULTS,       /* an option set in which nothing is set */
     LB_MULTIS,         /* struct lb_multi * -> multi, weak */
-    LB_FIELDS,         /* name of a response's field -> enum lb_field */
     LB_METHODS,        /* core.response_methods */
     LB_HEADER_METHODS, /* name -> function */
     LB_UPVALUES = LB_HEADER_METHODS
@@ -80,7 +80,13 @@ enum {
     LB_EASY_UVS = LB_EASY_HOME
 };
 
+/* What every userdata begins with. */
+struct lb_object {
+    const void *type; /* lb_new() sets it, lb_test() looks at it */
+};
+
 struct lb_multi {
+    struct lb_object object;
     struct ms_multi *m; /* NULL once finalised */
     lua_State *L;       /* of the entry under way, NULL outside */
     int self;           /* where the multi is on its stack */
@@ -91,18 +97,20 @@ struct lb_multi {
 };
 
 struct lb_options {
+    struct lb_object object;
     struct ms_options *o;
     bool has_headers, has_data; /* its callbacks */
 };
 
 struct lb_easy {
-    struct ms_easy *e; /* NULL once closed */
+    struct lb_object object;
+    struct ms_easy *e;                /* NULL once closed */
     struct lb_options *options, *run; /* what the user values hold */
     bool stale; /* user values of the last run are to be dropped */
 
     /* Of a fetcher (lfetch.c). */
     struct lb_fetcher *home;
-    lua_State *waiter; /* the coroutine that waits for its end, or NULL */
+    lua_State *waiter;    /* the coroutine that waits for its end, or NULL */
     struct lb_easy *next; /* on the list of those that are free */
     lua_Integer slot;     /* where the fetcher keeps it, 0: not a fetcher's */
 };
@@ -110,6 +118,7 @@ struct lb_easy {
 /* What came back, in one block without a finaliser: the collector knows all
  * of its memory. */
 struct lb_response {
+    struct lb_object object;
     struct ms_response *r; /* in the same block */
 };
 
@@ -121,10 +130,14 @@ void *lb_test(lua_State *L, int index, enum lb_type type);
 void *lb_check(lua_State *L, int index, enum lb_type type);
 /* What an error message calls the value at `index`; may push. */
 const char *lb_typename(lua_State *L, int index);
-/* A new userdata of that type with `uvs` user values, zeroed and pushed. */
+/* A new userdata of that type with `uvs` user values, pushed, and zero but for
+ * its mark. */
 void *lb_new(lua_State *L, enum lb_type type, size_t size, int uvs);
 /* The same, not zeroed: for types without a finaliser. */
 void *lb_new_raw(lua_State *L, enum lb_type type, size_t size, int uvs);
+/* Makes the new userdata `object`, which is at the top, one of that type, whose
+ * metatable is at `meta`. */
+void lb_mark(lua_State *L, void *object, enum lb_type type, int meta);
 /* The whole number at `index`; raises when it is another type or not within
  * `least` to `most`. */
 lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
@@ -189,9 +202,9 @@ void lb_easy_use(lua_State *L, int index, int options);
 /* A new easy without a URL, pushed. */
 struct lb_easy *lb_push_new_easy(lua_State *L);
 
-/* Pushes the response that the last run of the easy at `easy` left, nil for
- * none. */
-void lb_push_response(lua_State *L, int easy);
+/* Pushes the response that the last run of the easy left, which is at index
+ * `easy`; nil for none. */
+void lb_push_response(lua_State *L, const struct lb_easy *le, int easy);
 
 /* Pushes headers with a copy of all fields `get` has. */
 typedef bool lb_field_fn(const struct ms_response *r, size_t index,

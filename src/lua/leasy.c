@@ -237,7 +237,7 @@ static void push_response(lua_State *L, struct lb_easy *le)
 {
     if (le->stale && lua_getiuservalue(L, 1, LB_EASY_RESPONSE) != LUA_TNIL)
         return;
-    lb_push_response(L, 1);
+    lb_push_response(L, le, 1);
 }
 
 static int easy_take(lua_State *L)

@@ -15,6 +15,7 @@
 #define MAX_EVENTS 256
 
 struct set {
+    struct lb_object object;
     int fd; /* + 1, so that 0 is a closed set */
 };
 

@@ -15,6 +15,7 @@
 #include "lua/binding.h"
 
 struct lb_turn {
+    struct lb_object object;
     bool taken;   /* somebody resumes */
     bool queued;  /* the run queue is not empty */
     bool watched; /* every resume is to be told, not only those that fail */
@@ -30,6 +31,7 @@ enum {
 };
 
 struct lb_fetcher {
+    struct lb_object object;
     struct lb_multi *lm;
     struct lb_turn *turn;
     struct lb_easy *free;
@@ -251,7 +253,7 @@ static int fetched(lua_State *L, int status, lua_KContext ctx)
     if (ms_easy_error(le->e)->err)
         results = push_failure(L);
     else
-        lb_push_response(L, 3);
+        lb_push_response(L, le, 3);
     release(le);
     return results;
 }
@@ -291,8 +293,10 @@ static int begin(lua_State *L, int options)
         release(le);
         lb_raise(L, err, "fetch");
     }
-    lb_easy_use(L, 3, options);
-    lb_easy_prepare(L, 3);
+    if (le->options != lua_touserdata(L, options))
+        lb_easy_use(L, 3, options);
+    if (le->run != le->options || le->stale)
+        lb_easy_prepare(L, 3);
     add(L, f, le);
     return wait(L, le);
 }

@@ -525,8 +525,7 @@ static void make_defaults(lua_State *L)
     struct lb_options *lo = lua_newuserdatauv(L, sizeof(*lo), LB_OPTIONS_UVS);
 
     *lo = (struct lb_options){0};
-    lua_pushvalue(L, LB_OPTIONS);
-    lua_setmetatable(L, -2);
+    lb_mark(L, lo, LB_OPTIONS, LB_OPTIONS);
     ms_err err = ms_options_new(&lo->o, NULL);
     if (err)
         lb_raise(L, err, "options");

@@ -30,6 +30,7 @@ struct field {
 
 /* A copy, so that it depends on nothing. */
 struct headers {
+    struct lb_object object;
     size_t count;
     struct field fields[];
 };
@@ -54,8 +55,11 @@ void lb_push_headers(lua_State *L, const struct ms_response *r,
 
     for (; get(r, count, &f); count++)
         bytes += f.name_len + f.value_len;
+    luaL_getmetatable(L, "multisocket.headers"); /* callers lack upvalues */
     struct headers *h = lua_newuserdatauv(
         L, sizeof(*h) + count * sizeof(struct field) + bytes, 0);
+    lb_mark(L, h, LB_HEADERS, -2);
+    lua_remove(L, -2);
     char *text = (char *)(h->fields + count);
     h->count = count;
     for (size_t i = 0; i < count && get(r, i, &f); i++) {
@@ -64,7 +68,6 @@ void lb_push_headers(lua_State *L, const struct ms_response *r,
         at = put(text, at, f.name, f.name_len);
         at = put(text, at, f.value, f.value_len);
     }
-    luaL_setmetatable(L, "multisocket.headers");
 }
 
 static unsigned char lower(char c)
@@ -184,7 +187,16 @@ static const char *const field_names[] = {
     "status",  "ok",      "reason",         "version",
     "url",     "headers", "body",           "trailers",
     "timings", "reused",  "remote_address", "request"};
-#define FIELDS (sizeof(field_names) / sizeof(field_names[0]))
+#define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
+
+/* The enum info of a field of responses, 0 when there is none of that name. */
+static int field_of(const char *name)
+{
+    for (int i = 0; i < FIELDS; i++)
+        if (*name == *field_names[i] && strcmp(name, field_names[i]) == 0)
+            return STATUS + i;
+    return 0;
+}
 
 /* In the order of enum ms_timing. */
 static const char *const timing_names[MS_TIMING_COUNT] = {
@@ -216,9 +228,8 @@ static void push_string_body(lua_State *L, const struct lb_easy *le)
 
 /* Making room may collect garbage, and a finaliser of the program's may close
  * or restart this very easy: then there is nothing left of the run. */
-void lb_push_response(lua_State *L, int easy)
+void lb_push_response(lua_State *L, const struct lb_easy *le, int easy)
 {
-    const struct lb_easy *le = lua_touserdata(L, easy);
     const struct ms_response *r = left_by(le);
 
     if (!r) {
@@ -375,9 +386,9 @@ int lb_check_info(lua_State *L, int index)
         return lb_usage(L, "bad_argument",
                         "argument #%d must be a string, not %s", index,
                         lb_typename(L, index));
-    for (size_t i = 0; i < FIELDS; i++)
-        if (strcmp(name, field_names[i]) == 0)
-            return STATUS + (int)i;
+    int field = field_of(name);
+    if (field)
+        return field;
     for (int i = 0; i < MS_TIMING_COUNT; i++)
         if (strcmp(name, timing_names[i]) == 0)
             return TIMING + i;
@@ -399,18 +410,16 @@ static bool has_options(lua_State *L, int self)
 static int response_index(lua_State *L)
 {
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
+    int info = lua_type(L, 2) == LUA_TSTRING ? field_of(lua_tostring(L, 2)) : 0;
 
-    lua_settop(L, 2);
-    lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(LB_FIELDS)) == LUA_TNUMBER) {
-        int info = (int)lua_tointeger(L, 3);
-        if (info == REQUEST && !has_options(L, 1))
-            return 0;
+    if (!info) {
+        lua_settop(L, 2);
+        lua_rawget(L, lua_upvalueindex(LB_METHODS));
+    } else if (info == REQUEST && !has_options(L, 1)) {
+        lua_pushnil(L);
+    } else {
         lb_push_info(L, lr->r, info, 1);
-        return 1;
     }
-    lua_pushvalue(L, 2);
-    lua_rawget(L, lua_upvalueindex(LB_METHODS));
     return 1;
 }
 
@@ -438,9 +447,5 @@ void lb_open_response(lua_State *L)
     lb_setfuncs(L, headers_methods);
     lua_pop(L, 1);
     lb_set_type(L, LB_HEADERS, headers_meta, NULL);
-    for (size_t i = 0; i < FIELDS; i++) {
-        lua_pushinteger(L, STATUS + (lua_Integer)i);
-        lua_setfield(L, LB_FIELDS, field_names[i]);
-    }
     lb_set_type(L, LB_RESPONSE, meta, NULL);
 }

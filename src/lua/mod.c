@@ -24,13 +24,12 @@ static const struct {
 
 void *lb_test(lua_State *L, int index, enum lb_type type)
 {
-    void *p = lua_touserdata(L, index);
+    /* A light userdata has no length. */
+    const struct lb_object *o = lua_touserdata(L, index);
+    bool same =
+        o && lua_rawlen(L, index) >= sizeof(*o) && o->type == &types[type];
 
-    if (!p || !lua_getmetatable(L, index))
-        return NULL;
-    bool same = lua_rawequal(L, -1, lua_upvalueindex((int)type));
-    lua_pop(L, 1);
-    return same ? p : NULL;
+    return same ? (void *)o : NULL;
 }
 
 const char *lb_typename(lua_State *L, int index)
@@ -51,18 +50,30 @@ void *lb_check(lua_State *L, int index, enum lb_type type)
     return p;
 }
 
+void lb_mark(lua_State *L, void *object, enum lb_type type, int meta)
+{
+    struct lb_object *o = object;
+
+    o->type = &types[type];
+    lua_pushvalue(L, meta);
+    lua_setmetatable(L, -2);
+}
+
 void *lb_new_raw(lua_State *L, enum lb_type type, size_t size, int uvs)
 {
     void *p = lua_newuserdatauv(L, size, uvs);
 
-    lua_pushvalue(L, lua_upvalueindex((int)type));
-    lua_setmetatable(L, -2);
+    lb_mark(L, p, type, lua_upvalueindex((int)type));
     return p;
 }
 
 void *lb_new(lua_State *L, enum lb_type type, size_t size, int uvs)
 {
-    return memset(lb_new_raw(L, type, size, uvs), 0, size);
+    void *p = lua_newuserdatauv(L, size, uvs);
+
+    memset(p, 0, size);
+    lb_mark(L, p, type, lua_upvalueindex((int)type));
+    return p;
 }
 
 lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
@@ -162,7 +173,6 @@ static void push_upvalues(lua_State *L)
     lua_pushliteral(L, "v");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.fields");
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.response_methods");
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.header_methods");
 }
