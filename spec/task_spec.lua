@@ -49,6 +49,16 @@ describe("sleep", function()
     assert.matches("spawn", err.message)
   end))
 
+  it("leaves nothing behind where it raises", async.main(function()
+    local timer, ok = uv.new_timer(), nil
+    timer:start(0, 0, function()
+      timer:close()
+      ok = pcall(ms.sleep, 100000)
+    end)
+    uv.run() -- would go on for the 100 seconds
+    assert.is_false(ok)
+  end))
+
   it("raises below a C function that cannot be suspended", async(function()
     local ok, err = pcall(string.gsub, "x", "x", function() ms.sleep(1) end)
     assert.is_false(ok)

@@ -291,9 +291,17 @@ local function raise(err, traceback)
   error(err, 0)
 end
 
+-- Where nobody can wait, what was to be waited for is cancelled.
+local function refuse_callbacks(op)
+  local _ <close> = op
+  op.main = true
+  check_main_thread()
+  op.main = nil
+end
+
 -- On the main thread: runs the loop. Reports that come meanwhile are raised.
 local function pump(op)
-  check_main_thread()
+  refuse_callbacks(op)
   pumping = true
   local ok, err = pcall(run_turns, op)
   if not ok then recover() end
