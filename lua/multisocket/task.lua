@@ -25,11 +25,13 @@ local unpack, pack = table.unpack, table.pack
 
 local task = {}
 
--- What a waiting coroutine yields: nobody else can make this value.
+-- What a waiting coroutine yields, and behind it what it waits for: nobody else
+-- can make this value.
 local TOKEN = setmetatable({}, {
   __name = "multisocket.waiting",
   __tostring = function() return "multisocket: this coroutine waits for a transfer" end,
 })
+task.TOKEN = TOKEN
 
 local exit = loop.exit
 local tasks = setmetatable({}, { __mode = "k" }) -- by coroutine
@@ -44,6 +46,7 @@ local function text_of(err)
   local ok, text = pcall(tostring, err)
   return ok and text or "(" .. type(err) .. " value)"
 end
+task.text_of = text_of
 
 ---The default of ms.on_error.
 ---@param err any
@@ -326,7 +329,7 @@ local function await(op)
   if main then return pump(op) end
   local _ <close> = op
   op.thread = co
-  repeat yield(TOKEN) until not op.thread
+  repeat yield(TOKEN, op) until not op.thread
 end
 task.await = await
 
@@ -493,14 +496,21 @@ function task.spawn(fn, ...)
   return start(current_group(), nil, fn, ...)
 end
 
----The same, with a function that is told of the end; errors are its business.
----It must not raise nor wait.
+---The same, with a function that is told of the end; errors are its business
+---(task.report_failure is for those nobody waits for any more). It must not
+---raise nor wait.
 ---@param on_end fun(t: multisocket.Task)
 ---@param fn function
 ---@param ... any
 ---@return multisocket.Task
 function task.spawn_watched(on_end, fn, ...)
   return start(current_group(), on_end, fn, ...)
+end
+
+---For an `on_end` that comes too late for anybody to hear of it.
+---@param t multisocket.Task
+function task.report_failure(t)
+  if t.raised then task.report(t.error, t.traceback) end
 end
 
 ---Ends a task where it waits: everything it waits for is cancelled and its
