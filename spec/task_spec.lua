@@ -465,6 +465,22 @@ describe("task:cancel", function()
     assert.equal("cancelled", b.status)
   end))
 
+  it("happens when the scope of a to-be-closed variable is left", async(function()
+    local closed, t = {}, nil
+    do
+      local scoped <close> = ms.spawn(function()
+        local _ <close> = closing(closed, "a")
+        ms.sleep(100000)
+      end)
+      t = scoped
+      ms.sleep(1)
+    end
+    assert.same({ "a" }, closed)
+    assert.equal("cancelled", t.status)
+    local ended <close> = ms.spawn(function() return 1 end)
+    assert.same({ true, 1 }, { ended:wait() })
+  end))
+
   it("happens when somebody closes the coroutine", async(function()
     local co
     local t = ms.spawn(function()

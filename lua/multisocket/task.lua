@@ -444,9 +444,7 @@ local function finish(t, ok, ...)
   settle(t)
 end
 
--- Closed before its end: by task:cancel(), or by somebody who has its
--- coroutine.
-function Task.__close(t)
+local function end_early(t)
   if t.status ~= "running" then return end
   t.status = "cancelled"
   t.error = errors.cancelled(t.reason, "the task")
@@ -459,16 +457,23 @@ local function on_task_error(err)
   return err
 end
 
+-- The arguments of a task stand in its coroutine as long as it lives: that one
+-- may be closed before its end, by task:cancel() or by whoever has it.
+local Args = {}
+
+function Args.__close(args) end_early(args.task) end
+
 local function body()
   local t = tasks[running()]
-  local _ <close> = t
-  local args = t.args
+  local args <close> = t.args
   finish(t, xpcall(t.fn, on_task_error, unpack(args, 1, args.n)))
 end
 
 local function start(group, on_end, fn, ...)
+  local args = setmetatable(pack(...), Args)
   local t = setmetatable({ status = "running", group = group, on_end = on_end, fn = fn,
-    args = pack(...) }, Task)
+    args = args }, Task)
+  args.task = t
   local co = create(body)
   t.co, t.thread, tasks[co] = co, co, t
   if group then
@@ -530,9 +535,12 @@ function Task:cancel(reason)
   end
   self.thread = nil
   close_thread(self.co)
-  Task.__close(self) -- a task that never ran had nothing to close
+  end_early(self) -- a task that never ran had nothing to close
   return true
 end
+
+---The scope of a `<close>` variable was left.
+function Task.__close(t) t:cancel("its scope was left") end
 
 local function remove(list, item)
   for i, other in ipairs(list or {}) do
