@@ -58,12 +58,25 @@ end
 -- The table whose field `on_error` the application may set.
 task.hooks = { on_error = task.print_error }
 
+-- Lua's own handler of Ctrl-C raises this in whatever runs on the main thread.
+local function is_interrupt(err)
+  return type(err) == "string" and err:find("interrupted!$") ~= nil
+end
+
+-- For the main thread that waits. When none does, it goes on through whoever
+-- called us, in the end through luv, which ends the program.
+local function pass_on_interrupt(err)
+  if not pumping then error(err, 0) end
+  interrupt = interrupt or err
+end
+
 -- An error handed to here is never raised into the loop.
 local function tell(err, traceback)
   local on_error = task.hooks.on_error or task.print_error
   local ok, second = pcall(on_error, err, traceback)
   if ok then return end
   task.print_error(err, traceback)
+  if is_interrupt(second) then return pass_on_interrupt(second) end
   task.print_error(second, "(raised by ms.on_error)")
 end
 
@@ -72,6 +85,7 @@ end
 ---@param err any
 ---@param traceback string
 function task.report(err, traceback)
+  if is_interrupt(err) then return pass_on_interrupt(err) end
   if pumping and not failure then
     failure = { err, traceback }
   else
@@ -120,7 +134,8 @@ local function after_resume(co, ok, err)
     return
   end
   task.report(err, debug.traceback(co))
-  close(co) -- runs what it has to be closed
+  local _, second = close(co) -- runs what it has to be closed
+  if not rawequal(second, err) then task.report(second, debug.traceback()) end
 end
 
 local function step(op)
@@ -210,8 +225,7 @@ end
 ---@param err any
 function task.interrupted(err)
   recover()
-  if not pumping then error(err, 0) end
-  interrupt = interrupt or err
+  pass_on_interrupt(err)
 end
 
 -- A function for luv to call: never raises into it.
