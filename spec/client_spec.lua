@@ -126,6 +126,13 @@ describe("a client", function()
     assert.equal(0, stats.running)
   end))
 
+  it("counts as closed what was opened", async(function()
+    local c <close> = ms.client()
+    c:fetch(("http://127.0.0.1:%d/"):format(port.free()))
+    local stats = c:stats()
+    assert.same({ 0, 0 }, { stats.opened, stats.closed })
+  end))
+
   it("needs no socket or timer callback for a fetch on a warm connection", async(function()
     local c <close> = ms.client()
     for _ = 1, 3 do assert(c:fetch(nginx:url("/small"))) end

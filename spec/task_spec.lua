@@ -49,6 +49,16 @@ describe("sleep", function()
     assert.matches("spawn", err.message)
   end))
 
+  it("leaves nothing behind where it raises", async.main(function()
+    local timer, ok = uv.new_timer(), nil
+    timer:start(0, 0, function()
+      timer:close()
+      ok = pcall(ms.sleep, 100000)
+    end)
+    uv.run() -- would go on for the 100 seconds
+    assert.is_false(ok)
+  end))
+
   it("raises below a C function that cannot be suspended", async(function()
     local ok, err = pcall(string.gsub, "x", "x", function() ms.sleep(1) end)
     assert.is_false(ok)
@@ -453,6 +463,22 @@ describe("task:cancel", function()
     ms.sleep(20)
     assert.is_false(woke)
     assert.equal("cancelled", b.status)
+  end))
+
+  it("happens when the scope of a to-be-closed variable is left", async(function()
+    local closed, t = {}, nil
+    do
+      local scoped <close> = ms.spawn(function()
+        local _ <close> = closing(closed, "a")
+        ms.sleep(100000)
+      end)
+      t = scoped
+      ms.sleep(1)
+    end
+    assert.same({ "a" }, closed)
+    assert.equal("cancelled", t.status)
+    local ended <close> = ms.spawn(function() return 1 end)
+    assert.same({ true, 1 }, { ended:wait() })
   end))
 
   it("happens when somebody closes the coroutine", async(function()

@@ -100,6 +100,7 @@ end
 local function new_engine(multi_options)
   local ops = {}
   multi_options.donefunction = task.completion(ops)
+  multi_options.errorfunction = task.report
   local uv = loop.get()
   local multi = core.multi(multi_options)
   return { multi = multi, ops = ops, free = nil, closed = false,

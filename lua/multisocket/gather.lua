@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- gather: many functions at once, all results in order.
+-- gather and map: many functions at once, or one over a list; all results in
+-- order.
 local errors = require "multisocket.errors"
 local task = require "multisocket.task"
 
@@ -29,24 +30,24 @@ local function entry_of(t)
 end
 
 local function cancel_running(state)
-  for t in pairs(state.running) do t:cancel("gather has ended") end
+  for t in pairs(state.running) do t:cancel("its caller has ended") end
 end
 
 local start_next
 
 -- The rest is not started, and each gets an entry that says so.
 local function stop(state)
-  for i = state.next, #state.functions do
+  for i = state.next, state.count do
     state.results[i] = { ok = false, error = errors.cancelled(STOPPED, "the function") }
     state.left = state.left - 1
   end
-  state.next = #state.functions + 1
+  state.next = state.count + 1
   for t in pairs(state.running) do t:cancel(STOPPED) end
 end
 
 local function on_end(state, i, t)
   state.running[t] = nil
-  if state.op.gone then return end
+  if state.gone then return task.report_failure(t) end
   state.results[i] = entry_of(t)
   state.left = state.left - 1
   if t.status == "failed" and state.stop_on_error then stop(state) end
@@ -56,18 +57,38 @@ end
 
 function start_next(state)
   local i = state.next
-  local fn = state.functions[i]
-  if not fn then return end
+  if i > state.count then return end
   state.next = i + 1
-  local t = task.spawn_watched(function(t) on_end(state, i, t) end, fn)
+  local t = state.spawn(function(t) on_end(state, i, t) end, i)
   state.running[t] = true
 end
 
-local function copy_functions(list)
-  errors.check_type(list, "table", "what to gather")
+-- Runs `count` tasks, of which spawn(on_end, i) makes the i-th.
+local function run(count, spawn, opts)
+  errors.check_options(opts, OPTIONS)
+  opts = opts or {}
+  local concurrency = gather.check_concurrency(opts.concurrency)
+  if count == 0 then return {} end
+  local state = { count = count, spawn = spawn, left = count, next = 1, results = {}, running = {},
+    stop_on_error = opts.stop_on_error, gone = false }
+  state.op = task.waiter(function()
+    state.gone = true
+    cancel_running(state)
+  end)
+  for _ = 1, math.min(concurrency, count) do start_next(state) end
+  task.await(state.op)
+  return state.results
+end
+
+---A copy of a list of functions; raises for anything else in it.
+---@param list any
+---@param what string "gather"
+---@return function[]
+function gather.copy_functions(list, what)
+  errors.check_type(list, "table", "what to " .. what)
   local copy = {}
   for i, fn in ipairs(list) do
-    errors.check_type(fn, "function", ("entry %d to gather"):format(i))
+    errors.check_type(fn, "function", ("entry %d to %s"):format(i, what))
     copy[i] = fn
   end
   return copy
@@ -79,20 +100,20 @@ end
 ---@param opts? { concurrency: integer?, stop_on_error: boolean? }
 ---@return table[]
 function gather.gather(functions, opts)
-  errors.check_options(opts, OPTIONS)
-  opts = opts or {}
-  local concurrency = gather.check_concurrency(opts.concurrency)
-  local state = { functions = copy_functions(functions), results = {}, running = {}, next = 1,
-    stop_on_error = opts.stop_on_error }
-  state.left = #state.functions
-  if state.left == 0 then return {} end
-  state.op = task.waiter(function(op)
-    op.gone = true
-    cancel_running(state)
-  end)
-  for _ = 1, math.min(concurrency, state.left) do start_next(state) end
-  task.await(state.op)
-  return state.results
+  local copy = gather.copy_functions(functions, "gather")
+  return run(#copy, function(told, i) return task.spawn_watched(told, copy[i]) end, opts)
+end
+
+---The same with fn(item, i) for every item of a list.
+---@param list any[]
+---@param fn fun(item: any, i: integer): any
+---@param opts? { concurrency: integer?, stop_on_error: boolean? }
+---@return table[]
+function gather.map(list, fn, opts)
+  errors.check_type(list, "table", "the list to map")
+  errors.check_type(fn, "function", "what to map it with")
+  local items = table.move(list, 1, #list, 1, {})
+  return run(#items, function(told, i) return task.spawn_watched(told, fn, items[i], i) end, opts)
 end
 
 return gather

@@ -13,8 +13,11 @@ local each = require "multisocket.each"
 local errors = require "multisocket.errors"
 local gather = require "multisocket.gather"
 local loop = require "multisocket.loop"
+local race = require "multisocket.race"
 local request = require "multisocket.request"
+local semaphore = require "multisocket.semaphore"
 local task = require "multisocket.task"
+local wrap = require "multisocket.wrap"
 require "multisocket.response"
 
 local ms = {}
@@ -54,6 +57,12 @@ ms.run = task.run
 ms.spawn = task.spawn
 ms.sleep = task.sleep
 ms.gather = gather.gather
+ms.map = gather.map
+ms.race = race.race
+ms.any = race.any
+ms.with_timeout = race.with_timeout
+ms.semaphore = semaphore.new
+ms.wrap = wrap.wrap
 
 -- ---- settings --------------------------------------------------------------
 

@@ -21,6 +21,7 @@
 ---@field attempts? integer connections it was tried on
 ---@field cause? any what a callback raised, or a nested error
 ---@field response? multisocket.Response with `fail`: the response with status >= 400
+---@field errors? any[] of code "all_failed": the error of each function
 
 ---Header fields, looked up without regard to case: `headers["content-type"]` is
 ---the first value. `pairs` gives name and value in the order on the wire.
@@ -269,6 +270,67 @@ function ms.sleep(milliseconds) end
 ---@param opts? { concurrency: integer?, stop_on_error: boolean? } default 8, false
 ---@return multisocket.Entry[]
 function ms.gather(functions, opts) end
+
+---The same with fn(item, i) for every item of a list.
+---@param list any[]
+---@param fn fun(item: any, i: integer): any
+---@param opts? { concurrency: integer?, stop_on_error: boolean? } default 8, false
+---@return multisocket.Entry[]
+function ms.map(list, fn, opts) end
+
+---Runs functions at once: what the first to end returned, nil and the error when
+---it failed. The others are cancelled.
+---@param functions function[]
+---@return any ...
+function ms.race(functions) end
+
+---Runs functions at once: what the first to succeed returned, and the others are
+---cancelled; else nil and an err of code "all_failed".
+---@param functions function[]
+---@return any ...
+function ms.any(functions) end
+
+---Runs fn(...) for that long: what it returned, nil and the error when it failed
+---or (code "timed_out") had to be cancelled.
+---@param milliseconds number
+---@param fn function
+---@param ... any
+---@return any ...
+function ms.with_timeout(milliseconds, fn, ...) end
+
+---What `semaphore:acquire` gives; a `<close>` variable gives it back.
+---@class multisocket.Permit
+local Permit = {}
+
+---Gives it back. Harmless twice.
+function Permit:release() end
+
+---Lets in at most n at a time, in the order of asking.
+---@class multisocket.Semaphore
+local Semaphore = {}
+
+---Waits for a permit.
+---@return multisocket.Permit
+function Semaphore:acquire() end
+
+---Gives back a permit that did not do so itself.
+function Semaphore:release() end
+
+---Calls fn(...) with a permit and returns what it returns.
+---@param fn function
+---@param ... any
+---@return any ...
+function Semaphore:run(fn, ...) end
+
+---@param n integer
+---@return multisocket.Semaphore
+function ms.semaphore(n) end
+
+---As coroutine.wrap, but fn may wait; its consumer waits then. Leaving a generic
+---for over it ends fn.
+---@param fn function
+---@return fun(...): any ...
+function ms.wrap(fn) end
 
 ---`for i, res, err in ms.each(requests) do`: results in the order of their
 ---completion. Leaving the loop cancels the rest.

@@ -25,11 +25,13 @@ local unpack, pack = table.unpack, table.pack
 
 local task = {}
 
--- What a waiting coroutine yields: nobody else can make this value.
+-- What a waiting coroutine yields, and behind it what it waits for: nobody else
+-- can make this value.
 local TOKEN = setmetatable({}, {
   __name = "multisocket.waiting",
   __tostring = function() return "multisocket: this coroutine waits for a transfer" end,
 })
+task.TOKEN = TOKEN
 
 local exit = loop.exit
 local tasks = setmetatable({}, { __mode = "k" }) -- by coroutine
@@ -44,6 +46,7 @@ local function text_of(err)
   local ok, text = pcall(tostring, err)
   return ok and text or "(" .. type(err) .. " value)"
 end
+task.text_of = text_of
 
 ---The default of ms.on_error.
 ---@param err any
@@ -55,12 +58,25 @@ end
 -- The table whose field `on_error` the application may set.
 task.hooks = { on_error = task.print_error }
 
+-- Lua's own handler of Ctrl-C raises this in whatever runs on the main thread.
+local function is_interrupt(err)
+  return type(err) == "string" and err:find("interrupted!$") ~= nil
+end
+
+-- For the main thread that waits. When none does, it goes on through whoever
+-- called us, in the end through luv, which ends the program.
+local function pass_on_interrupt(err)
+  if not pumping then error(err, 0) end
+  interrupt = interrupt or err
+end
+
 -- An error handed to here is never raised into the loop.
 local function tell(err, traceback)
   local on_error = task.hooks.on_error or task.print_error
   local ok, second = pcall(on_error, err, traceback)
   if ok then return end
   task.print_error(err, traceback)
+  if is_interrupt(second) then return pass_on_interrupt(second) end
   task.print_error(second, "(raised by ms.on_error)")
 end
 
@@ -69,6 +85,7 @@ end
 ---@param err any
 ---@param traceback string
 function task.report(err, traceback)
+  if is_interrupt(err) then return pass_on_interrupt(err) end
   if pumping and not failure then
     failure = { err, traceback }
   else
@@ -123,7 +140,8 @@ local function after_resume(co, ok, err)
     return
   end
   task.report(err, debug.traceback(co))
-  close(co) -- runs what it has to be closed
+  local _, second = close(co) -- runs what it has to be closed
+  if not rawequal(second, err) then task.report(second, debug.traceback()) end
 end
 
 local function step(op)
@@ -218,8 +236,7 @@ end
 ---@param err any
 function task.interrupted(err)
   recover()
-  if not pumping then error(err, 0) end
-  interrupt = interrupt or err
+  pass_on_interrupt(err)
 end
 
 -- A function for luv to call: never raises into it.
@@ -299,9 +316,17 @@ local function raise(err, traceback)
   error(err, 0)
 end
 
+-- Where nobody can wait, what was to be waited for is cancelled.
+local function refuse_callbacks(op)
+  local _ <close> = op
+  op.main = true
+  check_main_thread()
+  op.main = nil
+end
+
 -- On the main thread: runs the loop. Reports that come meanwhile are raised.
 local function pump(op)
-  check_main_thread()
+  refuse_callbacks(op)
   pumping = true
   local ok, err = pcall(run_turns, op)
   if not ok then recover() end
@@ -326,7 +351,7 @@ local function await(op)
   if main then return pump(op) end
   local _ <close> = op
   op.thread = co
-  repeat yield(TOKEN) until not op.thread
+  repeat yield(TOKEN, op) until not op.thread
 end
 task.await = await
 
@@ -441,9 +466,7 @@ local function finish(t, ok, ...)
   settle(t)
 end
 
--- Closed before its end: by task:cancel(), or by somebody who has its
--- coroutine.
-function Task.__close(t)
+local function end_early(t)
   if t.status ~= "running" then return end
   t.status = "cancelled"
   t.error = errors.cancelled(t.reason, "the task")
@@ -456,16 +479,23 @@ local function on_task_error(err)
   return err
 end
 
+-- The arguments of a task stand in its coroutine as long as it lives: that one
+-- may be closed before its end, by task:cancel() or by whoever has it.
+local Args = {}
+
+function Args.__close(args) end_early(args.task) end
+
 local function body()
   local t = tasks[running()]
-  local _ <close> = t
-  local args = t.args
+  local args <close> = t.args
   finish(t, xpcall(t.fn, on_task_error, unpack(args, 1, args.n)))
 end
 
 local function start(group, on_end, fn, ...)
+  local args = setmetatable(pack(...), Args)
   local t = setmetatable({ status = "running", group = group, on_end = on_end, fn = fn,
-    args = pack(...) }, Task)
+    args = args }, Task)
+  args.task = t
   local co = create(body)
   t.co, t.thread, tasks[co] = co, co, t
   if group then
@@ -493,14 +523,21 @@ function task.spawn(fn, ...)
   return start(current_group(), nil, fn, ...)
 end
 
----The same, with a function that is told of the end; errors are its business.
----It must not raise nor wait.
+---The same, with a function that is told of the end; errors are its business
+---(task.report_failure is for those nobody waits for any more). It must not
+---raise nor wait.
 ---@param on_end fun(t: multisocket.Task)
 ---@param fn function
 ---@param ... any
 ---@return multisocket.Task
 function task.spawn_watched(on_end, fn, ...)
   return start(current_group(), on_end, fn, ...)
+end
+
+---For an `on_end` that comes too late for anybody to hear of it.
+---@param t multisocket.Task
+function task.report_failure(t)
+  if t.raised then task.report(t.error, t.traceback) end
 end
 
 ---Ends a task where it waits: everything it waits for is cancelled and its
@@ -520,9 +557,12 @@ function Task:cancel(reason)
   end
   self.thread = nil
   close_thread(self.co)
-  Task.__close(self) -- a task that never ran had nothing to close
+  end_early(self) -- a task that never ran had nothing to close
   return true
 end
+
+---The scope of a `<close>` variable was left.
+function Task.__close(t) t:cancel("its scope was left") end
 
 local function remove(list, item)
   for i, other in ipairs(list or {}) do

@@ -166,9 +166,10 @@ static void on_closed(struct ms_conn *c, ms_err err, int os_errno)
     ms_list_unlink(&c->idle);
     ms_list_unlink(&c->all);
     p->conns--;
-    p->closed++;
     e->conns--;
-    if (!c->connected_us) {
+    if (c->connected_us) {
+        p->closed++;
+    } else {
         p->connecting--;
         e->connecting--;
     }
