@@ -45,11 +45,21 @@ function Wait.__close(guard)
   if not guard.over then finish(self) end
 end
 
+-- The generator waits no more for `op`, but its consumer does.
+local function take_over(op)
+  if type(op) == "table" then
+    op.thread = nil
+    return op
+  end
+  local waiter = task.waiter()
+  task.turn:adopt(op, waiter)
+  return waiter
+end
+
 local function wait(self, op)
   local guard <close> = setmetatable({ generator = self, over = false }, Wait)
   self.busy = true
-  op.thread = nil -- the generator waits no more, but its consumer does
-  task.await(op)
+  task.await(take_over(op))
   guard.over = true
 end
 

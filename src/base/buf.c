@@ -5,9 +5,6 @@
 
 #include "base/mem.h"
 
-/* The first allocation; small enough to be nothing, large enough for a line. */
-#define FIRST_BYTES 128
-
 void ms_buf_free(struct ms_buf *b)
 {
     ms_free(b->p);
@@ -34,7 +31,8 @@ ms_err ms_buf_reserve(struct ms_buf *b, size_t n)
         return MS_OK;
     }
 
-    size_t cap = b->cap ? b->cap * 2 : FIRST_BYTES;
+    /* The first allocation is exact: many a buffer is filled once. */
+    size_t cap = b->cap * 2;
     if (cap < b->to + n)
         cap = b->to + n;
     char *p = ms_realloc(b->p, cap);

@@ -75,7 +75,7 @@ enum {
     LB_EASY_CAUSE,       /* error of one of its callbacks */
     LB_EASY_TRACEBACK,
     LB_EASY_RESPONSE, /* of the last run, once asked for */
-    LB_EASY_THREAD,   /* of a fetcher: the coroutine that waits for it */
+    LB_EASY_THREAD,   /* of a fetcher: what waits for it */
     LB_EASY_HOME,     /* the fetcher */
     LB_EASY_UVS = LB_EASY_HOME
 };
@@ -110,7 +110,8 @@ struct lb_easy {
 
     /* Of a fetcher (lfetch.c). */
     struct lb_fetcher *home;
-    lua_State *waiter;    /* the coroutine that waits for its end, or NULL */
+    lua_State *waiter; /* the coroutine that waits for its end, or NULL */
+    bool adopted;      /* LB_EASY_THREAD is an operation that waits instead */
     struct lb_easy *next; /* on the list of those that are free */
     lua_Integer slot;     /* where the fetcher keeps it, 0: not a fetcher's */
 };
@@ -223,6 +224,10 @@ void lb_push_info(lua_State *L, const struct ms_response *r, int info,
 /* The transfer for which a coroutine waits has ended: resumes that one, or
  * has it resumed by whoever resumes another right now. */
 void lb_fetched(struct lb_multi *lm, struct lb_easy *le);
+static inline bool lb_is_awaited(const struct lb_easy *le)
+{
+    return le->waiter || le->adopted;
+}
 /* `__close` of an easy: the coroutine that waits for it is closed. */
 void lb_fetch_closed(lua_State *L, struct lb_easy *le);
 

@@ -359,7 +359,7 @@ static int easy_end_scope(lua_State *L)
 
     if (!le->slot)
         return easy_close(L);
-    if (le->waiter)
+    if (lb_is_awaited(le))
         lb_fetch_closed(L, le);
     return 0;
 }

@@ -23,7 +23,7 @@ struct lb_turn {
 
 /* User values of a turn. */
 enum {
-    TURN_TOKEN = 1, /* what a waiting coroutine yields */
+    TURN_TOKEN = 1, /* what a waiting coroutine yields, and its easy */
     TURN_RESUMED,   /* function(co, ok, err), after a resume */
     TURN_WAKE,      /* function(easy): to the run queue */
     TURN_DRAIN,     /* function(): runs the queue, and gives the turn back */
@@ -101,12 +101,22 @@ static void resume(struct lb_multi *lm, struct lb_easy *le)
     call_hook(lm, TURN_RESUMED, 3);
 }
 
+/* The easy at the top becomes the operation that waits in its place. */
+static void replace_by_adopter(lua_State *L, struct lb_easy *le)
+{
+    le->adopted = false;
+    lua_getiuservalue(L, -1, LB_EASY_THREAD);
+    lua_replace(L, -2);
+}
+
 void lb_fetched(struct lb_multi *lm, struct lb_easy *le)
 {
     struct lb_turn *t = le->home->turn;
 
-    if (t->taken || t->queued) {
+    if (le->adopted || t->taken || t->queued) {
         lb_push_easy(lm, le->e);
+        if (le->adopted)
+            replace_by_adopter(lm->L, le);
         call_hook(lm, TURN_WAKE, 1);
         return;
     }
@@ -171,6 +181,22 @@ static int turn_resume(lua_State *L)
     struct lb_entry outer = lb_enter(L, le->home->lm, lua_gettop(L));
     resume(le->home->lm, le);
     lb_leave(L, &outer);
+    return 0;
+}
+
+/* turn:adopt(easy, op): `op` is woken in place of the coroutine that waits for
+ * the easy, which somebody else resumes then. */
+static int turn_adopt(lua_State *L)
+{
+    lb_check(L, 1, LB_TURN);
+    struct lb_easy *le = lb_check(L, 2, LB_EASY);
+
+    if (!lb_is_awaited(le))
+        return lb_usage(L, "wrong_context", "nobody waits for this easy");
+    lua_settop(L, 3);
+    lua_setiuservalue(L, 2, LB_EASY_THREAD);
+    le->waiter = NULL;
+    le->adopted = true;
     return 0;
 }
 
@@ -246,7 +272,7 @@ static int fetched(lua_State *L, int status, lua_KContext ctx)
 
     (void)status;
     lua_settop(L, 3);
-    if (le->waiter)
+    if (lb_is_awaited(le))
         return wait(L, le); /* by somebody else */
     lua_pushnil(L);
     lua_setiuservalue(L, 3, LB_EASY_THREAD);
@@ -261,7 +287,8 @@ static int fetched(lua_State *L, int status, lua_KContext ctx)
 static int wait(lua_State *L, struct lb_easy *le)
 {
     lua_pushvalue(L, lua_upvalueindex(FETCH_TOKEN));
-    return lua_yieldk(L, 1, (lua_KContext)le, fetched);
+    lua_pushvalue(L, 3);
+    return lua_yieldk(L, 2, (lua_KContext)le, fetched);
 }
 
 /* Adds the transfer of the easy at 3. What raises from here on closes it. */
@@ -335,6 +362,7 @@ void lb_fetch_closed(lua_State *L, struct lb_easy *le)
     struct ms_easy *e = le->e;
 
     le->waiter = NULL;
+    le->adopted = false;
     le->e = NULL;
     lua_settop(L, 1);
     lua_getiuservalue(L, 1, LB_EASY_HOME);
@@ -398,7 +426,8 @@ void lb_open_fetch(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"take", turn_take},   {"give", turn_give},     {"queue", turn_queue},
-        {"watch", turn_watch}, {"resume", turn_resume}, {NULL, NULL}};
+        {"watch", turn_watch}, {"resume", turn_resume}, {"adopt", turn_adopt},
+        {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"turn", new_turn}, {"fetcher", new_fetcher}, {NULL, NULL}};

@@ -164,7 +164,7 @@ static void on_done(struct ms_multi *multi, struct ms_easy *easy, void *user)
     (void)multi;
     if (!L)
         return;
-    if (le->waiter && !err) {
+    if (lb_is_awaited(le) && !err) {
         lb_fetched(lm, le);
         return;
     }
@@ -172,7 +172,7 @@ static void on_done(struct ms_multi *multi, struct ms_easy *easy, void *user)
     int at = lua_gettop(L);
     if (err == MS_ECALLBACK && lm->blamed)
         claim_cause(lm, at);
-    if (le->waiter) {
+    if (lb_is_awaited(le)) {
         lb_fetched(lm, le);
     } else {
         if (!ms_easy_multi(easy)) /* a one-shot */

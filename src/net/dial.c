@@ -9,7 +9,8 @@
 
 /* One connect() on its way. */
 struct attempt {
-    struct ms_sock *sock; /* NULL: this slot is free */
+    struct ms_list node; /* on dial->attempts */
+    struct ms_sock *sock;
     struct ms_interest interest;
     struct ms_addr addr;
     struct ms_dial *dial;
@@ -28,7 +29,7 @@ struct ms_dial {
     struct ms_timer next_attempt;
     struct ms_grave grave;
     struct queue v6, v4;
-    struct attempt attempts[MS_DIAL_MAX_ATTEMPTS];
+    struct ms_list attempts; /* of struct attempt, owned */
     unsigned active;
     ms_err err; /* of the last failure */
     int os_errno;
@@ -71,28 +72,22 @@ static void note_failure(struct ms_dial *d, const struct ms_addr *a, ms_err err,
     d->os_errno = os_errno;
 }
 
-static struct attempt *free_slot(struct ms_dial *d)
-{
-    for (size_t i = 0; i < MS_DIAL_MAX_ATTEMPTS; i++)
-        if (!d->attempts[i].sock)
-            return &d->attempts[i];
-    return NULL;
-}
-
+/* The socket is left to the caller. */
 static void end_attempt(struct attempt *a)
 {
     ms_interest_drop(&a->interest);
-    a->sock = NULL;
+    ms_list_unlink(&a->node);
     a->dial->active--;
+    ms_free(a);
 }
 
 static void abandon_attempts(struct ms_dial *d)
 {
-    for (size_t i = 0; i < MS_DIAL_MAX_ATTEMPTS; i++) {
-        struct ms_sock *s = d->attempts[i].sock;
-        if (!s)
-            continue;
-        end_attempt(&d->attempts[i]);
+    while (!ms_list_empty(&d->attempts)) {
+        struct attempt *a =
+            MS_CONTAINER(d->attempts.next, struct attempt, node);
+        struct ms_sock *s = a->sock;
+        end_attempt(a);
         ms_sock_close(s);
     }
 }
@@ -103,14 +98,15 @@ static void connected(struct attempt *a)
 {
     struct ms_dial *d = a->dial;
     struct ms_sock *s = a->sock;
+    struct ms_addr addr = a->addr;
 
-    trace_attempt(d, "connected", &a->addr);
+    trace_attempt(d, "connected", &addr);
     end_attempt(a);
     abandon_attempts(d);
     ms_timer_cancel(d->loop, &d->next_attempt);
     ms_resolve_cancel(&d->asker);
     d->over = true;
-    d->config.on_connected(d->config.owner, s, &a->addr);
+    d->config.on_connected(d->config.owner, s, &addr);
 }
 
 static void on_ready(struct ms_sock *s, unsigned events)
@@ -136,31 +132,47 @@ static void on_ready(struct ms_sock *s, unsigned events)
     go_on(d);
 }
 
-/* True when an attempt to the next address is on its way or has failed. */
-static bool start_attempt(struct ms_dial *d)
+/* Watches a connect that was begun; owns `fd` on MS_OK only. */
+static ms_err watch(struct ms_dial *d, int fd, const struct ms_addr *addr)
 {
-    struct attempt *a = free_slot(d);
-    int fd, os_errno = 0;
+    struct attempt *a = ms_zalloc(sizeof(*a));
 
-    if (!a || !next_address(d, &a->addr))
-        return false;
-    ms_addr_set_port(&a->addr, d->config.port);
-    trace_attempt(d, "trying", &a->addr);
-    ms_err err = ms_net_connect(&a->addr, d->config.nodelay, &fd, &os_errno);
+    if (!a)
+        return MS_ENOMEM;
+    ms_err err =
+        ms_sock_open(&d->loop->ev, fd, on_ready, a, "attempt", &a->sock);
     if (err) {
-        note_failure(d, &a->addr, err, os_errno);
-        return true;
-    }
-    err = ms_sock_open(&d->loop->ev, fd, on_ready, a, "attempt", &a->sock);
-    if (err) {
-        ms_net_close(fd);
-        note_failure(d, &a->addr, err, 0);
-        return true;
+        ms_free(a);
+        return err;
     }
     a->dial = d;
+    a->addr = *addr;
+    ms_list_init(&a->node);
+    ms_list_push(&d->attempts, &a->node);
     d->active++;
     ms_interest_init(&a->interest, NULL);
     ms_interest_set(&a->interest, a->sock, MS_POLL_OUT);
+    return MS_OK;
+}
+
+/* True when an attempt to the next address is on its way or has failed. */
+static bool start_attempt(struct ms_dial *d)
+{
+    struct ms_addr addr;
+    int fd, os_errno = 0;
+
+    if (d->active == MS_DIAL_MAX_ATTEMPTS || !next_address(d, &addr))
+        return false;
+    ms_addr_set_port(&addr, d->config.port);
+    trace_attempt(d, "trying", &addr);
+    ms_err err = ms_net_connect(&addr, d->config.nodelay, &fd, &os_errno);
+    if (!err) {
+        err = watch(d, fd, &addr);
+        if (err)
+            ms_net_close(fd);
+    }
+    if (err)
+        note_failure(d, &addr, err, os_errno);
     return true;
 }
 
@@ -255,9 +267,7 @@ ms_err ms_dial_start(struct ms_dial **out, struct ms_loop *loop,
     d->asker.on_addresses = on_addresses;
     d->asker.on_done = on_asked;
     ms_timer_init(&d->next_attempt, on_next_attempt);
-    for (size_t i = 0; i < MS_DIAL_MAX_ATTEMPTS; i++)
-        d->attempts[i].dial = d;
-
+    ms_list_init(&d->attempts);
     *out = d;
     ms_err err = ms_resolve_start(resolver, &d->asker, d->config.host);
     if (err) {
