@@ -144,11 +144,14 @@ local function after_resume(co, ok, err)
   if not rawequal(second, err) then task.report(second, debug.traceback()) end
 end
 
+local begin
+
 local function step(op)
   if type(op) == "userdata" then return turn:resume(op) end
   local co = op.thread
   if co then
     op.thread = nil
+    if op.fresh then return after_resume(co, begin(op)) end
     return after_resume(co, resume(co))
   end
   if op.main then
@@ -479,25 +482,26 @@ local function on_task_error(err)
   return err
 end
 
--- The arguments of a task stand in its coroutine as long as it lives: that one
--- may be closed before its end, by task:cancel() or by whoever has it.
-local Args = {}
+-- Stands in a task's coroutine as long as that lives, which may be closed
+-- before its end, by task:cancel() or by whoever has it.
+local Guard = {}
 
-function Args.__close(args) end_early(args.task) end
+function Guard.__close(guard) end_early(guard[1]) end
 
-local function body()
-  local t = tasks[running()]
-  local args <close> = t.args
-  finish(t, xpcall(t.fn, on_task_error, unpack(args, 1, args.n)))
+-- The first step of a task.
+function begin(t)
+  local args, fn = t.args, t.fn
+  t.args, t.fn, t.fresh = nil, nil, nil
+  local guard = setmetatable({ t }, Guard)
+  if not args then return resume(t.co, guard, t, finish, on_task_error, fn) end
+  return resume(t.co, guard, t, finish, on_task_error, fn, unpack(args, 1, args.n))
 end
 
 local function start(group, on_end, fn, ...)
-  local args = setmetatable(pack(...), Args)
+  local co = create(core.task_body)
   local t = setmetatable({ status = "running", group = group, on_end = on_end, fn = fn,
-    args = args }, Task)
-  args.task = t
-  local co = create(body)
-  t.co, t.thread, tasks[co] = co, co, t
+    args = select("#", ...) > 0 and pack(...) or nil, co = co, thread = co, fresh = true }, Task)
+  tasks[co] = t
   if group then
     group.tasks[t] = true
     group.count = group.count + 1

@@ -197,6 +197,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_multi(L);
     lb_open_epoll(L);
     lb_open_fetch(L);
+    lb_open_task(L);
     lb_setfuncs(L, functions);
     return 1;
 }
