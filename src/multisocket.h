@@ -316,7 +316,8 @@ MS_API const char *ms_easy_error_message(const struct ms_easy *easy, char *buf,
 MS_API const struct ms_response *ms_easy_response(const struct ms_easy *easy);
 /* Frees the collected body of the last run. */
 MS_API void ms_easy_drop_body(struct ms_easy *easy);
-/* Gives the response away: the caller frees it. NULL when there is none. */
+/* Gives the response away: the caller frees it. NULL when there is none, or no
+ * memory for what it has only lent. */
 MS_API struct ms_response *ms_easy_take_response(struct ms_easy *easy);
 /* The multi it is added to, NULL when none. */
 MS_API struct ms_multi *ms_easy_multi(const struct ms_easy *easy);

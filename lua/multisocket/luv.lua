@@ -24,7 +24,7 @@ local luv = {}
 
 local POLL_OUT, POLL_REMOVE = core.POLL_OUT, core.POLL_REMOVE
 local CSELECT_IN, CSELECT_OUT, CSELECT_ERR = core.CSELECT_IN, core.CSELECT_OUT, core.CSELECT_ERR
-local SOCKET_TIMEOUT = core.SOCKET_TIMEOUT
+local SOCKET_TIMEOUT, bind = core.SOCKET_TIMEOUT, core.bind
 local MODES = { poll = true, epoll = true }
 local OPTIONS = { mode = true, on_raise = true }
 
@@ -91,25 +91,24 @@ end
 
 -- ---- sockets ---------------------------------------------------------------
 
-local function on_ready(self, watch, err, events)
-  if self.closed or exit.now then return end
-  if not err then return act(self, watch.fd, MASKS[events] or 0) end
-  -- libuv has stopped the handle; it says so for any error of the socket, and
-  -- there may be data to read before it.
-  act(self, watch.fd, CSELECT_ERR)
-  if self.watches[watch.fd] == watch and not self.closed then
-    watch.poll:start(EVENTS[watch.mask], watch.callback)
-  end
+local function start(self, fd)
+  self.polls[fd]:start(EVENTS[self.wanted[fd]], bind(self.on_ready, self, fd))
 end
 
-local function new_watch(self, fd)
+local function on_ready(self, fd, err, events)
+  if self.closed or exit.now then return end
+  if not err then return act(self, fd, MASKS[events] or 0) end
+  -- libuv has stopped the handle; it says so for any error of the socket, and
+  -- there may be data to read before it.
+  act(self, fd, CSELECT_ERR)
+  if self.polls[fd] and not self.closed then start(self, fd) end
+end
+
+local function new_poll(self, fd)
   local poll, err = self.uv.new_poll(fd)
   if not poll then errors.usage("poll_failed", "luv cannot watch descriptor %d: %s", fd, err) end
   poll:unref()
-  local watch = { fd = fd, poll = poll, mask = 0 }
-  watch.callback = function(failure, events) return on_ready(self, watch, failure, events) end
-  self.watches[fd] = watch
-  return watch
+  self.polls[fd] = poll
 end
 
 local function on_set_ready(self)
@@ -139,10 +138,10 @@ local function leave_set(self, fd)
 end
 
 local function forget(self, fd)
-  local watch = self.watches[fd]
-  if watch then
-    self.watches[fd] = nil
-    loop.close(self.uv, watch.poll)
+  local poll = self.polls[fd]
+  if poll then
+    self.polls[fd], self.wanted[fd] = nil, nil
+    loop.close(self.uv, poll)
   elseif self.set and self.in_set[fd] then
     leave_set(self, fd)
   end
@@ -153,16 +152,14 @@ end
 local function on_socket(self, fd, what)
   if exit.now then return end
   if what == POLL_REMOVE then return forget(self, fd) end
-  local watch = self.watches[fd]
-  if not watch then
+  if not self.polls[fd] then
     if what == POLL_OUT or self.everything_in_set then return watch_in_set(self, fd, what) end
     if self.set and self.in_set[fd] then leave_set(self, fd) end
-    watch = new_watch(self, fd)
+    new_poll(self, fd)
   end
-  if watch.mask ~= what then
-    watch.mask = what
-    watch.poll:start(EVENTS[what], watch.callback)
-  end
+  if self.wanted[fd] == what then return end
+  self.wanted[fd] = what
+  start(self, fd)
 end
 
 -- ---- time ------------------------------------------------------------------
@@ -229,7 +226,7 @@ function luv.attach(multi, uv, opts)
     errors.usage("bad_option", 'mode must be "poll" or "epoll", not "%s"', tostring(mode))
   end
   local self = setmetatable({ multi = multi, uv = uv, action = multi.socket_action,
-    watches = {}, held = false, closed = false, due_now = false, armed = false,
+    polls = {}, wanted = {}, on_ready = on_ready, held = false, closed = false, due_now = false, armed = false,
     everything_in_set = mode == "epoll", on_raise = opts and opts.on_raise or rethrow }, Driver)
   self.on_idle = function()
     if not self.due_now then return end
@@ -259,7 +256,7 @@ function Driver:close()
   if self.closed then return end
   self.multi:setopt({ socketfunction = false, timerfunction = false })
   self.closed = true
-  for fd in pairs(self.watches) do forget(self, fd) end
+  for fd in pairs(self.polls) do forget(self, fd) end
   for _, name in ipairs({ "idle", "timer", "holder", "set_poll" }) do close_handle(self, name) end
   if self.set then self.set:close() end
   self.set = nil

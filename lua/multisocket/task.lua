@@ -19,8 +19,8 @@ local driver = require "multisocket.luv"
 local errors = require "multisocket.errors"
 local loop = require "multisocket.loop"
 
-local running, resume, yield = coroutine.running, coroutine.resume, coroutine.yield
-local status, close, create = coroutine.status, coroutine.close, coroutine.create
+local running, resume, yield = coroutine.running, core.resume, coroutine.yield
+local status, close = coroutine.status, coroutine.close
 local unpack, pack = table.unpack, table.pack
 
 local task = {}
@@ -144,14 +144,11 @@ local function after_resume(co, ok, err)
   if not rawequal(second, err) then task.report(second, debug.traceback()) end
 end
 
-local begin
-
 local function step(op)
   if type(op) == "userdata" then return turn:resume(op) end
   local co = op.thread
   if co then
     op.thread = nil
-    if op.fresh then return after_resume(co, begin(op)) end
     return after_resume(co, resume(co))
   end
   if op.main then
@@ -444,7 +441,6 @@ end
 
 -- The task has ended: everybody who waits for it hears of it.
 local function settle(t)
-  t.fn, t.args = nil, nil
   if t.doomed then doom(-1) end
   local waiters = t.waiters
   t.waiters = nil
@@ -482,26 +478,10 @@ local function on_task_error(err)
   return err
 end
 
--- Stands in a task's coroutine as long as that lives, which may be closed
--- before its end, by task:cancel() or by whoever has it.
-local Guard = {}
-
-function Guard.__close(guard) end_early(guard[1]) end
-
--- The first step of a task.
-function begin(t)
-  local args, fn = t.args, t.fn
-  t.args, t.fn, t.fresh = nil, nil, nil
-  local guard = setmetatable({ t }, Guard)
-  if not args then return resume(t.co, guard, t, finish, on_task_error, fn) end
-  return resume(t.co, guard, t, finish, on_task_error, fn, unpack(args, 1, args.n))
-end
-
 local function start(group, on_end, fn, ...)
-  local co = create(core.task_body)
-  local t = setmetatable({ status = "running", group = group, on_end = on_end, fn = fn,
-    args = select("#", ...) > 0 and pack(...) or nil, co = co, thread = co, fresh = true }, Task)
-  tasks[co] = t
+  local t = setmetatable({ status = "running", group = group, co = false, thread = false }, Task)
+  local co = core.new_body(t, finish, on_task_error, fn, ...)
+  t.co, t.thread, t.on_end, tasks[co] = co, co, on_end, t
   if group then
     group.tasks[t] = true
     group.count = group.count + 1
@@ -565,8 +545,12 @@ function Task:cancel(reason)
   return true
 end
 
----The scope of a `<close>` variable was left.
-function Task.__close(t) t:cancel("its scope was left") end
+---The scope of a `<close>` variable was left: some caller's, or that of the
+---task's own coroutine, which somebody closes.
+function Task.__close(t)
+  if t.co == running() then return end_early(t) end
+  t:cancel("its scope was left")
+end
 
 local function remove(list, item)
   for i, other in ipairs(list or {}) do

@@ -20,7 +20,7 @@ enum ms_run_state {
 
 struct ms_easy {
     /* What is asked for. */
-    struct ms_buf url_text;
+    struct ms_buf url_text;     /* as given; empty when url.href is the same */
     struct ms_options *options; /* a reference; NULL: the defaults */
     ms_headers_cb *on_headers;
     ms_data_cb *on_data;
@@ -46,7 +46,7 @@ struct ms_easy {
     struct ms_interest interest;
     struct ms_conn *conn; /* while active; does not own */
     struct ms_url url;
-    bool url_parsed;              /* `url` is what url_text says */
+    bool url_parsed;              /* `url` is what was given */
     struct ms_response *response; /* owned; NULL: none, or taken */
     struct ms_error error;
     const char *detail; /* static text beside error, or NULL */

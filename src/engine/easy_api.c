@@ -51,7 +51,7 @@ ms_err ms_easy_set_url(struct ms_easy *e, const char *url, size_t n)
 {
     /* The same again needs no parsing again: the usual case of a reused easy.
      */
-    if (n && ms_span_equal(ms_buf_span(&e->url_text), ms_span(url, n)))
+    if (n && ms_span_equal(ms_run_url_text(e), ms_span(url, n)))
         return MS_OK;
     ms_err err = ms_buf_reserve(&e->url_text, n);
     if (err)
@@ -121,7 +121,7 @@ const struct ms_error *ms_easy_error(const struct ms_easy *e)
 static struct ms_span host_of(const struct ms_easy *e)
 {
     return ms_buf_len(&e->url.href) ? ms_url_authority(&e->url)
-                                    : ms_buf_span(&e->url_text);
+                                    : ms_run_url_text(e);
 }
 
 const char *ms_easy_error_message(const struct ms_easy *e, char *buf,
@@ -158,8 +158,9 @@ struct ms_response *ms_easy_take_response(struct ms_easy *e)
 {
     struct ms_response *r = ms_run_under_way(e) ? NULL : e->response;
 
-    if (r)
-        e->response = NULL;
+    if (!r || ms_response_own(r))
+        return NULL;
+    e->response = NULL;
     return r;
 }
 

@@ -15,7 +15,7 @@ void ms_response_clear(struct ms_response *r)
     ms_head_clear(&r->head);
     ms_fields_clear(&r->trailers);
     ms_buf_clear(&r->body);
-    ms_buf_clear(&r->url);
+    r->url = ms_span(NULL, 0);
     ms_options_free(r->options);
     r->options = NULL;
     r->authority = ms_span(NULL, 0);
@@ -31,7 +31,7 @@ void ms_response_free(struct ms_response *r)
     ms_head_free(&r->head);
     ms_fields_free(&r->trailers);
     ms_buf_free(&r->body);
-    ms_buf_free(&r->url);
+    ms_free(r->own_url);
     ms_options_free(r->options);
     ms_free(r);
 }
@@ -70,7 +70,7 @@ const char *ms_response_reason(const struct ms_response *r, size_t *n)
 
 const char *ms_response_url(const struct ms_response *r, size_t *n)
 {
-    return lend(ms_buf_span(&r->url), n);
+    return lend(r->url, n);
 }
 
 const char *ms_response_method(const struct ms_response *r, size_t *n)
@@ -120,6 +120,29 @@ bool ms_response_collected(const struct ms_response *r)
 
 /* ---- copies ------------------------------------------------------------ */
 
+/* Moves the URL to `at`, and the authority with it unless that is the option
+ * set's. */
+static void move_url(struct ms_response *r, char *at)
+{
+    if (!r->url.n)
+        return;
+    memcpy(at, r->url.p, r->url.n);
+    if (r->authority.p && !r->options->host.p)
+        r->authority.p = at + (r->authority.p - r->url.p);
+    r->url.p = at;
+}
+
+ms_err ms_response_own(struct ms_response *r)
+{
+    char *p = ms_realloc(NULL, r->url.n + 1);
+
+    if (!p)
+        return MS_ENOMEM;
+    move_url(r, p);
+    r->own_url = p;
+    return MS_OK;
+}
+
 static size_t bytes_of(const struct ms_fields *f)
 {
     return f->count * sizeof(*f->refs) + f->text.to;
@@ -128,7 +151,7 @@ static size_t bytes_of(const struct ms_fields *f)
 size_t ms_response_copy_bytes(const struct ms_response *r, bool body)
 {
     return sizeof(*r) + bytes_of(&r->head.fields) + bytes_of(&r->trailers) +
-           ms_buf_len(&r->url) + (body ? ms_buf_len(&r->body) : 0);
+           r->url.n + (body ? ms_buf_len(&r->body) : 0);
 }
 
 /* These move what `*to` points at behind `at` and return where that ends. */
@@ -165,10 +188,8 @@ struct ms_response *ms_response_copy(const struct ms_response *r, void *memory,
     at = place_refs(&to->trailers, at);
     at = place_text(&to->head.fields.text, at);
     at = place_text(&to->trailers.text, at);
-    /* The authority is in the URL unless it is the option set's. */
-    if (r->options && !r->options->host.p && r->authority.p)
-        to->authority.p = at + (r->authority.p - r->url.p);
-    at = place_text(&to->url, at);
+    move_url(to, at);
+    at += to->url.n;
     if (!body)
         to->body = (struct ms_buf){0};
     place_text(&to->body, at);

@@ -15,9 +15,10 @@
 struct ms_response {
     struct ms_head head;
     struct ms_fields trailers;
-    struct ms_buf body;         /* collected here unless on_data takes it */
-    struct ms_buf url;          /* as requested, serialised */
-    struct ms_span authority;   /* in url; the Host header */
+    struct ms_buf body;       /* collected here unless on_data takes it */
+    struct ms_span url;       /* as requested, serialised; its easy lends it */
+    char *own_url;            /* what `url` is once that is over; owned */
+    struct ms_span authority; /* the Host header: in url or the options' */
     struct ms_options *options; /* what was asked; a reference */
     int64_t timing_us[MS_TIMING_COUNT];
     struct ms_addr remote;
@@ -27,6 +28,9 @@ struct ms_response {
 
 /* An empty response, NULL when there is no memory. */
 struct ms_response *ms_response_new(void) MS_MUST_CHECK;
+
+/* Makes it depend on no easy any more. MS_ENOMEM. */
+ms_err ms_response_own(struct ms_response *r) MS_MUST_CHECK;
 
 /* Empties it for another run and keeps its memory. */
 void ms_response_clear(struct ms_response *r);

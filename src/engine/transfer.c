@@ -290,27 +290,39 @@ static void on_no_conn(struct ms_waiter *w, ms_err err, int os_errno,
 
 /* ---- the start -------------------------------------------------------- */
 
+struct ms_span ms_run_url_text(const struct ms_easy *e)
+{
+    return e->url_parsed && !ms_buf_len(&e->url_text)
+               ? ms_buf_span(&e->url.href)
+               : ms_buf_span(&e->url_text);
+}
+
+static ms_err parse_url(struct ms_easy *e, const char **why)
+{
+    struct ms_span text = ms_buf_span(&e->url_text);
+    ms_err err = ms_url_parse(&e->url, text, NULL, why);
+
+    if (err)
+        return err;
+    e->url_parsed = true;
+    /* The usual case: no need to keep both. */
+    if (ms_span_equal(text, ms_buf_span(&e->url.href)))
+        ms_buf_free(&e->url_text);
+    return MS_OK;
+}
+
 static ms_err prepare(struct ms_easy *e, const char **why)
 {
     struct ms_response *r = e->response;
     const struct ms_options *o = r->options;
+    ms_err err = o->header_err;
 
-    if (o->header_err)
-        return o->header_err;
-    ms_err err = MS_OK;
-
-    if (!e->url_parsed)
-        err = ms_url_parse(&e->url, ms_buf_span(&e->url_text), NULL, why);
-    e->url_parsed = !err;
+    if (!err && !e->url_parsed)
+        err = parse_url(e, why);
     if (err)
         return err;
-    ms_buf_clear(&r->url);
-    err = ms_buf_add_span(&r->url, ms_buf_span(&e->url.href));
-    if (err)
-        return err;
-    struct ms_span authority = ms_url_authority(&e->url);
-    r->authority =
-        o->host.p ? o->host : ms_span(r->url.p + e->url.host, authority.n);
+    r->url = ms_buf_span(&e->url.href);
+    r->authority = o->host.p ? o->host : ms_url_authority(&e->url);
     if (e->url.secure) {
         *why = "this build has no TLS yet: only http URLs can be fetched";
         return MS_ESCHEME;

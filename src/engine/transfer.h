@@ -27,6 +27,9 @@ void ms_run_init(struct ms_easy *e);
 /* The environment of an easy that is added; engine/multi.c has it. */
 struct ms_run_env *ms_run_env_of(const struct ms_easy *e);
 
+/* The URL as it was given; lent until the next one is set. */
+struct ms_span ms_run_url_text(const struct ms_easy *e);
+
 /* Prepares a run and posts its start. MS_ENOMEM. */
 ms_err ms_run_queue(struct ms_easy *e) MS_MUST_CHECK;
 

@@ -57,8 +57,9 @@ enum {
     LB_MULTI_CAUSE,     /* error of a socket or timer callback, for the */
     LB_MULTI_TRACEBACK, /* transfers that end by it */
     LB_MULTI_INTERRUPT, /* to raise when the entry is over */
-    LB_MULTI_TURN,      /* of its fetchers */
-    LB_MULTI_UVS = LB_MULTI_TURN
+    LB_MULTI_TURN,      /* of its fetcher */
+    LB_MULTI_FETCHER,
+    LB_MULTI_UVS = LB_MULTI_FETCHER
 };
 
 /* User values of an option set. */
@@ -76,8 +77,7 @@ enum {
     LB_EASY_TRACEBACK,
     LB_EASY_RESPONSE, /* of the last run, once asked for */
     LB_EASY_THREAD,   /* of a fetcher: what waits for it */
-    LB_EASY_HOME,     /* the fetcher */
-    LB_EASY_UVS = LB_EASY_HOME
+    LB_EASY_UVS = LB_EASY_THREAD
 };
 
 /* What every userdata begins with. */

@@ -149,6 +149,26 @@ static int wait_for(lua_State *L)
     return 1;
 }
 
+static int call_bound(lua_State *L)
+{
+    for (int i = 1; i <= 3; i++) {
+        lua_pushvalue(L, lua_upvalueindex(i));
+        lua_insert(L, i);
+    }
+    lua_call(L, lua_gettop(L) - 1, 0);
+    return 0;
+}
+
+/* bind(fn, a, b): a function that calls fn(a, b, ...). One object, where a
+ * closure of Lua's is one and another for each variable. */
+static int bind_two(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 3);
+    lua_pushcclosure(L, call_bound, 3);
+    return 1;
+}
+
 void lb_open_epoll(lua_State *L)
 {
     static const luaL_Reg meta[] = {
@@ -158,8 +178,10 @@ void lb_open_epoll(lua_State *L)
                                        {"dispatch", set_dispatch},
                                        {"close", set_close},
                                        {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"epoll", new_set}, {"wait", wait_for}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"epoll", new_set},
+                                         {"wait", wait_for},
+                                         {"bind", bind_two},
+                                         {NULL, NULL}};
 
     lb_set_type(L, LB_EPOLL, meta, methods);
     lb_setfuncs(L, functions);

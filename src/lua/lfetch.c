@@ -8,9 +8,9 @@
  * (lua/multisocket/task.lua) and is run when the holder is done: resumes
  * never nest.
  *
- * A *fetcher* is the easies of a client's coroutines. They are used again and
- * again and stay with the fetcher until a coroutine is closed while it waits;
- * that one's easy is closed with it.
+ * A *fetcher* is the easies of a multi's waiting coroutines. They are used
+ * again and again and stay with the fetcher until a coroutine is closed while
+ * it waits; that one's easy is closed with it.
  */
 #include "lua/binding.h"
 
@@ -40,8 +40,7 @@ struct lb_fetcher {
 
 /* User values of a fetcher. */
 enum {
-    FETCHER_MULTI = 1,
-    FETCHER_TURN,
+    FETCHER_TURN = 1,
     FETCHER_EASIES, /* slot -> easy */
     FETCHER_CLOSED, /* function(): a transfer went without an end */
     FETCHER_UVS = FETCHER_CLOSED
@@ -176,10 +175,10 @@ static int turn_resume(lua_State *L)
 
     if (!le->waiter)
         return 0; /* closed meanwhile */
-    lua_getiuservalue(L, 2, LB_EASY_HOME);
-    lua_getiuservalue(L, -1, FETCHER_MULTI);
-    struct lb_entry outer = lb_enter(L, le->home->lm, lua_gettop(L));
-    resume(le->home->lm, le);
+    struct lb_multi *lm = le->home->lm;
+    lua_rawgetp(L, lua_upvalueindex(LB_MULTIS), lm);
+    struct lb_entry outer = lb_enter(L, lm, lua_gettop(L));
+    resume(lm, le);
     lb_leave(L, &outer);
     return 0;
 }
@@ -219,8 +218,6 @@ static struct lb_easy *push_new_slot(lua_State *L, struct lb_fetcher *f)
     struct lb_easy *le = lb_push_new_easy(L);
 
     ms_easy_set_oneshot(le->e, true);
-    lua_pushvalue(L, lua_upvalueindex(FETCH_FETCHER));
-    lua_setiuservalue(L, -2, LB_EASY_HOME);
     lua_getiuservalue(L, lua_upvalueindex(FETCH_MULTI), LB_MULTI_EASIES);
     lua_pushvalue(L, -2);
     lua_rawsetp(L, -2, le->e);
@@ -365,16 +362,16 @@ void lb_fetch_closed(lua_State *L, struct lb_easy *le)
     le->adopted = false;
     le->e = NULL;
     lua_settop(L, 1);
-    lua_getiuservalue(L, 1, LB_EASY_HOME);
-    lua_getiuservalue(L, 2, FETCHER_MULTI);
-    lb_unanchor(L, 3, e);
-    lua_getiuservalue(L, 2, FETCHER_EASIES);
+    lua_rawgetp(L, lua_upvalueindex(LB_MULTIS), le->home->lm);
+    lb_unanchor(L, 2, e);
+    lua_getiuservalue(L, 2, LB_MULTI_FETCHER);
+    lua_getiuservalue(L, 3, FETCHER_EASIES);
     lua_pushnil(L);
     lua_rawseti(L, 4, le->slot);
-    struct lb_entry outer = lb_enter(L, le->home->lm, 3);
+    struct lb_entry outer = lb_enter(L, le->home->lm, 2);
     ms_easy_close(e);
     lb_leave(L, &outer);
-    lua_getiuservalue(L, 2, FETCHER_CLOSED);
+    lua_getiuservalue(L, 3, FETCHER_CLOSED);
     lua_call(L, 0, 0);
 }
 
@@ -394,7 +391,8 @@ static void push_fetch(lua_State *L, lua_CFunction function, bool plain)
     lua_pushcclosure(L, function, plain ? FETCH_SLOW : FETCH_TOKEN);
 }
 
-/* fetcher(multi, turn, closed, options, slow) -> fetch, fetch_with */
+/* fetcher(multi, turn, closed, options, slow) -> fetch, fetch_with. A multi has
+ * one at most. */
 static int new_fetcher(lua_State *L)
 {
     struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
@@ -404,11 +402,14 @@ static int new_fetcher(lua_State *L)
     lb_check(L, 4, LB_OPTIONS);
     luaL_checktype(L, 5, LUA_TFUNCTION);
     lua_settop(L, 5);
+    if (lua_getiuservalue(L, 1, LB_MULTI_FETCHER) != LUA_TNIL)
+        return lb_usage(L, "bad_argument", "the multi has a fetcher already");
+    lua_settop(L, 5);
     struct lb_fetcher *f = lb_new(L, LB_FETCHER, sizeof(*f), FETCHER_UVS);
     f->lm = lm;
     f->turn = turn;
-    lua_pushvalue(L, 1);
-    lua_setiuservalue(L, 6, FETCHER_MULTI);
+    lua_pushvalue(L, 6);
+    lua_setiuservalue(L, 1, LB_MULTI_FETCHER);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, 6, FETCHER_TURN);
     lua_newtable(L);
