@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 
-/* Most responses have 6 to 14 fields. */
-#define FIRST_REFS 16
+/* Small responses have 5 to 8 fields. */
+#define FIRST_REFS 8
 
 void ms_fields_free(struct ms_fields *f)
 {

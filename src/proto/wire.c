@@ -62,9 +62,9 @@ const char *ms_wire_token_end(const char *p, const char *end)
     return skip(p, end, TOKEN);
 }
 
-/* Is one of the eight bytes below 0x20 or equal to 0x7f? Exact for the whole
- * word: a borrow only leaves a byte that is such a one itself. */
-static inline bool has_control(uint64_t word)
+/* The top bit of each of the eight bytes that is below 0x20 or equal to 0x7f.
+ * Only the lowest is exact: a borrow may reach the byte above one. */
+static inline uint64_t controls(uint64_t word)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
     uint64_t del = word ^ (ones * 0x7f);
@@ -72,20 +72,32 @@ static inline bool has_control(uint64_t word)
     return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & tops;
 }
 
+/* The byte that the lowest bit set is in. */
+static inline const char *lowest(const char *p, uint64_t bits)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return p + __builtin_ctzll(bits) / 8;
+#else
+    (void)bits;
+    return skip(p, p + 8, VALUE);
+#endif
+}
+
 const char *ms_wire_value_end(const char *p, const char *end)
 {
     while (end - p >= 8) {
-        uint64_t word;
+        uint64_t word, bits;
         memcpy(&word, p, sizeof(word));
-        if (MS_LIKELY(!has_control(word))) {
+        bits = controls(word);
+        if (MS_LIKELY(!bits)) {
             p += 8;
             continue;
         }
-        /* Usually the line's end; a tab is a control that is allowed. */
-        const char *stop = skip(p, p + 8, VALUE);
-        if (stop < p + 8)
-            return stop;
-        p = stop;
+        /* The line's end, or a tab, which is a control that is allowed. */
+        p = lowest(p, bits);
+        if (MS_LIKELY(!may(*p, VALUE)))
+            return p;
+        p++;
     }
     return skip(p, end, VALUE);
 }
