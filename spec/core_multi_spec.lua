@@ -635,6 +635,19 @@ describe("core.multi:", function()
       assert.same({}, alive)
     end)
 
+    -- Found by spec/unit/test_engine.c: the host was left without a timer.
+    it("loses no wake when timerfunction removes and adds again", function()
+      local told, easy, multi = {}, core.easy { url = "http://127.0.0.1:1/" }, nil
+      multi = core.multi { timerfunction = function(m, ms)
+        told[#told + 1] = ms
+        if #told == 1 then m:remove_handle(easy) end
+        if #told == 2 then m:add_handle(easy) end
+      end }
+      multi:add_handle(easy)
+      assert.same({ 0, -1, 0 }, told)
+      multi:close()
+    end)
+
     it("is harmless in a finaliser", function()
       local r = process.run({ "lua5.4", "-e", ([[
         local core = require "multisocket.core"

@@ -76,21 +76,19 @@ static void run_tasks(struct ms_list *list)
     }
 }
 
-/* A deadline that moved later is not told: the early wake sets the new one. */
-static bool is_news(const struct ms_loop *l, uint64_t at)
-{
-    return at < l->told_us || (at == MS_NEVER && l->told_us != MS_NEVER);
-}
-
-static void tell_deadline(struct ms_loop *l)
+/* Tells the host unless what it knows is early enough: a deadline that moved
+ * later is not told, the early wake sets the new one. True when it was told. */
+static bool tell_deadline(struct ms_loop *l, bool also_never)
 {
     uint64_t at = ms_loop_deadline(l);
+    bool gone = at == MS_NEVER && l->told_us != MS_NEVER;
 
-    if (!l->hooks.wake_me || !is_news(l, at))
-        return;
+    if (!l->hooks.wake_me || !(at < l->told_us || (gone && also_never)))
+        return false;
     ms_loop_touch(l);
     l->told_us = at;
     l->hooks.wake_me(l->engine, ms_loop_ms_until(l, at));
+    return true;
 }
 
 /* Work that a host callback asked for and that waits for its turn. */
@@ -112,9 +110,14 @@ static void one_round(struct ms_loop *l)
 static void tell_host(struct ms_loop *l)
 {
     ms_ev_flush(&l->ev);
-    tell_deadline(l);
-    /* Once more for what the timer callback itself asked for. */
-    tell_deadline(l);
+    if (!tell_deadline(l, true))
+        return;
+    /* The timer callback itself may have asked for something. That there is
+     * nothing to wait for any more is told once; that there is must not be
+     * lost, whatever the callback does. */
+    tell_deadline(l, true);
+    while (tell_deadline(l, false))
+        ;
 }
 
 static void outermost_exit(struct ms_loop *l)
