@@ -395,6 +395,16 @@ MS_API ms_err ms_multi_remove(struct ms_multi *multi, struct ms_easy *easy);
 MS_API int ms_multi_socket_action(struct ms_multi *multi, int fd,
                                   unsigned mask);
 
+struct ms_event {
+    int fd;
+    unsigned mask; /* MS_CSELECT_* bits */
+};
+
+/* The same for all events of one turn of an event loop: they are handled in
+ * one go, and what they start leaves together. */
+MS_API int ms_multi_socket_actions(struct ms_multi *multi,
+                                   const struct ms_event *events, size_t count);
+
 struct ms_message {
     struct ms_easy *easy;
     ms_err err;

@@ -49,36 +49,23 @@ static bool is_attached(const struct ms_conn *c)
     return c->stream && c->stream->session;
 }
 
-/* What the socket is to be watched for. With a stream attached the wish is
- * the stream's, otherwise the connection's own: an idle one is watched for
- * the peer's close. */
+/* What the socket is to be watched for; an idle one for the peer's close. */
 static void update_wish(struct ms_conn *c)
 {
     unsigned want = c->hold_recv ? 0u : (unsigned)MS_POLL_IN;
 
     if (c->blocked && !c->hold_send)
         want |= (unsigned)MS_POLL_OUT;
-    if (c->carrier) {
-        ms_interest_set(c->carrier, c->link.sock, want);
-        ms_interest_drop(&c->own);
-    } else {
-        ms_interest_set(&c->own, c->link.sock, want);
-    }
+    ms_interest_set(&c->wish, c->link.sock, want);
 }
 
 static void detach(struct ms_conn *c)
 {
-    struct ms_interest *carrier = c->carrier;
-
     c->stream = NULL;
-    c->carrier = NULL;
     c->hold_recv = c->hold_send = false;
-    if (!carrier)
-        return;
-    /* Its own wish first: what the socket is watched for does not change. */
+    ms_interest_label(&c->wish, NULL);
     if (is_open(c))
         update_wish(c);
-    ms_interest_drop(carrier);
 }
 
 static void free_conn(struct ms_grave *g)
@@ -106,7 +93,7 @@ void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
     c->dial = NULL;
     ms_timer_cancel(loop_of(c), &c->connect_timer);
     ms_task_cancel(&c->service);
-    ms_interest_drop(&c->own);
+    ms_interest_drop(&c->wish);
     ms_link_close(&c->link);
     c->events->on_closed(c, was_open ? MS_OK : err, os_errno);
     ms_loop_bury(loop_of(c), &c->grave, free_conn);
@@ -343,7 +330,7 @@ ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
     ms_list_init(&c->idle);
     ms_list_init(&c->lru);
     ms_timer_init(&c->connect_timer, on_connect_timeout);
-    ms_interest_init(&c->own, NULL);
+    ms_interest_init(&c->wish, NULL);
     ms_task_init(&c->service, on_service);
     *out = c;
     return MS_OK;
@@ -374,8 +361,7 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
 }
 
 ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
-                           const struct ms_request *req,
-                           struct ms_interest *carrier)
+                           const struct ms_request *req, void *easy)
 {
     assert(is_open(c) && !c->stream);
 
@@ -383,7 +369,7 @@ ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
     if (err)
         return err;
     c->stream = s;
-    c->carrier = carrier;
+    ms_interest_label(&c->wish, easy);
     c->sent_us = c->first_byte_us = 0;
     update_wish(c);
     ms_task_post_at_exit(loop_of(c), &c->service);
@@ -419,7 +405,7 @@ const char *ms_conn_check(const struct ms_conn *c)
         return "a connection is open without a socket, or the reverse";
     if (!is_open(c))
         return c->dial ? NULL : "a connection opens without a dial";
-    if ((c->stream != NULL) != (c->carrier != NULL))
+    if ((c->stream != NULL) != (c->wish.easy != NULL))
         return "a stream without its interest";
     if (c->stream && c->stream->session != c->session)
         return "a stream is not attached to its connection's session";

@@ -65,11 +65,10 @@ struct ms_conn {
     struct ms_timer connect_timer;
     struct ms_link link;
     struct ms_session *session; /* from connected on */
-    struct ms_interest own;     /* the connection's own wish */
+    struct ms_interest wish;    /* labelled with the transfer it is for */
 
     /* The exchange under way. */
     struct ms_stream *stream;        /* does not own; NULL: none */
-    struct ms_interest *carrier;     /* the stream's wish, lent with it */
     uint64_t sent_us, first_byte_us; /* 0: not yet */
 
     struct ms_task service;
@@ -94,12 +93,12 @@ ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
  * `connect_timeout_ms` covers everything until on_open, -1: no limit. */
 void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms);
 
-/* Attaches a stream and queues its request; `carrier` is the stream's
- * interest. The request leaves at the end of this exit. Errors are those of
+/* Attaches a stream of the transfer `easy` and queues its request, which
+ * leaves at the end of this exit. Errors are those of
  * the session's open(); the connection can be used for another then. */
 ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
                            const struct ms_request *req,
-                           struct ms_interest *carrier) MS_MUST_CHECK;
+                           void *easy) MS_MUST_CHECK;
 
 /* Detaches the stream without a call to it. What this leaves of the
  * connection is closed, or given back to the pool. */

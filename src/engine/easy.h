@@ -43,9 +43,9 @@ struct ms_easy {
     struct ms_timer deadline;
     struct ms_waiter waiter;
     struct ms_stream stream;
-    struct ms_interest interest;
     struct ms_conn *conn; /* while active; does not own */
     struct ms_url url;
+    uint32_t host_hash;           /* of url */
     bool url_parsed;              /* `url` is what was given */
     struct ms_response *response; /* owned; NULL: none, or taken */
     struct ms_error error;

@@ -3,11 +3,18 @@
 
 #include "base/mem.h"
 
+uint32_t ms_endpoint_host_hash(const struct ms_url *url)
+{
+    return ms_span_hash(ms_url_part(url, url->host, url->host_end), 0);
+}
+
 struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
+                                          uint32_t host_hash,
                                           const struct ms_options *o)
 {
     return (struct ms_endpoint_key){
         .host = ms_url_part(url, url->host, url->host_end),
+        .host_hash = host_hash,
         .port = url->port_number,
         .secure = url->secure,
         .tcp_nodelay = o->tcp_nodelay,
@@ -16,10 +23,11 @@ struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
 
 static uint32_t hash_of(const struct ms_endpoint_key *k)
 {
-    const char rest[] = {(char)(k->port & 0xff), (char)(k->port >> 8),
-                         (char)k->secure, (char)k->tcp_nodelay};
+    /* The multiplier spreads what is small over all bits (Knuth). */
+    uint32_t rest = (uint32_t)k->port << 2 | (uint32_t)k->secure << 1 |
+                    (uint32_t)k->tcp_nodelay;
 
-    return ms_span_hash(ms_span(rest, sizeof(rest)), ms_span_hash(k->host, 0));
+    return k->host_hash ^ rest * UINT32_C(2654435761);
 }
 
 static bool same(const struct ms_endpoint_key *a,

@@ -16,6 +16,7 @@
 
 struct ms_endpoint_key {
     struct ms_span host; /* as in the URL: lower case */
+    uint32_t host_hash;  /* made once for each URL */
     uint16_t port;
     bool secure;
     bool tcp_nodelay;
@@ -32,8 +33,10 @@ struct ms_endpoint {
     unsigned waiters;
 };
 
-/* The key of a request; lent from `url`. */
+uint32_t ms_endpoint_host_hash(const struct ms_url *url);
+/* The key of a request; lent from `url`, whose host hash that is. */
 struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
+                                          uint32_t host_hash,
                                           const struct ms_options *o);
 
 /* The endpoint of that key, made when there is none. MS_ENOMEM. */

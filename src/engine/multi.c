@@ -241,6 +241,18 @@ int ms_multi_socket_action(struct ms_multi *m, int fd, unsigned mask)
     return leave(m, true);
 }
 
+int ms_multi_socket_actions(struct ms_multi *m, const struct ms_event *events,
+                            size_t count)
+{
+    if (m->closed || m->doomed)
+        return 0;
+    ms_loop_enter(&m->loop);
+    m->actions++;
+    for (size_t i = 0; i < count; i++)
+        ms_loop_dispatch(&m->loop, events[i].fd, events[i].mask);
+    return leave(m, true);
+}
+
 bool ms_multi_info_peek(struct ms_multi *m, struct ms_message *out)
 {
     if (ms_list_empty(&m->messages))

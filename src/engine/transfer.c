@@ -260,7 +260,7 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     e->stream.max_head_bytes = options_of(e)->max_header_size < 0
                                    ? SIZE_MAX
                                    : (size_t)options_of(e)->max_header_size;
-    ms_err err = ms_conn_open_stream(c, &e->stream, &req, &e->interest);
+    ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);
     if (err) {
         ms_pool_release(c);
         ms_run_end(e, err, NULL);
@@ -305,6 +305,7 @@ static ms_err parse_url(struct ms_easy *e, const char **why)
     if (err)
         return err;
     e->url_parsed = true;
+    e->host_hash = ms_endpoint_host_hash(&e->url);
     /* The usual case: no need to keep both. */
     if (ms_span_equal(text, ms_buf_span(&e->url.href)))
         ms_buf_free(&e->url_text);
@@ -342,7 +343,7 @@ static void on_start(struct ms_task *t)
     }
     const struct ms_options *o = options_of(e);
     struct ms_pool_wish wish = {
-        .key = ms_endpoint_key_of(&e->url, o),
+        .key = ms_endpoint_key_of(&e->url, e->host_hash, o),
         .connect_timeout_ms = o->timeout_connect,
         .fresh = o->fresh_connection || e->retried,
     };
@@ -360,7 +361,6 @@ void ms_run_init(struct ms_easy *e)
     ms_task_init(&e->start, on_start);
     ms_timer_init(&e->deadline, on_deadline);
     ms_waiter_init(&e->waiter);
-    ms_interest_init(&e->interest, e);
     e->waiter.on_conn = on_conn;
     e->waiter.on_fail = on_no_conn;
     e->stream.ops = &stream_ops;

@@ -104,19 +104,20 @@ static unsigned mask_of(uint32_t events)
            (events & (EPOLLERR | EPOLLHUP) ? MS_CSELECT_ERR : 0u);
 }
 
-/* An interrupt leaves the rest for the next time: they stay ready. */
 static int set_dispatch(lua_State *L)
 {
-    struct epoll_event events[MAX_EVENTS];
+    struct epoll_event ready[MAX_EVENTS];
+    struct ms_event events[MAX_EVENTS];
     const struct set *s = check_set(L);
     struct lb_multi *lm = lb_check(L, 2, LB_MULTI);
-    int n = s->fd ? epoll_wait(s->fd - 1, events, MAX_EVENTS, 0) : 0;
+    int n = s->fd ? epoll_wait(s->fd - 1, ready, MAX_EVENTS, 0) : 0;
 
-    if (n > 0) {
+    for (int i = 0; i < n; i++)
+        events[i] =
+            (struct ms_event){ready[i].data.fd, mask_of(ready[i].events)};
+    if (n > 0 && lm->m) {
         struct lb_entry outer = lb_enter(L, lm, 2);
-        for (int i = 0; i < n && lm->m && !lm->interrupted; i++)
-            ms_multi_socket_action(lm->m, events[i].data.fd,
-                                   mask_of(events[i].events));
+        ms_multi_socket_actions(lm->m, events, (size_t)n);
         lb_leave(L, &outer);
     }
     lua_pushinteger(L, n > 0 ? n : 0);

@@ -104,6 +104,12 @@ void ms_interest_init(struct ms_interest *i, void *easy);
  * was held on another socket. Cheap enough for every change of state. */
 void ms_interest_set(struct ms_interest *i, struct ms_sock *s, unsigned want);
 
+/* Says whose transfer it is for from now on, NULL for nobody's. */
+static inline void ms_interest_label(struct ms_interest *i, void *easy)
+{
+    i->easy = easy;
+}
+
 /* Wants nothing of anything. */
 void ms_interest_drop(struct ms_interest *i);
 
