@@ -85,11 +85,14 @@ struct lb_object {
     const void *type; /* lb_new() sets it, lb_test() looks at it */
 };
 
+struct lb_fetcher;
+
 struct lb_multi {
     struct lb_object object;
-    struct ms_multi *m; /* NULL once finalised */
-    lua_State *L;       /* of the entry under way, NULL outside */
-    int self;           /* where the multi is on its stack */
+    struct lb_fetcher *fetcher; /* LB_MULTI_FETCHER, or NULL */
+    struct ms_multi *m;         /* NULL once finalised */
+    lua_State *L;               /* of the entry under way, NULL outside */
+    int self;                   /* where the multi is on its stack */
     bool closed;
     bool interrupted; /* LB_MULTI_INTERRUPT holds an error */
     bool blamed;      /* LB_MULTI_CAUSE holds an error */
@@ -110,6 +113,7 @@ struct lb_easy {
 
     /* Of a fetcher (lfetch.c). */
     struct lb_fetcher *home;
+    lua_State *thread; /* what LB_EASY_THREAD is, if a coroutine */
     lua_State *waiter; /* the coroutine that waits for its end, or NULL */
     bool adopted;      /* LB_EASY_THREAD is an operation that waits instead */
     struct lb_easy *next; /* on the list of those that are free */
@@ -228,6 +232,8 @@ static inline bool lb_is_awaited(const struct lb_easy *le)
 {
     return le->waiter || le->adopted;
 }
+/* The outermost entry is over: lets coroutines go that fetch no more. */
+void lb_fetch_tidy(lua_State *L, struct lb_multi *lm);
 /* `__close` of an easy: the coroutine that waits for it is closed. */
 void lb_fetch_closed(lua_State *L, struct lb_easy *le);
 

@@ -57,6 +57,8 @@ void lb_leave(lua_State *L, struct lb_entry *outer)
 
     if (lm->blamed && !outer->L)
         settle_blame(lm);
+    if (lm->fetcher && !outer->L)
+        lb_fetch_tidy(L, lm);
     lm->L = outer->L;
     lm->self = outer->self;
     if (!lm->interrupted)

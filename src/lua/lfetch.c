@@ -34,7 +34,9 @@ struct lb_fetcher {
     struct lb_object object;
     struct lb_multi *lm;
     struct lb_turn *turn;
-    struct lb_easy *free;
+    struct lb_easy *free; /* linked by next */
+    struct lb_easy *warm; /* free, too, but their coroutine is not forgotten
+                           * yet: most fetch again at once */
     lua_Integer slots;
 };
 
@@ -75,28 +77,27 @@ static void call_hook(struct lb_multi *lm, int which, int nargs)
         lb_report(lm);
 }
 
-/* Resumes the coroutine that waits for an easy. */
+/* Resumes the coroutine that waits for an easy. The easy keeps it meanwhile. */
 static void resume(struct lb_multi *lm, struct lb_easy *le)
 {
+    const struct lb_turn *turn = le->home->turn;
     lua_State *L = lm->L, *co = le->waiter;
     int n = 0;
 
     le->waiter = NULL;
-    lua_pushthread(co); /* keeps it while it runs */
-    lua_xmove(co, L, 1);
     int status = lua_resume(co, L, 0, &n);
-    if (status != LUA_OK && status != LUA_YIELD) {
-        lua_pushboolean(L, 0);
-        lua_xmove(co, L, 1);
-    } else {
+    bool ok = status == LUA_OK || status == LUA_YIELD;
+    if (ok)
         lua_pop(co, n);
-        if (!le->home->turn->watched) {
-            lua_pop(L, 1);
-            return;
-        }
-        lua_pushboolean(L, 1);
+    if (ok && !turn->watched)
+        return;
+    lua_pushthread(co);
+    lua_xmove(co, L, 1);
+    lua_pushboolean(L, ok);
+    if (ok)
         lua_pushnil(L);
-    }
+    else
+        lua_xmove(co, L, 1);
     call_hook(lm, TURN_RESUMED, 3);
 }
 
@@ -194,6 +195,7 @@ static int turn_adopt(lua_State *L)
         return lb_usage(L, "wrong_context", "nobody waits for this easy");
     lua_settop(L, 3);
     lua_setiuservalue(L, 2, LB_EASY_THREAD);
+    le->thread = NULL;
     le->waiter = NULL;
     le->adopted = true;
     return 0;
@@ -231,19 +233,42 @@ static struct lb_easy *push_new_slot(lua_State *L, struct lb_fetcher *f)
 
 static struct lb_easy *push_free(lua_State *L, struct lb_fetcher *f)
 {
-    struct lb_easy *le = f->free;
+    bool again = f->warm && f->warm->thread == L;
+    struct lb_easy **from = again ? &f->warm : &f->free, *le = *from;
 
     if (!le)
         return push_new_slot(L, f);
-    f->free = le->next;
+    *from = le->next;
     lua_rawgeti(L, lua_upvalueindex(FETCH_EASIES), le->slot);
     return le;
 }
 
 static void release(struct lb_easy *le)
 {
-    le->next = le->home->free;
-    le->home->free = le;
+    le->next = le->home->warm;
+    le->home->warm = le;
+}
+
+void lb_fetch_tidy(lua_State *L, struct lb_multi *lm)
+{
+    struct lb_fetcher *f = lm->fetcher;
+    struct lb_easy *le;
+
+    if (!f->warm)
+        return;
+    lua_getiuservalue(L, lm->self, LB_MULTI_FETCHER);
+    lua_getiuservalue(L, -1, FETCHER_EASIES);
+    while ((le = f->warm)) {
+        f->warm = le->next;
+        le->next = f->free;
+        f->free = le;
+        le->thread = NULL;
+        lua_rawgeti(L, -1, le->slot);
+        lua_pushnil(L);
+        lua_setiuservalue(L, -2, LB_EASY_THREAD);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 2);
 }
 
 /* nil and the err, which names the URL also when it is none. */
@@ -271,8 +296,6 @@ static int fetched(lua_State *L, int status, lua_KContext ctx)
     lua_settop(L, 3);
     if (lb_is_awaited(le))
         return wait(L, le); /* by somebody else */
-    lua_pushnil(L);
-    lua_setiuservalue(L, 3, LB_EASY_THREAD);
     if (ms_easy_error(le->e)->err)
         results = push_failure(L);
     else
@@ -291,8 +314,11 @@ static int wait(lua_State *L, struct lb_easy *le)
 /* Adds the transfer of the easy at 3. What raises from here on closes it. */
 static void add(lua_State *L, struct lb_fetcher *f, struct lb_easy *le)
 {
-    lua_pushthread(L);
-    lua_setiuservalue(L, 3, LB_EASY_THREAD);
+    if (le->thread != L) {
+        lua_pushthread(L);
+        lua_setiuservalue(L, 3, LB_EASY_THREAD);
+        le->thread = L;
+    }
     le->waiter = L;
     lua_toclose(L, 3);
     lua_pushvalue(L, lua_upvalueindex(FETCH_MULTI));
@@ -408,6 +434,7 @@ static int new_fetcher(lua_State *L)
     struct lb_fetcher *f = lb_new(L, LB_FETCHER, sizeof(*f), FETCHER_UVS);
     f->lm = lm;
     f->turn = turn;
+    lm->fetcher = f;
     lua_pushvalue(L, 6);
     lua_setiuservalue(L, 1, LB_MULTI_FETCHER);
     lua_pushvalue(L, 2);

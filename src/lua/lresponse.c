@@ -412,7 +412,9 @@ static int response_index(lua_State *L)
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
     int info = lua_type(L, 2) == LUA_TSTRING ? field_of(lua_tostring(L, 2)) : 0;
 
-    if (!info) {
+    if (info == STATUS) {
+        lua_pushinteger(L, ms_response_status(lr->r));
+    } else if (!info) {
         lua_settop(L, 2);
         lua_rawget(L, lua_upvalueindex(LB_METHODS));
     } else if (info == REQUEST && !has_options(L, 1)) {

@@ -214,12 +214,17 @@ static void transfer_encoding(struct h1 *h, struct ms_span value)
 
 static void connection(struct h1 *h, struct ms_span value)
 {
+    bool modern = h->stream->head->version == MS_HTTP_1_1;
     struct ms_span item;
 
+    if (is_name(value, MS_SPAN("keep-alive"))) { /* as most have it */
+        h->keep |= !modern;
+        return;
+    }
     while (ms_span_next_item(&value, &item)) {
         if (ms_span_equal_nocase(item, MS_SPAN("close")))
             h->keep = false;
-        else if (h->stream->head->version == MS_HTTP_1_0 &&
+        else if (!modern &&
                  ms_span_equal_nocase(item, MS_SPAN("keep-alive")))
             h->keep = true;
     }

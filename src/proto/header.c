@@ -21,7 +21,7 @@ void ms_fields_clear(struct ms_fields *f)
     f->count = 0;
 }
 
-static ms_err grow_index(struct ms_fields *f)
+ms_err ms_fields_grow(struct ms_fields *f)
 {
     size_t cap = f->cap ? (size_t)f->cap * 2 : FIRST_REFS;
 
@@ -32,17 +32,6 @@ static ms_err grow_index(struct ms_fields *f)
         return MS_ENOMEM;
     f->refs = refs;
     f->cap = (uint32_t)cap;
-    return MS_OK;
-}
-
-ms_err ms_fields_index(struct ms_fields *f, struct ms_field_ref ref)
-{
-    if (MS_UNLIKELY(f->count == f->cap)) {
-        ms_err err = grow_index(f);
-        if (err)
-            return err;
-    }
-    f->refs[f->count++] = ref;
     return MS_OK;
 }
 

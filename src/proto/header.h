@@ -31,10 +31,22 @@ void ms_fields_free(struct ms_fields *f);
 /* Empties the set and keeps its memory. */
 void ms_fields_clear(struct ms_fields *f);
 
+/* Room for another field. MS_ENOMEM leaves all as it was. */
+ms_err ms_fields_grow(struct ms_fields *f) MS_MUST_CHECK;
+
 /* Indexes a field whose bytes are in `text`, or will be before anybody looks.
  * MS_ENOMEM leaves all as it was. */
-ms_err ms_fields_index(struct ms_fields *f,
-                       struct ms_field_ref ref) MS_MUST_CHECK;
+static inline MS_MUST_CHECK ms_err ms_fields_index(struct ms_fields *f,
+                                                   struct ms_field_ref ref)
+{
+    if (MS_UNLIKELY(f->count == f->cap)) {
+        ms_err err = ms_fields_grow(f);
+        if (err)
+            return err;
+    }
+    f->refs[f->count++] = ref;
+    return MS_OK;
+}
 
 /* Copies a field in, behind the others; neither span may lie in `text`.
  * MS_ENOMEM leaves all as it was. */
