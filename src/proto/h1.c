@@ -224,8 +224,7 @@ static void connection(struct h1 *h, struct ms_span value)
     while (ms_span_next_item(&value, &item)) {
         if (ms_span_equal_nocase(item, MS_SPAN("close")))
             h->keep = false;
-        else if (!modern &&
-                 ms_span_equal_nocase(item, MS_SPAN("keep-alive")))
+        else if (!modern && ms_span_equal_nocase(item, MS_SPAN("keep-alive")))
             h->keep = true;
     }
 }
