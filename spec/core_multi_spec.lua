@@ -637,8 +637,8 @@ describe("core.multi:", function()
 
     -- Found by spec/unit/test_engine.c: the host was left without a timer.
     it("loses no wake when timerfunction removes and adds again", function()
-      local told, easy, multi = {}, core.easy { url = "http://127.0.0.1:1/" }, nil
-      multi = core.multi { timerfunction = function(m, ms)
+      local told, easy = {}, core.easy { url = "http://127.0.0.1:1/" }
+      local multi = core.multi { timerfunction = function(m, ms)
         told[#told + 1] = ms
         if #told == 1 then m:remove_handle(easy) end
         if #told == 2 then m:add_handle(easy) end

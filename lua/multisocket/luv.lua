@@ -226,7 +226,8 @@ function luv.attach(multi, uv, opts)
     errors.usage("bad_option", 'mode must be "poll" or "epoll", not "%s"', tostring(mode))
   end
   local self = setmetatable({ multi = multi, uv = uv, action = multi.socket_action,
-    polls = {}, wanted = {}, on_ready = on_ready, held = false, closed = false, due_now = false, armed = false,
+    polls = {}, wanted = {}, on_ready = on_ready,
+    held = false, closed = false, due_now = false, armed = false,
     everything_in_set = mode == "epoll", on_raise = opts and opts.on_raise or rethrow }, Driver)
   self.on_idle = function()
     if not self.due_now then return end
