@@ -120,7 +120,7 @@ function client.new(opts)
     idle_timeout = opts and opts.idle_timeout })
   local self = setmetatable({ engine = engine, defaults = defaults, compiled = defaults.options,
     fail = defaults.fail, rewrites = defaults.rewrites }, Client)
-  loop.renew_sentinel(engine.driver.uv)
+  loop.renew_sentinel(engine.driver.uv) -- it has to be finalised before this client
   return self
 end
 

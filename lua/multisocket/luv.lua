@@ -245,6 +245,7 @@ function luv.attach(multi, uv, opts)
     socketfunction = function(_, fd, what) return on_socket(self, fd, what) end,
     timerfunction = function(_, ms) return on_timer(self, ms) end,
   })
+  loop.renew_sentinel(uv)
   return self
 end
 
