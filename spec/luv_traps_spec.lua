@@ -263,8 +263,8 @@ describe("luv trap", function()
     resetting = peer.start({ { { "head" }, { "reset" } } })
     slow = peer.start({ { { "request" }, { "delay", 100 },
       { "send", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }, { "hang" } } })
-    urls = ("local URL, CLOSE, PUT, HANG, FULL, RESET, SLOW, REFUSED = %q, %q, %q, %q, %q, %q, %q, %q ")
-      :format(nginx:url("/small"), nginx:url("/close"), nginx:url("/upload/trap"), hanging:url(),
+    urls = "local URL, CLOSE, PUT, HANG, FULL, RESET, SLOW, REFUSED = "
+      .. ("%q, %q, %q, %q, %q, %q, %q, %q "):format(nginx:url("/small"), nginx:url("/close"), nginx:url("/upload/trap"), hanging:url(),
         full:url(), resetting:url(), slow:url(), ("http://127.0.0.1:%d/"):format(port.free()))
   end)
 
@@ -314,4 +314,103 @@ describe("luv trap", function()
       end
     end)
   end
+
+  it("6: luv is collected while its handles live: we hold it", function()
+    local text = urls .. [[
+      for _ = 1, 10 do
+        assert(lib.fetch(URL))
+        package.loaded.luv = nil
+        collectgarbage() collectgarbage()
+        local junk = {}
+        for i = 1, 1000 do junk[i] = ("x"):rep(i) end
+        require "luv"
+      end
+      io.write("ok")]]
+    local r = process.run({ "lua5.4", "-" },
+      { stdin = 'local lib = require "multisocket" ' .. text })
+    assert.same({ 0, "ok", "" }, { r.code, r.stdout, r.stderr })
+    -- A library that keeps handles and functions, but not the module.
+    r = process.run({ "lua5.4", "-" }, { timeout = TIMEOUT, stdin = [[
+      local timer, lib = require("luv").new_timer(), {}
+      function lib.fetch()
+        local over = false
+        timer:start(1, 0, function() over = true end)
+        while not over do require("luv").run("once") end
+        return true
+      end ]] .. text })
+    assert.is_not_equal("ok", r.stdout)
+    if OLD then assert.equal(SEGV, r.signal) end
+  end)
+
+  -- No naive one: it would have to be C code that links libuv.
+  it("8: handles made in C crash uv.walk: we make none", function()
+    local path = assert(package.searchpath("multisocket.core", package.cpath))
+    local symbols = process.run({ "nm", "-D", path })
+    assert.equal(0, symbols.code)
+    assert.is_nil(symbols.stdout:find(" uv_"))
+    local needed = process.run({ "objdump", "-p", path })
+    assert.is_nil(needed.stdout:find("NEEDED[^\n]*libuv"))
+    local r = process.run({ "lua5.4", "-" }, { stdin = urls .. [[
+      local uv, ms = require "luv", require "multisocket"
+      for _, url in ipairs({ URL, HANG, FULL, REFUSED }) do ms.request(url, function() end) end
+      for _ = 1, 10 do
+        ms.sleep(5)
+        uv.walk(function(handle) assert(handle:get_type()) end)
+      end
+      io.write("ok")]] })
+    assert.same({ 0, "ok", "" }, { r.code, r.stdout, r.stderr })
+  end)
+
+  -- No naive one: it would have to be C code with globals.
+  it("14: there is a loop for each state and thread: nothing is shared", function()
+    local path = assert(package.searchpath("multisocket.core", package.cpath))
+    local symbols = process.run({ "objdump", "-t", path })
+    assert.equal(0, symbols.code)
+    if not symbols.stdout:find("__asan") then -- which has some of its own
+      local ours = { ["completed.0"] = 1, __dso_handle = 1, __TMC_END__ = 1, [".data"] = 1,
+        [".bss"] = 1 }
+      for section, name in symbols.stdout:gmatch(" (%.[a-z]+)%s+%x+%s+(%S+)\n") do
+        local writable = section == ".data" or section == ".bss" or section:find("^%.t")
+        if writable and section ~= ".text" then assert.is_truthy(ours[name], name) end
+      end
+    end
+    local r = process.run({ "lua5.4", "-" }, { stdin = urls .. [[
+      local uv, ms = require "luv", require "multisocket"
+      local function work(url)
+        local ms = require "multisocket"
+        local list = {}
+        for i = 1, 100 do list[i] = url end
+        local n = 0
+        for _, res in ms.each(list) do n = n + res.status // 200 end
+        assert(n == 100)
+      end
+      local threads = {}
+      for i = 1, 4 do threads[i] = uv.new_thread(work, URL) end
+      work(URL)
+      for _, thread in ipairs(threads) do thread:join() end
+      io.write("ok")]] })
+    assert.same({ 0, "ok", "" }, { r.code, r.stdout, r.stderr })
+  end)
+
+  it("20: starting a handle again costs two system calls: we start once", function()
+    local function count(prelude)
+      local trace = os.tmpname()
+      local r = process.run({ "strace", "-f", "-qq", "-e", "trace=epoll_ctl", "-o", trace,
+        "lua5.4", "-" }, { env = { ASAN_OPTIONS = "detect_leaks=0" }, -- which cannot be traced
+        stdin = urls .. prelude .. [[
+          for _ = 1, 50 do assert(lib.fetch(URL)) end
+          io.write("ok")]] })
+      assert.same({ 0, "ok" }, { r.code, r.stdout }, r.stderr)
+      local n = 0
+      for _ in io.lines(trace) do n = n + 1 end
+      os.remove(trace)
+      return n
+    end
+    for _, mode in ipairs({ "poll", "epoll" }) do
+      local n = count(([[local lib = require "multisocket" lib.use({ mode = %q }) ]]):format(mode))
+      assert.is_true(n < 25, n .. " calls of epoll_ctl for 50 requests on one connection")
+    end
+    local naive = count(naive_prelude("starts again and again"))
+    assert.is_true(naive >= 100, naive .. " calls are not naive")
+  end)
 end)
