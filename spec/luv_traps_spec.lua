@@ -264,8 +264,9 @@ describe("luv trap", function()
     slow = peer.start({ { { "request" }, { "delay", 100 },
       { "send", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }, { "hang" } } })
     urls = "local URL, CLOSE, PUT, HANG, FULL, RESET, SLOW, REFUSED = "
-      .. ("%q, %q, %q, %q, %q, %q, %q, %q "):format(nginx:url("/small"), nginx:url("/close"), nginx:url("/upload/trap"), hanging:url(),
-        full:url(), resetting:url(), slow:url(), ("http://127.0.0.1:%d/"):format(port.free()))
+      .. ("%q, %q, %q, %q, %q, %q, %q, %q "):format(nginx:url("/small"), nginx:url("/close"),
+        nginx:url("/upload/trap"), hanging:url(), full:url(), resetting:url(),
+        slow:url(), ("http://127.0.0.1:%d/"):format(port.free()))
   end)
 
   teardown(function()
