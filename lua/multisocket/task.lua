@@ -283,10 +283,12 @@ local CALLBACK = "cannot wait inside a callback on the main thread: use ms.reque
   .. "task that waits"
 local BOUNDARY = "cannot wait here: a coroutine cannot be suspended below a C function (such as "
   .. "table.sort or string.gsub) nor while it is closed"
+local CLOSING = "cannot wait any more: the Lua state is being closed"
 local DEADLOCK = "would wait for ever: nothing is left in the event loop that could end it"
 
 local function check_main_thread()
   local uv = loop.get()
+  if exit.now then errors.usage("wrong_context", CLOSING) end
   if pumping or draining or driver.inside() or uv.loop_mode and uv.loop_mode() then
     errors.usage("wrong_context", CALLBACK)
   end
