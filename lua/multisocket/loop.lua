@@ -31,6 +31,11 @@ local sentinel, sentinel_uv
 local anchors = debug.getregistry()
 local main = anchors[1] -- LUA_RIDX_MAINTHREAD
 
+-- Finding a level takes a step for each above it: a finaliser called somewhere
+-- deep in a recursion must not walk all of that. One that ends things as its
+-- state closes is hardly deeper than this.
+local MAX_DEPTH = 100
+
 local Sentinel = {
   __gc = function(self)
     if self ~= sentinel then return end
@@ -53,7 +58,7 @@ end
 local function is_closing()
   if exit.now or collectgarbage("count") then return exit.now end -- no count in finalisers
   local level = 0
-  while debug.getinfo(main, level + 1, "l") do level = level + 1 end
+  while level < MAX_DEPTH and debug.getinfo(main, level + 1, "l") do level = level + 1 end
   local bottom = debug.getinfo(main, level, "n")
   exit.now = bottom ~= nil and bottom.name == "__gc"
   return exit.now
