@@ -205,7 +205,7 @@ describe("a client", function()
     assert.is_true(process.fd_count() <= before + 2)
   end))
 
-  it("that is dropped deep in a recursion is collected there", async(function()
+  it("that is dropped deep in a recursion is collected there", async.main(function()
     local function deep(n)
       if n > 0 then return 1 + deep(n - 1) end
       collectgarbage()
