@@ -143,6 +143,69 @@ describe("the environment,", function()
       end)
     end
 
+    it("gives the child a client that only can be closed, and may make another", function()
+      in_modes(FORK .. [[
+        local c = ms.client()
+        local function connection(client)
+          local res = client and client:fetch(URL, { timeout = 5000 })
+            or ms.fetch(URL, { timeout = 5000 })
+          return res.headers["x-connection"]
+        end
+        local first = connection(c)
+        connection() -- the default client has a connection, too
+        c:request(HANG, function() end)
+        ms.sleep(10)
+        local pid = fork()
+        if pid == 0 then
+          for _ = 1, 2 do
+            local ok, err = pcall(c.fetch, c, URL)
+            assert(not ok and (err.code == "forked" or err.code == "closed"), err)
+            ok, err = pcall(ms.fetch, URL)
+            assert(not ok and err.code == "forked", err)
+            c:close()
+          end
+          _exit(0)
+        end
+        assert(wait(pid) == 0)
+        for _ = 1, 3 do assert(connection(c) == first) end
+        pid = fork()
+        if pid == 0 then
+          ms.use({})
+          local mine = connection()
+          assert(mine ~= first and connection() == mine)
+          _exit(0)
+        end
+        assert(wait(pid) == 0)
+        io.write("ok")]])
+    end)
+
+    it("leaves the parent of a program with a loop of its own alone", function()
+      assert_ok(run(FORK .. [[
+        local core, drive = require "multisocket.core", require "spec.support.drive"
+        local d = drive.new()
+        local function fetch(drv)
+          local easy = core.easy({ url = URL, timeout = 5000 })
+          drv.multi:add_handle(easy)
+          drv:run()
+          return easy:response()
+        end
+        local first = fetch(d).headers["x-connection"]
+        local pid = fork()
+        if pid == 0 then
+          assert(d.multi:forked())
+          d.multi:close()
+          local mine <close> = drive.new()
+          assert(not mine.multi:forked())
+          assert(fetch(mine).headers["x-connection"] ~= first)
+          assert(fetch(mine).reused)
+          _exit(0)
+        end
+        assert(wait(pid) == 0 and not d.multi:forked())
+        assert(fetch(d).headers["x-connection"] == first)
+        d:close()
+        io.write("ok")]]))
+    end)
+
     it("in the middle of a transfer does not disturb it", function()
       in_modes(FORK .. [[
         local pid

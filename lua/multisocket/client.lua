@@ -282,7 +282,10 @@ end
 
 ---True while transfers run.
 ---@return boolean
-function client.busy(self) return self.engine.multi:running() > 0 end
+function client.busy(self)
+  local multi = self.engine.multi
+  return multi:running() > 0 and not multi:forked()
+end
 
 client.Client = Client
 

@@ -258,6 +258,10 @@ end
 ---and its transfers stand still until somebody else drives them.
 function Driver:close()
   if self.closed then return end
+  if self.multi:forked() then -- the loop watches for the parent, too
+    self.closed = true
+    return
+  end
   self.multi:setopt({ socketfunction = false, timerfunction = false })
   self.closed = true
   for fd in pairs(self.watches) do forget(self, fd) end
