@@ -612,6 +612,7 @@ task.UnseenTask.__index = Task
 function task.UnseenTask.__gc(t)
   local record, group = t.record, t.group
   if exit.now or not record or not group.unseen[record] then return end
+  if not pumping then return end -- its ms.run will raise it
   group.unseen[record] = nil
   task.report(record.err, record.traceback)
 end
