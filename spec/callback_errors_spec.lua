@@ -365,12 +365,14 @@ describe("an interrupt", function()
 
   it("in on_error is raised, too", async.main(function()
     local usual, stderr, printed = ms.on_error, io.stderr, {}
-    io.stderr = { write = function(_, ...) printed[#printed + 1] = table.concat({ ... }) end }
+    io.stderr = { write = function(_, ...) -- luacheck: ignore 122
+      printed[#printed + 1] = table.concat({ ... })
+    end }
     ms.on_error = interrupt
     ms.spawn(error, "first")
     ms.spawn(error, "second")
     local ok, err = pcall(ms.sleep, 5000)
-    ms.on_error, io.stderr = usual, stderr
+    ms.on_error, io.stderr = usual, stderr -- luacheck: ignore 122
     assert.matches("second.*first", table.concat(printed)) -- what it was called for
     assert.is_false(ok)
     assert.equal("callback: interrupted!", err)

@@ -205,6 +205,16 @@ describe("a client", function()
     assert.is_true(process.fd_count() <= before + 2)
   end))
 
+  it("that is dropped deep in a recursion is collected there", async.main(function()
+    local function deep(n)
+      if n > 0 then return 1 + deep(n - 1) end
+      collectgarbage()
+      return 0
+    end
+    ms.client():fetch(nginx:url("/small"))
+    assert.equal(150000, deep(150000))
+  end))
+
   it("that is dropped while a request runs finishes it", async(function()
     local got
     ms.client():request(nginx:url("/small"), function(_, res) got = res end)

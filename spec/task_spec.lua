@@ -466,7 +466,8 @@ describe("task:cancel", function()
   end))
 
   it("happens when the scope of a to-be-closed variable is left", async(function()
-    local closed, t = {}, nil
+    local closed = {}
+    local t
     do
       local scoped <close> = ms.spawn(function()
         local _ <close> = closing(closed, "a")

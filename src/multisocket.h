@@ -67,6 +67,7 @@ struct ms_response;
     X(EUSAGE, USAGE, "bad_argument", "bad argument")                           \
     X(EADDED, USAGE, "already_added", "the easy handle is added already")      \
     X(ECLOSED, USAGE, "closed", "the handle is closed")                        \
+    X(EFORKED, USAGE, "forked", "the handle is the parent process's")          \
     X(EOPTION, USAGE, "bad_option", "bad option value")                        \
     X(EURL, USAGE, "bad_url", "not a valid URL")                               \
     X(ESCHEME, USAGE, "unsupported_scheme", "unsupported URL scheme")          \
@@ -358,6 +359,10 @@ MS_API ms_err ms_multi_new(struct ms_multi **out);
  * MS_ECANCELLED; info_read still hands them out. Afterwards the multi does
  * nothing. Closing twice is harmless. */
 MS_API void ms_multi_close(struct ms_multi *multi);
+/* True in a child that got the multi by fork(): its connections are the
+ * parent's. It adds and drives nothing, and closing it or removing from it
+ * announces nothing, for the host may share its watching with the parent. */
+MS_API bool ms_multi_forked(const struct ms_multi *multi);
 /* Frees everything and calls nobody. The easies stay usable. May be called
  * from inside a callback. NULL is allowed. */
 MS_API void ms_multi_free(struct ms_multi *multi);
@@ -383,7 +388,8 @@ MS_API ms_err ms_multi_set(struct ms_multi *multi, enum ms_multi_option id,
 
 /* Starts a transfer; no I/O happens before the next drive call, and outside
  * any engine call the timer callback is told 0 before this returns, unless a
- * 0 is pending. MS_EADDED: it is in a multi already. MS_ECLOSED. MS_ENOMEM. */
+ * 0 is pending. MS_EADDED: it is in a multi already. MS_ECLOSED.
+ * MS_EFORKED: this process got the multi by fork(). MS_ENOMEM. */
 MS_API ms_err ms_multi_add(struct ms_multi *multi, struct ms_easy *easy);
 /* Ends it without a message; of a finished one, drops the message. An easy
  * that is in no multi is fine. MS_EUSAGE: it is in another multi. */

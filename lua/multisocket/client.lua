@@ -140,7 +140,7 @@ function client.new(opts)
     idle_timeout = opts and opts.idle_timeout })
   local self = setmetatable({ engine = engine, defaults = defaults }, Client)
   add_fetcher(self)
-  loop.renew_sentinel(engine.driver.uv)
+  loop.renew_sentinel(engine.driver.uv) -- it has to be finalised before this client
   return self
 end
 
@@ -292,7 +292,10 @@ end
 
 ---True while transfers run.
 ---@return boolean
-function client.busy(self) return self.engine.multi:running() > 0 end
+function client.busy(self)
+  local multi = self.engine.multi
+  return multi:running() > 0 and not multi:forked()
+end
 
 client.Client = Client
 

@@ -29,6 +29,12 @@ local exit = loop.exit
 local unfinished = 0 -- handles whose close callback has not come
 local sentinel, sentinel_uv
 local anchors = debug.getregistry()
+local main = anchors[1] -- LUA_RIDX_MAINTHREAD
+
+-- Finding a level takes a step for each above it: a finaliser called somewhere
+-- deep in a recursion must not walk all of that. One that ends things as its
+-- state closes is hardly deeper than this.
+local MAX_DEPTH = 100
 
 local Sentinel = {
   __gc = function(self)
@@ -46,6 +52,18 @@ function loop.renew_sentinel(uv)
   anchors[Sentinel] = sentinel
 end
 
+-- A finaliser of the program's may be younger than the sentinel, and one made
+-- now would never be called. While the state closes nothing runs but
+-- finalisers: such a one is at the bottom of the main thread's stack.
+local function is_closing()
+  if exit.now or collectgarbage("count") then return exit.now end -- no count in finalisers
+  local level = 0
+  while level < MAX_DEPTH and debug.getinfo(main, level + 1, "l") do level = level + 1 end
+  local bottom = debug.getinfo(main, level, "n")
+  exit.now = bottom ~= nil and bottom.name == "__gc"
+  return exit.now
+end
+
 local function on_closed()
   unfinished = unfinished - 1
 end
@@ -54,7 +72,7 @@ end
 ---@param uv table
 ---@param handle userdata
 function loop.close(uv, handle)
-  if exit.now or handle:is_closing() then return end
+  if is_closing() or handle:is_closing() then return end
   unfinished = unfinished + 1
   handle:close(on_closed)
   loop.renew_sentinel(uv)

@@ -243,6 +243,7 @@ function luv.attach(multi, uv, opts)
     socketfunction = function(_, fd, what) return on_socket(self, fd, what) end,
     timerfunction = function(_, ms) return on_timer(self, ms) end,
   })
+  loop.renew_sentinel(uv)
   return self
 end
 
@@ -255,6 +256,10 @@ end
 ---and its transfers stand still until somebody else drives them.
 function Driver:close()
   if self.closed then return end
+  if self.multi:forked() then -- the loop watches for the parent, too
+    self.closed = true
+    return
+  end
   self.multi:setopt({ socketfunction = false, timerfunction = false })
   self.closed = true
   for fd in pairs(self.polls) do forget(self, fd) end

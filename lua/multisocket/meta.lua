@@ -401,6 +401,8 @@ function Multi:setopt(opts) end
 function Multi:timeout() end
 ---@return integer
 function Multi:running() end
+---@return boolean in a child that got it by fork: its connections are the parent's
+function Multi:forked() end
 ---@return multisocket.Easy[]
 function Multi:handles() end
 ---@return { fd: integer, action: integer, readers: integer, writers: integer, easies: multisocket.Easy[], owner: string }[]

@@ -291,10 +291,12 @@ local CALLBACK = "cannot wait inside a callback on the main thread: use ms.reque
   .. "task that waits"
 local BOUNDARY = "cannot wait here: a coroutine cannot be suspended below a C function (such as "
   .. "table.sort or string.gsub) nor while it is closed"
+local CLOSING = "cannot wait any more: the Lua state is being closed"
 local DEADLOCK = "would wait for ever: nothing is left in the event loop that could end it"
 
 local function check_main_thread()
   local uv = loop.get()
+  if exit.now then errors.usage("wrong_context", CLOSING) end
   if pumping or draining or driver.inside() or uv.loop_mode and uv.loop_mode() then
     errors.usage("wrong_context", CALLBACK)
   end
@@ -606,6 +608,7 @@ task.UnseenTask.__index = Task
 function task.UnseenTask.__gc(t)
   local record, group = t.record, t.group
   if exit.now or not record or not group.unseen[record] then return end
+  if not pumping then return end -- its ms.run will raise it
   group.unseen[record] = nil
   task.report(record.err, record.traceback)
 end

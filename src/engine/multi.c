@@ -107,13 +107,16 @@ ms_err ms_multi_new(struct ms_multi **out)
 
     if (!m)
         return MS_ENOMEM;
+    ms_err err = ms_fork_mark_init(&m->fork_mark);
+    if (err)
+        goto fail_mark;
     ms_loop_init(&m->loop, &hooks, m);
     ms_list_init(&m->members);
     ms_list_init(&m->finished);
     ms_list_init(&m->messages);
     ms_task_init(&m->ended, on_ended);
     m->env = (struct ms_run_env){&m->loop, &m->pool, NULL, on_run_end};
-    ms_err err = ms_options_new(&m->env.defaults, NULL);
+    err = ms_options_new(&m->env.defaults, NULL);
     if (err)
         goto fail_options;
     err = ms_pool_init(&m->pool, &m->loop);
@@ -125,6 +128,8 @@ fail_pool:
     ms_options_free(m->env.defaults);
 fail_options:
     ms_loop_fini(&m->loop);
+    ms_fork_mark_fini(&m->fork_mark);
+fail_mark:
     ms_free(m);
     return err;
 }
@@ -146,6 +151,7 @@ static void destroy(struct ms_multi *m)
     ms_loop_fini(&m->loop);
     ms_pool_fini(&m->pool);
     ms_options_free(m->env.defaults);
+    ms_fork_mark_fini(&m->fork_mark);
     ms_free(m);
 }
 
@@ -175,10 +181,26 @@ void ms_multi_free(struct ms_multi *m)
         destroy(m);
 }
 
+bool ms_multi_forked(const struct ms_multi *m)
+{
+    return ms_forked(&m->fork_mark);
+}
+
+/* In a child, the host's watching is shared with the parent: it is not told
+ * of what is closed here. */
+static void silence_in_child(struct ms_multi *m)
+{
+    if (!ms_multi_forked(m))
+        return;
+    m->loop.hooks.wake_me = NULL;
+    ms_ev_set_host(&m->loop.ev, NULL, NULL, true);
+}
+
 void ms_multi_close(struct ms_multi *m)
 {
     if (m->closed)
         return;
+    silence_in_child(m);
     ms_loop_enter(&m->loop);
     m->closed = true;
     end_all(m, MS_ECANCELLED);
@@ -194,6 +216,8 @@ ms_err ms_multi_add(struct ms_multi *m, struct ms_easy *e)
         return MS_ECLOSED;
     if (e->multi)
         return MS_EADDED;
+    if (ms_multi_forked(m))
+        return MS_EFORKED;
     ms_loop_enter(&m->loop);
     e->multi = m;
     ms_err err = ms_run_queue(e);
@@ -215,6 +239,7 @@ ms_err ms_multi_remove(struct ms_multi *m, struct ms_easy *e)
         return MS_OK;
     if (e->multi != m)
         return MS_EUSAGE;
+    silence_in_child(m);
     ms_loop_enter(&m->loop);
     if (!e->told)
         m->running--;
@@ -230,7 +255,7 @@ ms_err ms_multi_remove(struct ms_multi *m, struct ms_easy *e)
 
 int ms_multi_socket_action(struct ms_multi *m, int fd, unsigned mask)
 {
-    if (m->closed || m->doomed)
+    if (m->closed || m->doomed || ms_multi_forked(m))
         return 0;
     ms_loop_enter(&m->loop);
     m->actions++;

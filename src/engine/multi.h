@@ -7,9 +7,11 @@
 #define MS_ENGINE_MULTI_H
 
 #include "engine/transfer.h"
+#include "net/forked.h"
 
 struct ms_multi {
     struct ms_loop loop;
+    struct ms_fork_mark fork_mark;
     struct ms_pool pool;
     struct ms_run_env env;
     struct ms_list members;  /* of struct ms_easy, added */

@@ -520,6 +520,14 @@ static int multi_running(lua_State *L)
     return 1;
 }
 
+static int multi_forked(lua_State *L)
+{
+    struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
+
+    lua_pushboolean(L, lm->m && ms_multi_forked(lm->m));
+    return 1;
+}
+
 static int multi_timeout(lua_State *L)
 {
     struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
@@ -544,6 +552,7 @@ void lb_open_multi(lua_State *L)
                                        {"setopt", multi_setopt},
                                        {"timeout", multi_timeout},
                                        {"running", multi_running},
+                                       {"forked", multi_forked},
                                        {"handles", lb_multi_handles},
                                        {"sockets", lb_multi_sockets},
                                        {"stats", lb_multi_stats},

@@ -3,7 +3,9 @@
  * mod.c - luaopen: the module table, its constants and types, and the checks
  * of arguments that all share.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lua/binding.h"
 
@@ -177,6 +179,20 @@ static void push_upvalues(lua_State *L)
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.header_methods");
 }
 
+/* In a process without standard streams, sockets would take their numbers:
+ * print() would write into a connection, and libuv aborts when it closes a
+ * descriptor below 3. So what is missing becomes /dev/null, for good. */
+static void fill_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 MS_API int luaopen_multisocket_core(lua_State *L);
 
 int luaopen_multisocket_core(lua_State *L)
@@ -184,6 +200,7 @@ int luaopen_multisocket_core(lua_State *L)
     static const luaL_Reg functions[] = {{"features", features}, {NULL, NULL}};
 
     luaL_checkversion(L);
+    fill_standard_streams();
     lua_settop(L, 0);
     push_upvalues(L);
     lua_newtable(L);

@@ -1,0 +1,24 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The specs of tasks and of what is made of them once more, with a collector
+-- step every few instructions, in every coroutine: what is not anchored is gone
+-- when it is needed.
+local EVERY = 500 -- instructions of Lua between two collector steps
+
+describe("with a collector in a hurry,", function()
+  local mode
+
+  setup(function()
+    mode = collectgarbage("generational")
+    debug.sethook(function() collectgarbage("step") end, "", EVERY)
+  end)
+  teardown(function()
+    debug.sethook()
+    collectgarbage(mode)
+  end)
+
+  for _, name in ipairs({ "task", "gather", "race", "semaphore", "wrap", "each", "fetch",
+    "callback_errors" }) do
+    assert(loadfile(("spec/%s_spec.lua"):format(name), "t", _ENV))()
+  end
+end)
