@@ -133,7 +133,7 @@ asan: build/nodlclose.so ## every test under the address and undefined behaviour
 	@$(MAKE) $(QUICK) VARIANT=asan CC=gcc CORE=build/asan/multisocket/core.so core
 	@$(MAKE) $(QUICK) VARIANT=asan-unit CC=gcc units
 	@$(FILES) && $(call run_in,build/asan/) \
-	UBSAN_OPTIONS=print_stacktrace=1 $(TALLY) $(UNIT_NAMES:%=build/asan-unit/%) "env LD_PRELOAD=$(shell \
+	SPEC_TOOL=asan UBSAN_OPTIONS=print_stacktrace=1 $(TALLY) $(UNIT_NAMES:%=build/asan-unit/%) "env LD_PRELOAD=$(shell \
 	  gcc -print-file-name=libasan.so):$(CURDIR)/build/nodlclose.so $(BUSTED) $(SPEC)"
 
 VALGRIND := valgrind -q --leak-check=full --error-exitcode=99

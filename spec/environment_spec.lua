@@ -247,8 +247,8 @@ describe("the environment,", function()
   end)
 
   it("M5: jumps of the wall clock move no timeout", function()
-    if not uv.fs_stat(FAKETIME) then
-      pending("faketime is elsewhere here")
+    if not uv.fs_stat(FAKETIME) or os.getenv("SPEC_TOOL") then
+      pending("faketime is elsewhere here, or a tool is preloaded in its place")
       return
     end
     local path = os.tmpname()

@@ -14,6 +14,9 @@ local port = require "spec.support.port"
 local process = require "spec.support.process"
 local server = require "spec.support.server"
 
+-- Under a sanitizer (make asan) the naive driver's crashes end in its words, and other ways.
+local TOOL = os.getenv("SPEC_TOOL")
+
 local TIMEOUT = 15000 -- ms for a program; one that is to hang gets less
 local HANGS = 1500 -- ms after which a program that is to hang is taken to
 local ABORT, SEGV, PIPE = 6, 11, 13
@@ -297,7 +300,7 @@ describe("luv trap", function()
         end)
       end
 
-      if trap.only ~= false then
+      if trap.only ~= false and not TOOL then
         it("catches a driver that " .. trap.flaw, function()
           local caught, why = trap.fails(run(naive_prelude(trap.flaw), trap,
             trap.fails == hangs and HANGS or TIMEOUT))
@@ -340,7 +343,7 @@ describe("luv trap", function()
         return true
       end ]] .. text })
     assert.is_not_equal("ok", r.stdout)
-    if OLD then assert.equal(SEGV, r.signal) end
+    if OLD and not TOOL then assert.equal(SEGV, r.signal) end
   end)
 
   -- No naive one: it would have to be C code that links libuv.
