@@ -22,7 +22,7 @@ local loop = require "multisocket.loop"
 
 local luv = {}
 
-local POLL_OUT, POLL_REMOVE = core.POLL_OUT, core.POLL_REMOVE
+local POLL_IN, POLL_OUT, POLL_REMOVE = core.POLL_IN, core.POLL_OUT, core.POLL_REMOVE
 local CSELECT_IN, CSELECT_OUT, CSELECT_ERR = core.CSELECT_IN, core.CSELECT_OUT, core.CSELECT_ERR
 local SOCKET_TIMEOUT, bind = core.SOCKET_TIMEOUT, core.bind
 local MODES = { poll = true, epoll = true }
@@ -92,7 +92,7 @@ end
 -- ---- sockets ---------------------------------------------------------------
 
 local function start(self, fd)
-  self.polls[fd]:start(EVENTS[self.wanted[fd]], bind(self.on_ready, self, fd))
+  self.polls[fd]:start(EVENTS[self.wanted[fd] or POLL_IN], bind(self.on_ready, self, fd))
 end
 
 local function on_ready(self, fd, err, events)
@@ -123,18 +123,12 @@ local function new_set(self)
   if not poll then errors.usage("poll_failed", "luv cannot watch an epoll descriptor: %s", err) end
   poll:unref()
   poll:start("r", function() return on_set_ready(self) end)
-  self.set, self.set_poll, self.in_set = set, poll, {}
+  self.set, self.set_poll = set, poll
 end
 
 local function watch_in_set(self, fd, what)
   if not self.set then new_set(self) end
-  self.in_set[fd] = true
   self.set:watch(fd, what)
-end
-
-local function leave_set(self, fd)
-  self.in_set[fd] = nil
-  self.set:watch(fd, POLL_REMOVE)
 end
 
 local function forget(self, fd)
@@ -142,8 +136,8 @@ local function forget(self, fd)
   if poll then
     self.polls[fd], self.wanted[fd] = nil, nil
     loop.close(self.uv, poll)
-  elseif self.set and self.in_set[fd] then
-    leave_set(self, fd)
+  elseif self.set then
+    self.set:watch(fd, POLL_REMOVE)
   end
   -- Outside an entry nobody else notices that the last transfer has gone.
   if entered == 0 then self:refresh() end
@@ -154,11 +148,10 @@ local function on_socket(self, fd, what)
   if what == POLL_REMOVE then return forget(self, fd) end
   if not self.polls[fd] then
     if what == POLL_OUT or self.everything_in_set then return watch_in_set(self, fd, what) end
-    if self.set and self.in_set[fd] then leave_set(self, fd) end
+    if self.set then self.set:watch(fd, POLL_REMOVE) end -- harmless when it is not in there
     new_poll(self, fd)
   end
-  if self.wanted[fd] == what then return end
-  self.wanted[fd] = what
+  self.wanted[fd] = what ~= POLL_IN and what or nil -- most want that: not kept
   start(self, fd)
 end
 
