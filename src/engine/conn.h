@@ -71,8 +71,10 @@ struct ms_conn {
     struct ms_stream *stream;        /* does not own; NULL: none */
     uint64_t sent_us, first_byte_us; /* 0: not yet */
 
-    struct ms_task service;
-    struct ms_grave grave;
+    union {
+        struct ms_task service;
+        struct ms_grave grave; /* once it is closed */
+    };
     struct ms_addr remote;
     uint64_t resolved_us, connected_us;
     unsigned id, exchanges;

@@ -39,7 +39,10 @@ struct ms_easy {
     bool retried, closing;
     bool told;    /* its end was told and counted */
     unsigned run; /* counts runs, so that a callback's end sees a change */
-    struct ms_task start;
+    union {
+        struct ms_task start;
+        struct ms_grave grave; /* once it is closed */
+    };
     struct ms_timer deadline;
     struct ms_waiter waiter;
     struct ms_stream stream;
@@ -51,7 +54,6 @@ struct ms_easy {
     struct ms_error error;
     const char *detail; /* static text beside error, or NULL */
     uint64_t added_us;
-    struct ms_grave grave;
 };
 
 #endif
