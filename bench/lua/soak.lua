@@ -52,10 +52,18 @@ local function soak(client, name, concurrency)
   end
 end
 
+local before, after
 ms.run(function()
+  before = common.footprint()
   local client = ms.client()
   soak(client, "sequential", 1)
   soak(client, "concurrent", 100)
   client:close()
+  ms.sleep(1) -- luv closes its handles in the next turn of the loop
+  after = look("client", "closed")
 end)
+if after.fds > before.fds + 1 then -- the loop's own descriptor may be new
+  failed = true
+  io.stderr:write(("%d descriptors are left\n"):format(after.fds - before.fds))
+end
 os.exit(not failed)
