@@ -43,6 +43,11 @@ CARES_CFLAGS := $(if $(CARES_INCDIR),-I$(CARES_INCDIR),$(call pkg_cflags,libcare
 CARES_LIBS   := $(if $(CARES_LIBDIR),-L$(CARES_LIBDIR) -lcares,$(shell \
                   pkg-config --libs libcares 2>/dev/null || echo -lcares))
 
+NGHTTP2_CFLAGS := $(if $(NGHTTP2_INCDIR),-I$(NGHTTP2_INCDIR),$(call pkg_cflags,libnghttp2))
+NGHTTP2_LIBS   := $(if $(NGHTTP2_LIBDIR),-L$(NGHTTP2_LIBDIR) -lnghttp2,$(shell \
+                    pkg-config --libs libnghttp2 2>/dev/null || echo -lnghttp2))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS)
+
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
 UNIT_SRC   := $(wildcard spec/unit/*.c)
@@ -55,7 +60,7 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
                  bench/run bench/instructions bench/syscalls)
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
-           $(LUA_CFLAGS) $(CARES_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -178,7 +183,7 @@ objects: $(OBJECTS) $(UNIT_SRC:%.c=$(BUILD)/%.o)
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
 	@echo "link $@"
-	$(Q)$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS)
+	$(Q)$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(LIBS)
 
 # Everything but the binding, so that the C tests need no Lua.
 $(BUILD)/engine.a: $(filter-out $(BUILD)/src/lua/%,$(OBJECTS))
@@ -187,7 +192,7 @@ $(BUILD)/engine.a: $(filter-out $(BUILD)/src/lua/%,$(OBJECTS))
 
 $(UNITS): $(BUILD)/%: $(BUILD)/spec/unit/%.o $(BUILD)/spec/unit/unit.o $(BUILD)/engine.a
 	@echo "link $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS) -pthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(LIBS) -pthread
 
 $(BUILD)/%.o: %.c $(BUILD)/command
 	@mkdir -p $(@D)

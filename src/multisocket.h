@@ -84,6 +84,10 @@ struct ms_response;
     X(EPROTO, PROTOCOL, "bad_response", "malformed response")                  \
     X(EHEADERS, PROTOCOL, "headers_too_large", "response headers too large")   \
     X(EEOF, PROTOCOL, "unexpected_eof", "connection closed too early")         \
+    X(EHTTP2, PROTOCOL, "http2_error", "HTTP/2 connection failed")             \
+    X(ESTREAM, PROTOCOL, "stream_reset", "HTTP/2 stream reset by the peer")    \
+    X(EREFUSEDSTREAM, PROTOCOL, "stream_refused", "HTTP/2 stream refused")     \
+    X(EH2REQUIRED, PROTOCOL, "http2_required", "the peer has no HTTP/2")       \
     X(ETOOLARGE, BODY, "body_too_large", "response body too large")            \
     X(EUPLOAD, BODY, "upload_failed", "request body could not be sent")        \
     X(ECANCELLED, CANCELLED, "cancelled", "cancelled")                         \

@@ -587,6 +587,14 @@ static size_t in_trailers(struct h1 *h, struct ms_span in)
 
 /* ---- the session ------------------------------------------------------- */
 
+static void note_answer(struct h1 *h)
+{
+    if (h->got_byte)
+        return;
+    h->got_byte = h->stream->answered = true;
+    h->stream->first_byte_us = h->base.now_us;
+}
+
 static ms_err h1_feed(struct ms_session *s, struct ms_span in, size_t *used)
 {
     struct h1 *h = h1_of(s);
@@ -595,7 +603,7 @@ static ms_err h1_feed(struct ms_session *s, struct ms_span in, size_t *used)
     if (!h->stream)
         h->dead = true;
     while (h->stream && *used < in.n) {
-        h->got_byte = true;
+        note_answer(h);
         size_t n = h->state(h, ms_span(in.p + *used, in.n - *used));
         *used += n;
         if (h->failed) {
@@ -678,6 +686,8 @@ static ms_err h1_open(struct ms_session *s, struct ms_stream *stream,
     h->informational = 0;
     h->extensions = h->trailer_bytes = 0;
     h->stream = stream;
+    stream->asked = stream->answered = stream->needs_h1 = false;
+    stream->sent_us = stream->first_byte_us = 0;
     stream->session = s;
     start_head(h);
     return MS_OK;
@@ -724,6 +734,10 @@ static bool h1_sent(struct ms_session *s, size_t n)
     h->body.p += n - of_head;
     h->body.n -= n - of_head;
     h->sending = ms_buf_len(&h->out) || h->body.n;
+    if (h->stream) {
+        h->stream->asked = true;
+        h->stream->sent_us = h->sending ? 0 : h->base.now_us;
+    }
     return !h->sending;
 }
 
@@ -732,6 +746,11 @@ static size_t h1_room(const struct ms_session *s)
     const struct h1 *h = MS_CONTAINER(s, struct h1, base);
 
     return !h->dead && !h->stream;
+}
+
+static bool h1_done(const struct ms_session *s)
+{
+    return MS_CONTAINER(s, struct h1, base)->dead;
 }
 
 static void h1_free(struct ms_session *s)
@@ -753,6 +772,7 @@ static const struct ms_session_ops ops = {
     .pull = h1_pull,
     .sent = h1_sent,
     .room = h1_room,
+    .done = h1_done,
     .free = h1_free,
 };
 

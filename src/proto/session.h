@@ -13,7 +13,7 @@
  *                       v                              | on_end
  *     session        ...........................................
  *                       |                              ^
- *                       | pull sent                    | feed eof
+ *                       | pull sent ping drain         | feed eof
  *                       v                              |
  *     connection     bytes out                     bytes in
  *
@@ -24,8 +24,11 @@
  *
  * where an end with an error may come anywhere. Calls come up from inside
  * feed() and eof() only. Meanwhile nothing may be called on the session but
- * cancel() and room(); on_end() is the last thing that happens in there, with
- * the session's state settled.
+ * cancel() and room(); the on_end()s come last in there, with the session's
+ * state settled.
+ *
+ * HTTP/1 has one stream at a time, HTTP/2 many: what concerns one of them
+ * never waits for another.
  *
  * What it is not: retries, redirects, timeouts, pooling. Those are policies
  * of the layers above.
@@ -49,6 +52,7 @@ struct ms_request {
                                * Host and framing fields */
     struct ms_span body;      /* empty unless has_body */
     bool has_body;            /* send it with its length, even an empty one */
+    const struct ms_fields *list; /* the fields again, one by one */
 };
 
 /* Calls up, made for the stream they concern. What on_head and on_data return
@@ -81,11 +85,19 @@ struct ms_stream {
     struct ms_fields *trailers; /* where trailers go; lent */
     size_t max_head_bytes;      /* limit on one head: MS_EHEADERS */
 
-    /* Kept by the session; the two bools stay as they are after the end. They
+    /* The owner's wish while attached: body bytes of the request stay where
+     * they are. After clearing it, resume(). */
+    bool hold_send;
+
+    /* Kept by the session; the bools stay as they are after the end. They
      * are what a retry goes by: a request that is not `asked` did nothing. */
+    bool asked;                 /* the peer may have acted on the request */
+    bool answered;              /* some of a response came */
+    bool needs_h1;              /* the peer wants this request over HTTP/1.1 */
     struct ms_session *session; /* NULL while detached */
-    bool asked;    /* some of the request left: the peer may have acted on it */
-    bool answered; /* some of a response came */
+    void *part;                 /* the session's own record of it */
+    uint64_t sent_us;       /* when the request had left whole; 0: not yet */
+    uint64_t first_byte_us; /* when its response began; 0: not yet */
 };
 
 /* Calls down. */
@@ -102,20 +114,23 @@ struct ms_session_ops {
      * the session is good for afterwards room() tells. */
     void (*cancel)(struct ms_session *, struct ms_stream *s);
 
-    /* A paused stream takes data again. Nothing comes up from here: the
-     * engine feeds what was left over. Harmless when it was not paused. */
+    /* A paused stream takes data again, or its hold_send was cleared. Nothing
+     * comes up from here: the engine feeds what was left over, or nothing
+     * where nothing was. Harmless when it stood not still. */
     void (*resume)(struct ms_session *, struct ms_stream *s);
 
-    /* Takes bytes that arrived, in order. `*used` is less than `in.n` when a
+    /* Takes bytes that arrived, in order; none of them will do when
+     * session->due is set. `*used` is less than `in.n` when a
      * stream paused (the rest is to be fed again, before anything newer, once
      * it was resumed) or when the rest belongs to nobody, after which room()
      * is 0. An error means that the connection is finished, and every stream
-     * was told with on_end. */
+     * was told with on_end; what pull() has then is worth one try. */
     ms_err (*feed)(struct ms_session *, struct ms_span in, size_t *used);
 
     /* No byte will follow those that were fed and used. `why` is MS_OK when
      * the peer closed in order; otherwise what became of the connection.
-     * Every stream is told; room() is 0. */
+     * Every stream is told, but one whose whole response is kept here until
+     * resume(). room() is 0. */
     void (*eof)(struct ms_session *, ms_err why);
 
     /* Lends up to `max` runs of bytes that are to leave now, in order, none
@@ -127,9 +142,20 @@ struct ms_session_ops {
      * byte of a request was among them. */
     bool (*sent)(struct ms_session *, size_t n);
 
-    /* How many streams could be opened now; 0 while the session is busy, and
-     * for ever once the connection cannot be used again. */
+    /* How many streams could be opened now; 0 while the session is busy. */
     size_t (*room)(const struct ms_session *);
+
+    /* True once no stream can be opened any more: those attached are the
+     * last. */
+    bool (*done)(const struct ms_session *);
+
+    /* Queues a question that only a living peer answers. NULL: the protocol
+     * has none. */
+    void (*ping)(struct ms_session *);
+
+    /* Queues a word of farewell; no stream may be opened afterwards. NULL: the
+     * protocol has none. */
+    void (*drain)(struct ms_session *);
 
     /* No stream may be attached, and no call of the session be under way. */
     void (*free)(struct ms_session *);
@@ -137,6 +163,11 @@ struct ms_session_ops {
 
 struct ms_session {
     const struct ms_session_ops *ops;
+    uint64_t now_us; /* the engine's clock; it sets this before feed, pull and
+                      * sent */
+    bool due;        /* feed() has something to tell that no byte will bring:
+                      * after resume(), cancel() and pull() */
+    bool wants_pull; /* feed(), cancel() or resume() left something to send */
 };
 
 #endif

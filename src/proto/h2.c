@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/h2.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+#include "proto/h2_state.h"
+
+/* nghttp2's limit for a request's fields is 64 KiB; HTTP/1 has none. */
+#define MAX_REQUEST_FIELDS (1024 * 1024)
+/* An out buffer that grew beyond this for a while is given back. */
+#define KEPT_OUT_BYTES (32 * 1024)
+/* Stream ids are 31 bits. */
+#define LAST_STREAM_ID INT32_MAX
+
+/* Not in the headers of every nghttp2 that Debian's fixes went into. */
+#pragma weak nghttp2_option_set_max_continuations
+void nghttp2_option_set_max_continuations(nghttp2_option *option, size_t val);
+
+static struct h2 *h2_of(struct ms_session *s)
+{
+    return MS_CONTAINER(s, struct h2, base);
+}
+
+/* ---- the names of errors ------------------------------------------------- */
+
+#define ERROR_NAMES(X)                                                         \
+    X("NO_ERROR")                                                              \
+    X("PROTOCOL_ERROR")                                                        \
+    X("INTERNAL_ERROR") X("FLOW_CONTROL_ERROR") X("SETTINGS_TIMEOUT")          \
+        X("STREAM_CLOSED") X("FRAME_SIZE_ERROR") X("REFUSED_STREAM")           \
+            X("CANCEL") X("COMPRESSION_ERROR") X("CONNECT_ERROR")              \
+                X("ENHANCE_YOUR_CALM") X("INADEQUATE_SECURITY")                \
+                    X("HTTP_1_1_REQUIRED")                                     \
+                        X("an error code HTTP/2 does not have")
+
+static const char *pick(const char *const *texts, size_t n, uint32_t code)
+{
+    return texts[code < n ? code : n - 1];
+}
+
+const char *ms_h2_text_reset(uint32_t code)
+{
+#define TEXT(name) "the peer reset the HTTP/2 stream: " name,
+    static const char *const texts[] = {ERROR_NAMES(TEXT)};
+#undef TEXT
+
+    return pick(texts, MS_COUNT(texts), code);
+}
+
+const char *ms_h2_text_goaway(uint32_t code)
+{
+#define TEXT(name) "the peer ended the HTTP/2 connection: " name,
+    static const char *const texts[] = {ERROR_NAMES(TEXT)};
+#undef TEXT
+
+    return pick(texts, MS_COUNT(texts), code);
+}
+
+const char *ms_h2_text_broken(uint32_t code)
+{
+#define TEXT(name) "the peer broke the rules of HTTP/2: " name,
+    static const char *const texts[] = {ERROR_NAMES(TEXT)};
+#undef TEXT
+
+    return pick(texts, MS_COUNT(texts), code);
+}
+
+/* ---- records ------------------------------------------------------------- */
+
+static struct h2_stream *new_record(struct h2 *h)
+{
+    struct ms_list *spare = ms_list_pop(&h->spare);
+    struct h2_stream *s =
+        spare ? MS_CONTAINER(spare, struct h2_stream, node)
+              : (struct h2_stream *)ms_alloc(sizeof(struct h2_stream));
+
+    if (!s)
+        return NULL;
+    *s = (struct h2_stream){.h2 = h, .expected = -1};
+    ms_list_init(&s->node);
+    ms_list_init(&s->due);
+    return s;
+}
+
+void ms_h2_drop(struct h2_stream *s)
+{
+    ms_list_unlink(&s->due);
+    ms_buf_free(&s->kept);
+    ms_list_push_front(&s->h2->spare, &s->node);
+}
+
+/* Nobody listens any more. The record goes when nghttp2 has forgotten it. */
+static void detach(struct h2_stream *s)
+{
+    size_t kept = ms_buf_len(&s->kept);
+
+    s->up->session = NULL;
+    s->up->part = NULL;
+    s->up = NULL;
+    s->body = ms_span(NULL, 0);
+    /* Nobody will take this: the others get the room. */
+    if (kept && nghttp2_session_consume_connection(s->h2->ng, kept))
+        ms_h2_break(s->h2, MS_ENOMEM, NULL);
+    ms_buf_free(&s->kept);
+    ms_list_unlink(&s->due);
+    if (!s->open)
+        ms_h2_drop(s);
+}
+
+void ms_h2_due(struct h2_stream *s)
+{
+    ms_list_push(&s->h2->due, &s->due);
+    s->h2->base.due = true;
+}
+
+void ms_h2_fail(struct h2_stream *s, ms_err err, const char *detail)
+{
+    if (!s->up || s->failed)
+        return;
+    s->failed = err;
+    s->detail = detail;
+    ms_h2_due(s);
+}
+
+void ms_h2_give_up(struct h2_stream *s, uint32_t code)
+{
+    struct h2 *h = s->h2;
+
+    if (!s->open)
+        return;
+    if (h->stray_frames < UINT32_MAX - MS_H2_STRAY_FRAMES)
+        h->stray_frames += MS_H2_STRAY_FRAMES;
+    h->base.wants_pull = true;
+    if (nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id, code))
+        ms_h2_break(h, MS_ENOMEM, NULL);
+}
+
+void ms_h2_reset(struct h2_stream *s, uint32_t code, ms_err err,
+                 const char *detail)
+{
+    ms_h2_fail(s, err, detail);
+    ms_h2_give_up(s, code);
+}
+
+void ms_h2_break(struct h2 *h, ms_err err, const char *detail)
+{
+    if (h->failed)
+        return;
+    h->failed = err;
+    h->detail = detail;
+    h->base.due = true;
+}
+
+void ms_h2_violation(struct h2 *h, uint32_t code, const char *detail)
+{
+    if (h->failed)
+        return;
+    ms_h2_break(h, MS_EHTTP2, detail ? detail : ms_h2_text_broken(code));
+    /* The last word, as far as it can be said. */
+    (void)!nghttp2_session_terminate_session(h->ng, code);
+}
+
+/* ---- telling the streams ------------------------------------------------- */
+
+/* Tells a stream its end. */
+static void finish(struct h2_stream *s, ms_err err, const char *detail)
+{
+    struct ms_stream *up = s->up;
+
+    if (err && !s->got_head)
+        ms_head_clear(up->head);
+    detach(s);
+    up->ops->on_end(up, err, detail);
+}
+
+static void serve_one(struct h2_stream *s)
+{
+    if (!s->failed && !s->paused)
+        ms_h2_deliver_kept(s);
+    if (!s->up)
+        return;
+    if (s->failed)
+        finish(s, s->failed, s->detail);
+    else if (s->complete && !ms_buf_len(&s->kept))
+        finish(s, MS_OK, NULL);
+}
+
+static void serve(struct h2 *h)
+{
+    struct ms_list now, *node;
+
+    ms_list_init(&now);
+    ms_list_splice(&now, &h->due);
+    h->base.due = false;
+    while ((node = ms_list_pop(&now)))
+        serve_one(MS_CONTAINER(node, struct h2_stream, due));
+}
+
+/* Tells all that are attached, but those that have all they need if `spare`.
+ * A callee may cancel others, so each is looked for anew. */
+static void finish_all(struct h2 *h, bool spare, ms_err err, const char *detail)
+{
+    struct ms_list all, *node;
+
+    ms_list_init(&all);
+    ms_list_splice(&all, &h->live);
+    while ((node = ms_list_pop(&all))) {
+        struct h2_stream *s = MS_CONTAINER(node, struct h2_stream, node);
+        ms_list_push(&h->live, node);
+        if (!s->up || (spare && s->complete))
+            continue;
+        if (s->failed)
+            finish(s, s->failed, s->detail);
+        else
+            finish(s, err, detail);
+    }
+}
+
+/* ---- bytes --------------------------------------------------------------- */
+
+/* Fills the out buffer; true when it may have more. */
+static bool gather(struct h2 *h, size_t most)
+{
+    const uint8_t *p;
+
+    while (ms_buf_len(&h->out) < most) {
+        ssize_t n = nghttp2_session_mem_send(h->ng, &p);
+        if (n == 0)
+            return false;
+        if (n < 0 || ms_buf_add(&h->out, p, (size_t)n)) {
+            /* The frame is lost, and with it the order of things. */
+            ms_h2_break(h, MS_ENOMEM, NULL);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* nghttp2 gives up a connection by itself: it takes no request any more, and
+ * its GOAWAY says why. */
+static void notice_end(struct h2 *h)
+{
+    if (h->failed || h->goaway || h->drained ||
+        nghttp2_session_get_next_stream_id(h->ng) > LAST_STREAM_ID ||
+        nghttp2_session_check_request_allowed(h->ng))
+        return;
+    while (!h->failed && gather(h, ms_buf_len(&h->out) + 1))
+        ;
+    ms_h2_violation(h, NGHTTP2_PROTOCOL_ERROR, NULL);
+}
+
+static void receive(struct h2 *h, struct ms_span in)
+{
+    ssize_t n = nghttp2_session_mem_recv(h->ng, (const uint8_t *)in.p, in.n);
+
+    if (n == NGHTTP2_ERR_NOMEM)
+        ms_h2_break(h, MS_ENOMEM, NULL);
+    else if (n < 0) /* its own limits on floods */
+        ms_h2_violation(h, NGHTTP2_ENHANCE_YOUR_CALM, NULL);
+    else
+        notice_end(h);
+}
+
+static ms_err h2_feed(struct ms_session *base, struct ms_span in, size_t *used)
+{
+    struct h2 *h = h2_of(base);
+
+    *used = in.n;
+    if (!h->closed && !h->failed) {
+        if (in.n)
+            receive(h, in);
+        gather(h, MS_H2_OUT_BYTES);
+    }
+    serve(h);
+    h->base.wants_pull =
+        ms_buf_len(&h->out) || nghttp2_session_want_write(h->ng);
+    if (h->failed)
+        finish_all(h, false, h->failed, h->detail);
+    return h->failed;
+}
+
+static void h2_eof(struct ms_session *base, ms_err why)
+{
+    struct h2 *h = h2_of(base);
+    const char *detail = NULL;
+
+    h->closed = true;
+    if (h->goaway_code) {
+        why = MS_EHTTP2;
+        detail = ms_h2_text_goaway(h->goaway_code);
+    } else if (!why) {
+        why = MS_EEOF;
+        detail = "the connection ended before the response";
+    }
+    if (h->failed)
+        finish_all(h, false, h->failed, h->detail);
+    else
+        finish_all(h, true, why, detail);
+}
+
+static size_t h2_pull(struct ms_session *base, struct ms_span *out, size_t max)
+{
+    struct h2 *h = h2_of(base);
+
+    if (h->closed || !max)
+        return 0;
+    h->base.wants_pull = gather(h, MS_H2_OUT_BYTES);
+    if (!ms_buf_len(&h->out))
+        return 0;
+    out[0] = ms_buf_span(&h->out);
+    return 1;
+}
+
+static bool h2_sent(struct ms_session *base, size_t n)
+{
+    struct h2 *h = h2_of(base);
+    bool whole = h->request_left;
+
+    h->request_left = false;
+    ms_buf_consume(&h->out, n);
+    if (!ms_buf_len(&h->out) && h->out.cap > KEPT_OUT_BYTES)
+        ms_buf_free(&h->out);
+    return whole;
+}
+
+/* ---- streams ------------------------------------------------------------- */
+
+static void attach(struct h2_stream *s, struct ms_stream *up)
+{
+    struct h2 *h = s->h2;
+
+    s->up = up;
+    s->open = true;
+    h->open++;
+    ms_list_push(&h->live, &s->node);
+    /* Its answer makes up for frames without content. */
+    h->free_frames++;
+    ms_head_clear(up->head);
+    ms_fields_clear(up->trailers);
+    up->asked = up->answered = up->needs_h1 = false;
+    up->sent_us = up->first_byte_us = 0;
+    up->session = &h->base;
+    up->part = s;
+}
+
+static ms_err h2_open(struct ms_session *base, struct ms_stream *up,
+                      const struct ms_request *req)
+{
+    struct h2 *h = h2_of(base);
+    struct h2_stream *s = new_record(h);
+
+    assert(base->ops->room(base) > 0);
+    if (!s)
+        return MS_ENOMEM;
+    s->head_request = ms_span_equal(req->method, MS_SPAN("HEAD"));
+    ms_err err = ms_h2_submit(s, req);
+    if (err) {
+        ms_h2_drop(s);
+        return err;
+    }
+    attach(s, up);
+    return MS_OK;
+}
+
+static void h2_cancel(struct ms_session *base, struct ms_stream *up)
+{
+    struct h2_stream *s = up->part;
+
+    assert(up->session == base && s->up == up);
+    (void)base;
+    ms_h2_give_up(s, NGHTTP2_CANCEL);
+    detach(s);
+}
+
+static void h2_resume(struct ms_session *base, struct ms_stream *up)
+{
+    struct h2 *h = h2_of(base);
+    struct h2_stream *s = up->part;
+
+    assert(up->session == base && s->up == up);
+    if (s->body_deferred && !up->hold_send) {
+        s->body_deferred = false;
+        h->base.wants_pull = true;
+        if (nghttp2_session_resume_data(h->ng, s->id) == NGHTTP2_ERR_NOMEM)
+            ms_h2_break(h, MS_ENOMEM, NULL);
+    }
+    if (s->paused) {
+        s->paused = false;
+        ms_h2_due(s);
+    }
+}
+
+static bool h2_done(const struct ms_session *base)
+{
+    const struct h2 *h = MS_CONTAINER(base, struct h2, base);
+
+    return h->closed || h->failed || h->goaway || h->drained ||
+           nghttp2_session_get_next_stream_id(h->ng) > LAST_STREAM_ID;
+}
+
+static size_t h2_room(const struct ms_session *base)
+{
+    const struct h2 *h = MS_CONTAINER(base, struct h2, base);
+    size_t most = h->max_streams;
+
+    if (h2_done(base))
+        return 0;
+    size_t theirs = h->settled
+                        ? nghttp2_session_get_remote_settings(
+                              h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+                        : MS_H2_EARLY_STREAMS;
+    if (theirs < most)
+        most = theirs;
+    return h->open < most ? most - h->open : 0;
+}
+
+static void h2_ping(struct ms_session *base)
+{
+    struct h2 *h = h2_of(base);
+
+    h->base.wants_pull = true;
+    if (nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL))
+        ms_h2_break(h, MS_ENOMEM, NULL);
+}
+
+static void h2_drain(struct ms_session *base)
+{
+    struct h2 *h = h2_of(base);
+
+    if (h->closed || h->failed || h->drained)
+        return;
+    h->drained = h->base.wants_pull = true;
+    /* Without memory for it the peer has to do without. */
+    (void)!nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR,
+                                 NULL, 0);
+}
+
+/* ---- a session's beginning and end --------------------------------------- */
+
+static void free_records(struct ms_list *list)
+{
+    struct ms_list *node;
+
+    while ((node = ms_list_pop(list))) {
+        struct h2_stream *s = MS_CONTAINER(node, struct h2_stream, node);
+        assert(!s->up);
+        ms_buf_free(&s->kept);
+        ms_free(s);
+    }
+}
+
+static void h2_free(struct ms_session *base)
+{
+    struct h2 *h = h2_of(base);
+
+    nghttp2_session_del(h->ng);
+    free_records(&h->live);
+    free_records(&h->spare);
+    ms_buf_free(&h->out);
+    ms_free(h);
+}
+
+static const struct ms_session_ops ops = {
+    .open = h2_open,
+    .cancel = h2_cancel,
+    .resume = h2_resume,
+    .feed = h2_feed,
+    .eof = h2_eof,
+    .pull = h2_pull,
+    .sent = h2_sent,
+    .room = h2_room,
+    .done = h2_done,
+    .ping = h2_ping,
+    .drain = h2_drain,
+    .free = h2_free,
+};
+
+/* nghttp2 may ask for nothing, our allocator may not be asked for it. */
+static void *mem_alloc(size_t n, void *user)
+{
+    (void)user;
+    return ms_alloc(n ? n : 1);
+}
+
+static void mem_free(void *p, void *user)
+{
+    (void)user;
+    ms_free(p);
+}
+
+static void *mem_calloc(size_t count, size_t size, void *user)
+{
+    (void)user;
+    if (size && count > SIZE_MAX / size)
+        return NULL;
+    return ms_zalloc(size && count ? count * size : 1);
+}
+
+static void *mem_realloc(void *p, size_t n, void *user)
+{
+    (void)user;
+    return ms_realloc(p, n ? n : 1);
+}
+
+static void set_options(nghttp2_option *o)
+{
+    nghttp2_option_set_no_auto_window_update(o, 1);
+    /* Messages are checked here, with the reason at hand. */
+    nghttp2_option_set_no_http_messaging(o, 1);
+    nghttp2_option_set_max_send_header_block_length(o, MAX_REQUEST_FIELDS);
+    /* The limit on streams is ours to keep, by room(). */
+    nghttp2_option_set_peer_max_concurrent_streams(o, UINT32_MAX);
+    if (nghttp2_option_set_max_continuations)
+        nghttp2_option_set_max_continuations(o, MS_H2_MAX_CONTINUATIONS);
+}
+
+static int new_nghttp2(struct h2 *h)
+{
+    nghttp2_mem mem = {NULL, mem_alloc, mem_free, mem_calloc, mem_realloc};
+    nghttp2_session_callbacks *cbs = NULL;
+    nghttp2_option *options = NULL;
+    int rv = NGHTTP2_ERR_NOMEM;
+
+    if (!nghttp2_session_callbacks_new(&cbs) && !nghttp2_option_new(&options)) {
+        ms_h2_set_callbacks(cbs);
+        set_options(options);
+        rv = nghttp2_session_client_new3(&h->ng, cbs, h, options, &mem);
+    }
+    nghttp2_option_del(options);
+    nghttp2_session_callbacks_del(cbs);
+    return rv;
+}
+
+static int submit_preface(struct h2 *h)
+{
+    static const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, MS_H2_STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MS_H2_HEADER_LIST},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    int rv = nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, settings,
+                                     MS_COUNT(settings));
+
+    return rv ? rv
+              : nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE,
+                                                      0, MS_H2_WINDOW);
+}
+
+ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
+{
+    struct h2 *h = ms_zalloc(sizeof(*h));
+
+    if (!h)
+        return MS_ENOMEM;
+    h->base.ops = &ops;
+    h->base.wants_pull = true;
+    h->secure = config->secure;
+    h->max_streams = config->max_streams;
+    h->free_frames = MS_H2_FREE_FRAMES;
+    ms_list_init(&h->live);
+    ms_list_init(&h->spare);
+    ms_list_init(&h->due);
+    if (new_nghttp2(h) || submit_preface(h)) {
+        nghttp2_session_del(h->ng);
+        ms_free(h);
+        return MS_ENOMEM;
+    }
+    *out = &h->base;
+    return MS_OK;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * h2.h - HTTP/2 (RFC 9113) as a session: many streams on one connection.
+ *
+ * Frames and HPACK are nghttp2's. What a message may look like is checked
+ * here, as strictly as HTTP/1 is, and every way in which a peer could make us
+ * work or store without end has a bound. A malformed response ends its stream
+ * alone (MS_EPROTO); a peer that breaks the rules of the connection ends it
+ * with MS_EHTTP2 and the name of the HTTP/2 error.
+ *
+ * Windows follow consumption: what a paused stream does not take is kept here,
+ * at most its window, and only that stream's peer has to wait.
+ */
+#ifndef MS_PROTO_H2_H
+#define MS_PROTO_H2_H
+
+#include "proto/session.h"
+
+/* What one stream may have under way: at 20 ms round trip this is 400 Mbit/s
+ * for one stream, and what a paused one can keep here. */
+#define MS_H2_STREAM_WINDOW (1024 * 1024)
+/* The same for all streams together, so the most a connection keeps. Sixty
+ * can be paused with full windows before one of the others has to wait. */
+#define MS_H2_WINDOW (64 * 1024 * 1024)
+/* Streams opened before the peer said how many it takes. It says so in its
+ * first frame; more would only come back refused from one that takes few. */
+#define MS_H2_EARLY_STREAMS 1
+/* The head we say we take, names and values and 32 each (RFC 9113, 6.5.2):
+ * as max_header_size's default. Each stream's own limit is what counts. */
+#define MS_H2_HEADER_LIST (256 * 1024)
+/* Header fields in one head, as with HTTP/1. */
+#define MS_H2_MAX_FIELDS 5000
+/* Bytes of trailers, counted as above. */
+#define MS_H2_MAX_TRAILERS 16384
+/* 1xx responses before the final one. */
+#define MS_H2_MAX_INFORMATIONAL 32
+/* CONTINUATION frames of one block. 16 hold the header list we take. */
+#define MS_H2_MAX_CONTINUATIONS 64
+/* Frames in a row that bring nothing: PING, SETTINGS, WINDOW_UPDATE, RST,
+ * empty DATA, unknown ones. A frame that brings something makes up for one. */
+#define MS_H2_FREE_FRAMES 1000
+/* So many more may come each second: peers that measure the line ping a few
+ * times a second, and none does more. */
+#define MS_H2_FREE_FRAMES_PER_S 50
+/* DATA frames that may be on their way when we give up a stream. */
+#define MS_H2_STRAY_FRAMES 4096
+/* Bytes gathered for one write; reaching it, DATA waits for the next one. */
+#define MS_H2_OUT_BYTES (128 * 1024)
+
+struct ms_h2_config {
+    bool secure;        /* what :scheme says */
+    size_t max_streams; /* at a time, whatever more the peer takes */
+};
+
+/* A session for a fresh connection; its preface is there to pull. MS_ENOMEM. */
+ms_err ms_h2_new(struct ms_session **out,
+                 const struct ms_h2_config *config) MS_MUST_CHECK;
+
+#endif

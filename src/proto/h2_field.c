@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/h2_field.h"
+
+#include "proto/wire.h"
+
+static bool is_one_of(struct ms_span name, const struct ms_span *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].n == name.n && ms_span_equal_nocase(name, list[i]))
+            return true;
+    return false;
+}
+
+/* RFC 9113, 8.2.2. */
+static bool is_connection_specific(struct ms_span name)
+{
+    static const struct ms_span list[] = {
+        {"connection", 10}, {"keep-alive", 10},        {"proxy-connection", 16},
+        {"upgrade", 7},     {"transfer-encoding", 17},
+    };
+
+    return is_one_of(name, list, MS_COUNT(list));
+}
+
+static bool has_upper(struct ms_span name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] >= 'A' && name.p[i] <= 'Z')
+            return true;
+    return false;
+}
+
+const char *ms_h2_check_field(struct ms_span name, struct ms_span value,
+                              bool known)
+{
+    if (!known && !ms_wire_is_token(name))
+        return "a malformed header name";
+    if (!known && has_upper(name))
+        return "a header name in upper case";
+    if (is_connection_specific(name))
+        return "a header of HTTP/1 connections in an HTTP/2 response";
+    if (!ms_wire_is_value(value))
+        return "a control character in a header";
+    if (value.n != ms_span_trim(value).n)
+        return "a header value with space around it";
+    return NULL;
+}
+
+unsigned ms_h2_status(struct ms_span v)
+{
+    unsigned status = 0;
+
+    if (v.n != 3)
+        return 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (!ms_is_digit((unsigned char)v.p[i]))
+            return 0;
+        status = status * 10 + (unsigned)(v.p[i] - '0');
+    }
+    return status >= 100 && status <= 599 ? status : 0;
+}
+
+enum ms_h2_field ms_h2_request_field(struct ms_span name, struct ms_span value)
+{
+    static const struct ms_span made_here[] = {{"host", 4},
+                                               {"content-length", 14}};
+
+    switch (name.n) {
+    case 2: /* RFC 9113, 8.2.2: "trailers" and nothing else */
+        return ms_span_equal_nocase(name, MS_SPAN("te")) &&
+                       !ms_span_equal_nocase(value, MS_SPAN("trailers"))
+                   ? MS_H2_DROP
+                   : MS_H2_SEND;
+    case 6:
+        return ms_span_equal_nocase(name, MS_SPAN("cookie")) ? MS_H2_CRUMBS
+                                                             : MS_H2_SEND;
+    default:
+        return is_connection_specific(name) ||
+                       is_one_of(name, made_here, MS_COUNT(made_here))
+                   ? MS_H2_DROP
+                   : MS_H2_SEND;
+    }
+}
+
+bool ms_h2_next_crumb(struct ms_span *value, struct ms_span *crumb)
+{
+    while (value->n) {
+        const char *end = memchr(value->p, ';', value->n);
+        size_t n = end ? (size_t)(end - value->p) : value->n;
+        *crumb = ms_span_trim(ms_span(value->p, n));
+        n += end != NULL;
+        *value = ms_span(value->p + n, value->n - n);
+        if (crumb->n)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What nghttp2 reports: heads, bodies and ends of responses, and the frames of
+ * the connection. Nothing here destroys anything of nghttp2's.
+ */
+#include <assert.h>
+
+#include "base/mem.h"
+#include "proto/h2_field.h"
+#include "proto/h2_state.h"
+
+/* Returned by a callback to make nghttp2 stop where it is. */
+#define STOP NGHTTP2_ERR_CALLBACK_FAILURE
+/* What one field costs besides its bytes (RFC 9113, 6.5.2). */
+#define FIELD_COST 32
+
+/* Goes on, unless the connection has failed. */
+static int go_on(const struct h2 *h)
+{
+    return h->failed ? STOP : 0;
+}
+
+/* The record of a stream that is open, NULL when we know none. */
+static struct h2_stream *find(struct h2 *h, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(h->ng, id);
+}
+
+static void malformed(struct h2_stream *s, const char *detail)
+{
+    ms_h2_reset(s, NGHTTP2_PROTOCOL_ERROR, MS_EPROTO, detail);
+}
+
+static void too_large(struct h2_stream *s, const char *detail)
+{
+    ms_h2_reset(s, NGHTTP2_CANCEL, MS_EHEADERS, detail);
+}
+
+/* Whether what comes for the stream still matters to somebody. */
+static bool is_wanted(const struct h2_stream *s)
+{
+    return s && s->up && !s->failed && !s->complete;
+}
+
+/* ---- floods -------------------------------------------------------------- */
+
+static void refill(struct h2 *h)
+{
+    uint64_t passed = h->base.now_us - h->refilled_us;
+    int64_t more = (int64_t)(passed * MS_H2_FREE_FRAMES_PER_S / 1000000);
+
+    if (!more)
+        return;
+    h->refilled_us = h->base.now_us;
+    if (h->free_frames < MS_H2_FREE_FRAMES)
+        h->free_frames += more;
+    if (h->free_frames > MS_H2_FREE_FRAMES)
+        h->free_frames = MS_H2_FREE_FRAMES;
+}
+
+/* A frame that brought nothing. */
+static void spend(struct h2 *h)
+{
+    refill(h);
+    if (--h->free_frames < 0)
+        ms_h2_violation(h, NGHTTP2_ENHANCE_YOUR_CALM,
+                        "a flood of HTTP/2 frames without content: "
+                        "ENHANCE_YOUR_CALM");
+}
+
+/* A frame that brought something. */
+static void earn(struct h2 *h)
+{
+    if (h->free_frames < MS_H2_FREE_FRAMES)
+        h->free_frames++;
+}
+
+static void spend_stray(struct h2 *h)
+{
+    if (h->stray_frames)
+        h->stray_frames--;
+    else
+        spend(h);
+}
+
+static void continuation(struct h2 *h)
+{
+    if (++h->continuations > MS_H2_MAX_CONTINUATIONS)
+        ms_h2_violation(h, NGHTTP2_ENHANCE_YOUR_CALM,
+                        "a flood of HTTP/2 CONTINUATION frames: "
+                        "ENHANCE_YOUR_CALM");
+}
+
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd,
+                          void *user)
+{
+    struct h2 *h = user;
+
+    (void)ng;
+    switch (hd->type) {
+    case NGHTTP2_HEADERS:
+        h->continuations = 0;
+        break;
+    case NGHTTP2_CONTINUATION:
+        continuation(h);
+        break;
+    case NGHTTP2_DATA:
+        if (!is_wanted(find(h, hd->stream_id)))
+            spend_stray(h);
+        break;
+    case NGHTTP2_PUSH_PROMISE:
+        ms_h2_violation(h, NGHTTP2_PROTOCOL_ERROR,
+                        "the peer pushes though HTTP/2 push is switched off: "
+                        "PROTOCOL_ERROR");
+        break;
+    default:
+        spend(h);
+    }
+    return go_on(h);
+}
+
+/* ---- heads --------------------------------------------------------------- */
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame,
+                            void *user)
+{
+    struct h2 *h = user;
+    struct h2_stream *s = find(h, frame->hd.stream_id);
+
+    (void)ng;
+    h->heads = is_wanted(s) ? s : NULL;
+    if (!h->heads)
+        return 0;
+    s->head_bytes = 0;
+    s->fields = 0;
+    s->status = 0;
+    s->has_length = false;
+    s->up->answered = true;
+    if (!s->up->first_byte_us)
+        s->up->first_byte_us = h->base.now_us;
+    return 0;
+}
+
+/* Head and trailers have limits of their own. */
+static bool fits(struct h2_stream *s, struct ms_span name, struct ms_span value)
+{
+    size_t most = s->got_head ? MS_H2_MAX_TRAILERS : s->up->max_head_bytes;
+
+    s->head_bytes += name.n + value.n + FIELD_COST;
+    if (s->head_bytes > most) {
+        too_large(s, s->got_head ? "the trailers are too large"
+                                 : "the response head is too large");
+        return false;
+    }
+    if (++s->fields > MS_H2_MAX_FIELDS) {
+        too_large(s, "too many header fields");
+        return false;
+    }
+    return true;
+}
+
+/* ":status", once and before all others (RFC 9113, 8.3). */
+static void pseudo(struct h2_stream *s, struct ms_span name,
+                   struct ms_span value)
+{
+    if (s->got_head)
+        malformed(s, "a pseudo-header field in the trailers");
+    else if (!ms_span_equal(name, MS_SPAN(":status")))
+        malformed(s, "a pseudo-header field that no response has");
+    else if (s->status)
+        malformed(s, "two :status fields");
+    else if (!(s->status = (uint16_t)ms_h2_status(value)))
+        malformed(s, "the status is not a number from 100 to 599");
+}
+
+static void content_length(struct h2_stream *s, struct ms_span value)
+{
+    uint64_t n;
+
+    if (!ms_span_decimal(value, INT64_MAX, &n))
+        malformed(s, "Content-Length is not a number");
+    else if (s->has_length && (int64_t)n != s->up->head->length)
+        malformed(s, "two different Content-Length values");
+    else
+        s->up->head->length = (int64_t)n;
+    s->has_length = true;
+}
+
+static void field(struct h2_stream *s, struct ms_span name,
+                  struct ms_span value, bool known)
+{
+    const char *wrong;
+
+    if (!fits(s, name, value))
+        return;
+    if (name.n && name.p[0] == ':') {
+        pseudo(s, name, value);
+        return;
+    }
+    if (!s->got_head && !s->status) {
+        malformed(s, "a response without :status, or not in front");
+        return;
+    }
+    if ((wrong = ms_h2_check_field(name, value, known))) {
+        malformed(s, wrong);
+        return;
+    }
+    if (!s->got_head && ms_span_equal(name, MS_SPAN("content-length")))
+        content_length(s, value);
+    struct ms_fields *into =
+        s->got_head ? s->up->trailers : &s->up->head->fields;
+    if (ms_fields_add(into, name, value))
+        ms_h2_break(s->h2, MS_ENOMEM, NULL);
+}
+
+static struct ms_span span_of(nghttp2_rcbuf *b)
+{
+    nghttp2_vec v = nghttp2_rcbuf_get_buf(b);
+
+    return ms_span((const char *)v.base, v.len);
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame,
+                     nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
+                     void *user)
+{
+    struct h2 *h = user;
+
+    (void)ng;
+    (void)frame;
+    (void)flags;
+    if (h->heads && is_wanted(h->heads))
+        field(h->heads, span_of(name), span_of(value),
+              nghttp2_rcbuf_is_static(name));
+    return go_on(h);
+}
+
+/* The whole response came. A request still under way is given up: the answer
+ * does not depend on the rest of it (RFC 9113, 8.1). */
+static void complete(struct h2_stream *s)
+{
+    if (s->expected >= 0 && s->received != s->expected) {
+        malformed(s, "the body is shorter than its Content-Length");
+        return;
+    }
+    s->complete = true;
+    ms_h2_due(s);
+    if (nghttp2_session_get_stream_local_close(s->h2->ng, s->id) == 0)
+        ms_h2_give_up(s, NGHTTP2_CANCEL);
+}
+
+/* How many body bytes the final head lets us expect (RFC 9110, 6.4.1). */
+static int64_t expected(const struct h2_stream *s)
+{
+    if (s->head_request || s->status == 204 || s->status == 304)
+        return 0;
+    return s->up->head->length;
+}
+
+/* Hands on a head; false when that was the end of the stream. */
+static bool hand_on_head(struct h2_stream *s)
+{
+    struct ms_stream *up = s->up;
+
+    up->head->status = s->status;
+    up->head->version = MS_HTTP_2;
+    ms_err err = up->ops->on_head(up);
+    if (s->up != up)
+        return false;
+    if (err)
+        ms_h2_reset(s, NGHTTP2_CANCEL, err, NULL);
+    return !err;
+}
+
+static void informational(struct h2_stream *s, bool end)
+{
+    if (s->status == 101)
+        malformed(s, "101 does not exist in HTTP/2");
+    else if (end)
+        malformed(s, "the response ends with an informational head");
+    else if (++s->informational > MS_H2_MAX_INFORMATIONAL)
+        malformed(s, "too many informational responses");
+    else if (hand_on_head(s))
+        ms_head_clear(s->up->head);
+}
+
+static void final_head(struct h2_stream *s, bool end)
+{
+    s->expected = expected(s);
+    s->got_head = true;
+    if (hand_on_head(s) && end)
+        complete(s);
+}
+
+static void head_came(struct h2_stream *s, bool end)
+{
+    if (!s->got_head && !s->status)
+        malformed(s, "a response without :status, or not in front");
+    else if (s->got_head && !end)
+        malformed(s, "trailers before the end of the response");
+    else if (s->got_head)
+        complete(s);
+    else if (s->status < 200)
+        informational(s, end);
+    else
+        final_head(s, end);
+}
+
+/* ---- bodies -------------------------------------------------------------- */
+
+static void consume(struct h2_stream *s, size_t n)
+{
+    if (nghttp2_session_consume(s->h2->ng, s->id, n))
+        ms_h2_break(s->h2, MS_ENOMEM, NULL);
+}
+
+/* Offers bytes; returns how many are done with. */
+static size_t offer(struct h2_stream *s, const char *p, size_t n)
+{
+    struct ms_stream *up = s->up;
+    size_t taken = 0;
+    ms_err err = up->ops->on_data(up, p, n, &taken);
+
+    if (s->up != up)
+        return n;
+    assert(taken <= n);
+    s->paused = taken < n;
+    if (!err)
+        return taken;
+    ms_h2_reset(s, NGHTTP2_CANCEL, err, NULL);
+    return n;
+}
+
+void ms_h2_deliver(struct h2_stream *s, const char *p, size_t n)
+{
+    size_t done = 0;
+
+    if (!s->paused && !ms_buf_len(&s->kept))
+        done = offer(s, p, n);
+    if (done)
+        consume(s, done);
+    if (done < n && ms_buf_add(&s->kept, p + done, n - done))
+        ms_h2_break(s->h2, MS_ENOMEM, NULL);
+}
+
+void ms_h2_deliver_kept(struct h2_stream *s)
+{
+    struct ms_buf kept = s->kept;
+    size_t n = ms_buf_len(&kept);
+
+    if (!n)
+        return;
+    s->kept = (struct ms_buf){0};
+    size_t done = offer(s, kept.p + kept.from, n);
+    consume(s, done);
+    ms_buf_consume(&kept, done);
+    if (s->up)
+        s->kept = kept;
+    else
+        ms_buf_free(&kept);
+}
+
+static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id,
+                   const uint8_t *p, size_t n, void *user)
+{
+    struct h2 *h = user;
+    struct h2_stream *s = find(h, id);
+
+    (void)ng;
+    (void)flags;
+    if (is_wanted(s) && !s->got_head)
+        malformed(s, "a body before the response's head");
+    if (is_wanted(s)) {
+        s->received += (int64_t)n;
+        if (s->expected >= 0 && s->received > s->expected)
+            malformed(s, s->head_request || s->up->head->length != s->expected
+                             ? "a body where the response has none"
+                             : "the body is longer than its Content-Length");
+    }
+    if (is_wanted(s))
+        ms_h2_deliver(s, (const char *)p, n);
+    else if (nghttp2_session_consume(h->ng, id, n))
+        ms_h2_break(h, MS_ENOMEM, NULL);
+    return go_on(h);
+}
+
+/* ---- frames -------------------------------------------------------------- */
+
+static void data_came(struct h2 *h, struct h2_stream *s,
+                      const nghttp2_frame *frame)
+{
+    bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+    if (frame->hd.length > frame->data.padlen)
+        earn(h);
+    else if (!end)
+        spend(h);
+    if (!end || !is_wanted(s))
+        return;
+    if (s->got_head)
+        complete(s);
+    else
+        malformed(s, "the response ends before its head");
+}
+
+static void goaway_came(struct h2 *h, const nghttp2_goaway *frame)
+{
+    h->goaway = true;
+    if (frame->error_code)
+        h->goaway_code = frame->error_code;
+}
+
+static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
+                         void *user)
+{
+    struct h2 *h = user;
+    struct h2_stream *s;
+
+    (void)ng;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        earn(h);
+        s = h->heads;
+        h->heads = NULL;
+        if (is_wanted(s))
+            head_came(s, frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+        break;
+    case NGHTTP2_DATA:
+        data_came(h, find(h, frame->hd.stream_id), frame);
+        break;
+    case NGHTTP2_SETTINGS:
+        h->settled |= !(frame->hd.flags & NGHTTP2_FLAG_ACK);
+        break;
+    case NGHTTP2_GOAWAY:
+        goaway_came(h, &frame->goaway);
+        break;
+    default:
+        break;
+    }
+    return go_on(h);
+}
+
+/* The peer has not acted on the request (RFC 9113, 8.7). */
+static void refused(struct h2_stream *s)
+{
+    s->up->asked = false;
+    ms_h2_fail(s, MS_EREFUSEDSTREAM,
+               s->h2->goaway_code ? ms_h2_text_goaway(s->h2->goaway_code)
+               : s->h2->goaway    ? "the peer takes no more requests here"
+                                  : NULL);
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
+                           void *user)
+{
+    struct h2 *h = user;
+    struct h2_stream *s = find(h, id);
+
+    (void)ng;
+    if (!s)
+        return 0;
+    assert(s->open);
+    s->open = false;
+    h->open--;
+    if (!s->up) {
+        ms_h2_drop(s);
+    } else if (s->failed || s->complete) {
+        return 0;
+    } else if (code == NGHTTP2_REFUSED_STREAM) {
+        refused(s);
+    } else {
+        s->up->needs_h1 = code == NGHTTP2_HTTP_1_1_REQUIRED;
+        ms_h2_fail(s, MS_ESTREAM, ms_h2_text_reset(code));
+    }
+    return 0;
+}
+
+/* Called when a frame was given out whole. */
+static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame,
+                         void *user)
+{
+    struct h2 *h = user;
+    bool request =
+        frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+
+    (void)ng;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code)
+        ms_h2_break(h, MS_EHTTP2,
+                    h->no_h2 ? "the peer does not speak HTTP/2"
+                             : ms_h2_text_broken(frame->goaway.error_code));
+    if (!request)
+        return 0;
+    /* Each may be answered by a WINDOW_UPDATE for the stream and one for the
+     * connection. */
+    earn(h);
+    earn(h);
+    struct h2_stream *s = find(h, frame->hd.stream_id);
+    if (!s || !s->up)
+        return 0;
+    s->up->asked = true;
+    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
+        s->up->sent_us = h->base.now_us;
+        h->request_left = true;
+    }
+    return 0;
+}
+
+/* A request that nghttp2 could not send; it closes the stream next. */
+static int on_frame_not_send(nghttp2_session *ng, const nghttp2_frame *frame,
+                             int why, void *user)
+{
+    struct h2 *h = user;
+
+    (void)ng;
+    if (frame->hd.type != NGHTTP2_HEADERS)
+        return 0;
+    struct h2_stream *s = find(h, frame->hd.stream_id);
+    if (s &&
+        (why == NGHTTP2_ERR_FRAME_SIZE_ERROR || why == NGHTTP2_ERR_HEADER_COMP))
+        ms_h2_fail(s, MS_EHEADER, "the request's headers are too large");
+    return 0;
+}
+
+static int on_error(nghttp2_session *ng, int code, const char *text, size_t n,
+                    void *user)
+{
+    struct h2 *h = user;
+
+    (void)ng;
+    (void)text;
+    (void)n;
+    h->no_h2 |= code == NGHTTP2_ERR_SETTINGS_EXPECTED;
+    return 0;
+}
+
+void ms_h2_set_callbacks(nghttp2_session_callbacks *c)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(c,
+                                                            on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback2(c, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_recv);
+    nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_send);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(c,
+                                                             on_frame_not_send);
+    nghttp2_session_callbacks_set_error_callback2(c, on_error);
+}

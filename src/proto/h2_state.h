@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * h2_state.h - the inside of an HTTP/2 session, shared by its three parts:
+ * h2.c (the contract), h2_in.c (what nghttp2 tells us), h2_out.c (requests).
+ *
+ * Every request has a record of its own, which lives until nghttp2 has
+ * forgotten the stream, whatever became of its owner: each delivery asks
+ * whether somebody is still attached. What is to be told is put on the list
+ * of due records and told at the end of feed(). While nghttp2 is on the stack
+ * nothing of it is destroyed, only submitted.
+ */
+#ifndef MS_PROTO_H2_STATE_H
+#define MS_PROTO_H2_STATE_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "proto/h2.h"
+
+struct h2;
+
+/* One request and its response. */
+struct h2_stream {
+    struct ms_list node; /* on h2->live, or h2->spare for another use */
+    struct ms_list due;  /* on h2->due while something is to be told */
+    struct h2 *h2;
+    struct ms_stream *up; /* NULL: nobody listens */
+    int32_t id;
+    ms_err failed; /* what it ends with */
+    const char *detail;
+    struct ms_buf kept;  /* body bytes that a paused stream did not take */
+    struct ms_span body; /* what is left of the request's; lent */
+    int64_t expected;    /* body bytes, -1: any number */
+    int64_t received;
+    size_t head_bytes; /* of the head or trailers coming in */
+    unsigned fields;   /* in there, without :status */
+    unsigned informational;
+    uint16_t status;    /* of the head coming in */
+    bool open;          /* nghttp2 knows it */
+    bool head_request;  /* its response has no body */
+    bool has_length;    /* the head coming in said how long the body is */
+    bool got_head;      /* the final one */
+    bool complete;      /* the whole response came */
+    bool paused;        /* until resume() */
+    bool body_deferred; /* nghttp2 asks for no body until told */
+};
+
+struct h2 {
+    struct ms_session base;
+    nghttp2_session *ng;
+    struct ms_buf out;       /* frames to send */
+    struct ms_list live;     /* of struct h2_stream */
+    struct ms_list spare;    /* of struct h2_stream, for the next requests */
+    struct ms_list due;      /* of struct h2_stream */
+    struct h2_stream *heads; /* whose header block is coming in */
+    size_t open;             /* streams nghttp2 knows */
+    size_t max_streams;
+    ms_err failed; /* the connection: MS_OK while it is good */
+    const char *detail;
+    int64_t free_frames; /* frames without content we still put up with */
+    uint64_t refilled_us;
+    uint32_t stray_frames;  /* DATA to be expected for streams given up */
+    uint32_t goaway_code;   /* the peer's */
+    unsigned continuations; /* of the block coming in */
+    bool secure;
+    bool settled;      /* the peer's SETTINGS came */
+    bool goaway;       /* the peer takes no new streams */
+    bool drained;      /* we want none */
+    bool closed;       /* nothing comes or goes any more */
+    bool no_h2;        /* the first bytes were not HTTP/2 */
+    bool request_left; /* a whole request since the last sent() */
+};
+
+/* ---- h2.c ---------------------------------------------------------------- */
+
+/* Ends the connection; the first reason counts. Streams hear of it at the end
+ * of feed(). */
+void ms_h2_break(struct h2 *h, ms_err err, const char *detail);
+
+/* The same with an HTTP/2 error, which the peer is told. */
+void ms_h2_violation(struct h2 *h, uint32_t code, const char *detail);
+
+/* Ends one stream; the first reason counts. */
+void ms_h2_fail(struct h2_stream *s, ms_err err, const char *detail);
+
+/* The same, and tells the peer to forget it. */
+void ms_h2_reset(struct h2_stream *s, uint32_t code, ms_err err,
+                 const char *detail);
+
+/* Tells the peer to forget a stream. */
+void ms_h2_give_up(struct h2_stream *s, uint32_t code);
+
+/* Keeps the record of a stream that nobody knows any more for another. */
+void ms_h2_drop(struct h2_stream *s);
+
+/* Something is to be told to the stream's owner. */
+void ms_h2_due(struct h2_stream *s);
+
+/* The name of an HTTP/2 error in a sentence. */
+const char *ms_h2_text_reset(uint32_t code);  /* the peer reset the stream */
+const char *ms_h2_text_goaway(uint32_t code); /* the peer sent GOAWAY */
+const char *ms_h2_text_broken(uint32_t code); /* we sent GOAWAY */
+
+/* ---- h2_in.c ------------------------------------------------------------- */
+
+/* Sets what nghttp2 is to tell us. */
+void ms_h2_set_callbacks(nghttp2_session_callbacks *cbs);
+
+/* Hands on body bytes; what is not taken is kept. */
+void ms_h2_deliver(struct h2_stream *s, const char *p, size_t n);
+
+/* The same with what was kept. */
+void ms_h2_deliver_kept(struct h2_stream *s);
+
+/* ---- h2_out.c ------------------------------------------------------------ */
+
+/* Submits a request; s->id is set. Nothing changed on an error. */
+ms_err ms_h2_submit(struct h2_stream *s,
+                    const struct ms_request *req) MS_MUST_CHECK;
+
+#endif
