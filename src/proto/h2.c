@@ -27,12 +27,14 @@ static struct h2 *h2_of(struct ms_session *s)
 #define ERROR_NAMES(X)                                                         \
     X("NO_ERROR")                                                              \
     X("PROTOCOL_ERROR")                                                        \
-    X("INTERNAL_ERROR") X("FLOW_CONTROL_ERROR") X("SETTINGS_TIMEOUT")          \
-        X("STREAM_CLOSED") X("FRAME_SIZE_ERROR") X("REFUSED_STREAM")           \
-            X("CANCEL") X("COMPRESSION_ERROR") X("CONNECT_ERROR")              \
-                X("ENHANCE_YOUR_CALM") X("INADEQUATE_SECURITY")                \
-                    X("HTTP_1_1_REQUIRED")                                     \
-                        X("an error code HTTP/2 does not have")
+    X("INTERNAL_ERROR")                                                        \
+    X("FLOW_CONTROL_ERROR")                                                    \
+    X("SETTINGS_TIMEOUT")                                                      \
+    X("STREAM_CLOSED")                                                         \
+    X("FRAME_SIZE_ERROR") X("REFUSED_STREAM") X("CANCEL")                      \
+        X("COMPRESSION_ERROR") X("CONNECT_ERROR") X("ENHANCE_YOUR_CALM")       \
+            X("INADEQUATE_SECURITY") X("HTTP_1_1_REQUIRED")                    \
+                X("an error code HTTP/2 does not have")
 
 static const char *pick(const char *const *texts, size_t n, uint32_t code)
 {
@@ -129,8 +131,8 @@ void ms_h2_give_up(struct h2_stream *s, uint32_t code)
 
     if (!s->open)
         return;
-    if (h->stray_frames < UINT32_MAX - MS_H2_STRAY_FRAMES)
-        h->stray_frames += MS_H2_STRAY_FRAMES;
+    /* What is on its way: a window, in frames that are half head at worst. */
+    h->stray_most += 2 * MS_H2_STREAM_WINDOW;
     h->base.wants_pull = true;
     if (nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id, code))
         ms_h2_break(h, MS_ENOMEM, NULL);
@@ -254,10 +256,15 @@ static void receive(struct h2 *h, struct ms_span in)
 {
     ssize_t n = nghttp2_session_mem_recv(h->ng, (const uint8_t *)in.p, in.n);
 
+    h->stray += (int64_t)in.n;
     if (n == NGHTTP2_ERR_NOMEM)
         ms_h2_break(h, MS_ENOMEM, NULL);
     else if (n < 0) /* its own limits on floods */
         ms_h2_violation(h, NGHTTP2_ENHANCE_YOUR_CALM, NULL);
+    else if (h->stray > h->stray_most)
+        ms_h2_violation(h, NGHTTP2_ENHANCE_YOUR_CALM,
+                        "a flood of HTTP/2 frames for streams that are over: "
+                        "ENHANCE_YOUR_CALM");
     else
         notice_end(h);
 }
@@ -511,6 +518,9 @@ static void set_options(nghttp2_option *o)
     nghttp2_option_set_max_send_header_block_length(o, MAX_REQUEST_FIELDS);
     /* The limit on streams is ours to keep, by room(). */
     nghttp2_option_set_peer_max_concurrent_streams(o, UINT32_MAX);
+    /* Unknown frames are reported, so that they can be counted. */
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+        nghttp2_option_set_user_recv_extension_type(o, (uint8_t)type);
     if (nghttp2_option_set_max_continuations)
         nghttp2_option_set_max_continuations(o, MS_H2_MAX_CONTINUATIONS);
 }
@@ -559,6 +569,7 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     h->secure = config->secure;
     h->max_streams = config->max_streams;
     h->free_frames = MS_H2_FREE_FRAMES;
+    h->stray_most = MS_H2_STRAY_BYTES;
     ms_list_init(&h->live);
     ms_list_init(&h->spare);
     ms_list_init(&h->due);

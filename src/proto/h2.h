@@ -42,8 +42,9 @@
 /* So many more may come each second: peers that measure the line ping a few
  * times a second, and none does more. */
 #define MS_H2_FREE_FRAMES_PER_S 50
-/* DATA frames that may be on their way when we give up a stream. */
-#define MS_H2_STRAY_FRAMES 4096
+/* Bytes for streams that are over, beyond what may have been on its way for
+ * those that we gave up. */
+#define MS_H2_STRAY_BYTES 65536
 /* Bytes gathered for one write; reaching it, DATA waits for the next one. */
 #define MS_H2_OUT_BYTES (128 * 1024)
 

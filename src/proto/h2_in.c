@@ -13,6 +13,8 @@
 #define STOP NGHTTP2_ERR_CALLBACK_FAILURE
 /* What one field costs besides its bytes (RFC 9113, 6.5.2). */
 #define FIELD_COST 32
+/* Bytes before a frame's payload (RFC 9113, 4.1). */
+#define FRAME_HEAD 9
 
 /* Goes on, unless the connection has failed. */
 static int go_on(const struct h2 *h)
@@ -75,14 +77,6 @@ static void earn(struct h2 *h)
         h->free_frames++;
 }
 
-static void spend_stray(struct h2 *h)
-{
-    if (h->stray_frames)
-        h->stray_frames--;
-    else
-        spend(h);
-}
-
 static void continuation(struct h2 *h)
 {
     if (++h->continuations > MS_H2_MAX_CONTINUATIONS)
@@ -97,6 +91,7 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd,
     struct h2 *h = user;
 
     (void)ng;
+    h->stray -= FRAME_HEAD + (int64_t)hd->length;
     switch (hd->type) {
     case NGHTTP2_HEADERS:
         h->continuations = 0;
@@ -105,8 +100,6 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd,
         continuation(h);
         break;
     case NGHTTP2_DATA:
-        if (!is_wanted(find(h, hd->stream_id)))
-            spend_stray(h);
         break;
     case NGHTTP2_PUSH_PROMISE:
         ms_h2_violation(h, NGHTTP2_PROTOCOL_ERROR,
@@ -360,6 +353,23 @@ void ms_h2_deliver_kept(struct h2_stream *s)
         ms_buf_free(&kept);
 }
 
+/* Body bytes: as many as the head promised, and not one more. */
+static void body(struct h2_stream *s, const char *p, size_t n)
+{
+    bool has_room = s->expected < 0 || (int64_t)n <= s->expected - s->received;
+    size_t fit = has_room ? n : (size_t)(s->expected - s->received);
+
+    s->received += (int64_t)fit;
+    if (fit)
+        ms_h2_deliver(s, p, fit);
+    if (has_room)
+        return;
+    if (is_wanted(s))
+        malformed(s, s->expected ? "the body is longer than its Content-Length"
+                                 : "a body where the response has none");
+    consume(s, n - fit);
+}
+
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id,
                    const uint8_t *p, size_t n, void *user)
 {
@@ -370,15 +380,8 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id,
     (void)flags;
     if (is_wanted(s) && !s->got_head)
         malformed(s, "a body before the response's head");
-    if (is_wanted(s)) {
-        s->received += (int64_t)n;
-        if (s->expected >= 0 && s->received > s->expected)
-            malformed(s, s->head_request || s->up->head->length != s->expected
-                             ? "a body where the response has none"
-                             : "the body is longer than its Content-Length");
-    }
     if (is_wanted(s))
-        ms_h2_deliver(s, (const char *)p, n);
+        body(s, (const char *)p, n);
     else if (nghttp2_session_consume(h->ng, id, n))
         ms_h2_break(h, MS_ENOMEM, NULL);
     return go_on(h);
@@ -521,6 +524,17 @@ static int on_frame_not_send(nghttp2_session *ng, const nghttp2_frame *frame,
     return 0;
 }
 
+/* Unknown frames are ignored (RFC 9113, 5.5). */
+static int on_unknown(nghttp2_session *ng, void **payload,
+                      const nghttp2_frame_hd *hd, void *user)
+{
+    (void)ng;
+    (void)payload;
+    (void)hd;
+    (void)user;
+    return NGHTTP2_ERR_CANCEL;
+}
+
 static int on_error(nghttp2_session *ng, int code, const char *text, size_t n,
                     void *user)
 {
@@ -545,5 +559,6 @@ void ms_h2_set_callbacks(nghttp2_session_callbacks *c)
     nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_send);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(c,
                                                              on_frame_not_send);
+    nghttp2_session_callbacks_set_unpack_extension_callback(c, on_unknown);
     nghttp2_session_callbacks_set_error_callback2(c, on_error);
 }

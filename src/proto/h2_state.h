@@ -60,7 +60,8 @@ struct h2 {
     const char *detail;
     int64_t free_frames; /* frames without content we still put up with */
     uint64_t refilled_us;
-    uint32_t stray_frames;  /* DATA to be expected for streams given up */
+    int64_t stray;          /* bytes that were no frame nghttp2 told us of, */
+    int64_t stray_most;     /* and how many of these we put up with */
     uint32_t goaway_code;   /* the peer's */
     unsigned continuations; /* of the block coming in */
     bool secure;
