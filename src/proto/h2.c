@@ -31,10 +31,11 @@ static struct h2 *h2_of(struct ms_session *s)
     X("FLOW_CONTROL_ERROR")                                                    \
     X("SETTINGS_TIMEOUT")                                                      \
     X("STREAM_CLOSED")                                                         \
-    X("FRAME_SIZE_ERROR") X("REFUSED_STREAM") X("CANCEL")                      \
-        X("COMPRESSION_ERROR") X("CONNECT_ERROR") X("ENHANCE_YOUR_CALM")       \
-            X("INADEQUATE_SECURITY") X("HTTP_1_1_REQUIRED")                    \
-                X("an error code HTTP/2 does not have")
+    X("FRAME_SIZE_ERROR")                                                      \
+    X("REFUSED_STREAM")                                                        \
+    X("CANCEL") X("COMPRESSION_ERROR") X("CONNECT_ERROR")                      \
+        X("ENHANCE_YOUR_CALM") X("INADEQUATE_SECURITY") X("HTTP_1_1_REQUIRED") \
+            X("an error code HTTP/2 does not have")
 
 static const char *pick(const char *const *texts, size_t n, uint32_t code)
 {

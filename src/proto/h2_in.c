@@ -487,7 +487,10 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame,
         frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
 
     (void)ng;
-    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code)
+    if (frame->hd.type == NGHTTP2_GOAWAY &&
+        frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR)
+        ms_h2_break(h, MS_ENOMEM, NULL); /* HPACK's encoder had none */
+    else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code)
         ms_h2_break(h, MS_EHTTP2,
                     h->no_h2 ? "the peer does not speak HTTP/2"
                              : ms_h2_text_broken(frame->goaway.error_code));

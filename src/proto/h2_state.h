@@ -16,7 +16,8 @@
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "proto/h2.h"
+#include "proto/h2_limits.h"
+#include "proto/session.h"
 
 struct h2;
 

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * h2 against nghttp2's own server session in the same process: requests as
+ * they arrive, windows, uploads, and every allocation failing in turn.
+ */
+#include <nghttp2/nghttp2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "proto/h2.h"
+#include "unit.h"
+
+#define STREAMS 64
+
+/* ---- the peer ------------------------------------------------------------ */
+
+static struct {
+    nghttp2_session *ng;
+    char heads[4096];            /* "name: value|" of all requests */
+    size_t got[2 * STREAMS + 2]; /* body bytes, by stream id */
+    size_t give;                 /* body bytes of every response */
+    size_t given[2 * STREAMS + 2];
+    bool early, ended[2 * STREAMS + 2];
+    uint32_t reset[2 * STREAMS + 2]; /* code + 1 */
+    uint32_t goaway;                 /* code + 1 */
+} peer;
+
+static ssize_t give(nghttp2_session *ng, int32_t id, uint8_t *p, size_t cap,
+                    uint32_t *flags, nghttp2_data_source *src, void *user)
+{
+    size_t left = peer.give - peer.given[id];
+    size_t n = cap < left ? cap : left;
+
+    (void)ng, (void)src, (void)user;
+    memset(p, 'a' + id % 26, n);
+    peer.given[id] += n;
+    if (n == left)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)n;
+}
+
+static void respond(int32_t id)
+{
+    nghttp2_nv nv[] = {{(uint8_t *)":status", (uint8_t *)"200", 7, 3, 0}};
+    nghttp2_data_provider body = {.read_callback = give};
+
+    nghttp2_submit_response(peer.ng, id, nv, 1, peer.give ? &body : NULL);
+}
+
+static int on_field(nghttp2_session *ng, const nghttp2_frame *f,
+                    const uint8_t *name, size_t n, const uint8_t *value,
+                    size_t m, uint8_t flags, void *user)
+{
+    size_t at = strlen(peer.heads);
+
+    (void)ng, (void)f, (void)flags, (void)user;
+    if (at + n + m + 4 < sizeof(peer.heads))
+        snprintf(peer.heads + at, sizeof(peer.heads) - at, "%.*s: %.*s|",
+                 (int)n, name, (int)m, value);
+    return 0;
+}
+
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *user)
+{
+    bool end = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+    (void)ng, (void)user;
+    if (f->hd.type == NGHTTP2_HEADERS && (end || peer.early))
+        respond(f->hd.stream_id);
+    if (f->hd.type == NGHTTP2_DATA && end && !peer.early)
+        respond(f->hd.stream_id);
+    if (f->hd.type <= NGHTTP2_HEADERS)
+        peer.ended[f->hd.stream_id] |= end;
+    if (f->hd.type == NGHTTP2_RST_STREAM)
+        peer.reset[f->hd.stream_id] = f->rst_stream.error_code + 1;
+    if (f->hd.type == NGHTTP2_GOAWAY)
+        peer.goaway = f->goaway.error_code + 1;
+    return 0;
+}
+
+static int on_body(nghttp2_session *ng, uint8_t flags, int32_t id,
+                   const uint8_t *p, size_t n, void *user)
+{
+    (void)ng, (void)flags, (void)p, (void)user;
+    peer.got[id] += n;
+    return 0;
+}
+
+static void start_peer(uint32_t max_streams, bool holds_window)
+{
+    nghttp2_session_callbacks *cbs;
+    nghttp2_option *o;
+    nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams}};
+
+    memset(&peer, 0, sizeof(peer));
+    nghttp2_session_callbacks_new(&cbs);
+    nghttp2_session_callbacks_set_on_header_callback(cbs, on_field);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cbs, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cbs, on_body);
+    nghttp2_option_new(&o);
+    nghttp2_option_set_no_auto_window_update(o, holds_window);
+    CHECK(!nghttp2_session_server_new2(&peer.ng, cbs, NULL, o));
+    nghttp2_option_del(o);
+    nghttp2_session_callbacks_del(cbs);
+    nghttp2_submit_settings(peer.ng, 0, settings, 1);
+}
+
+/* ---- our side ------------------------------------------------------------ */
+
+struct side {
+    struct ms_stream stream;
+    struct ms_head head;
+    struct ms_fields trailers;
+    size_t got;
+    bool pause, ended;
+    ms_err err;
+};
+
+static struct ms_session *h;
+static struct side sides[STREAMS];
+static struct ms_fields fields;
+
+static ms_err on_head(struct ms_stream *s)
+{
+    CHECK(s->head->status == 200);
+    return MS_OK;
+}
+
+static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
+                      size_t *taken)
+{
+    struct side *side = MS_CONTAINER(s, struct side, stream);
+
+    CHECK(*p == p[n - 1]);
+    *taken = side->pause ? 0 : n;
+    side->got += *taken;
+    return MS_OK;
+}
+
+static void on_end(struct ms_stream *s, ms_err err, const char *detail)
+{
+    struct side *side = MS_CONTAINER(s, struct side, stream);
+
+    (void)detail;
+    CHECK(!side->ended);
+    side->ended = true;
+    side->err = err;
+}
+
+static const struct ms_stream_ops ops = {on_head, on_data, on_end};
+
+static ms_err open_side(int i, const char *method, struct ms_span body)
+{
+    struct side *s = &sides[i];
+    struct ms_request req = {.method = ms_span_text(method),
+                             .target = MS_SPAN("/p?q"),
+                             .authority = MS_SPAN("host:1"),
+                             .list = &fields,
+                             .body = body,
+                             .has_body = body.p != NULL};
+
+    s->stream = (struct ms_stream){.ops = &ops,
+                                   .head = &s->head,
+                                   .trailers = &s->trailers,
+                                   .max_head_bytes = 4096};
+    s->got = 0;
+    s->pause = s->ended = false;
+    s->err = MS_OK;
+    return h->ops->open(h, &s->stream, &req);
+}
+
+static const struct ms_span no_body;
+
+static ms_err to_us(void)
+{
+    const uint8_t *p;
+    ssize_t n;
+    size_t used;
+    ms_err err = MS_OK;
+
+    while (!err && (n = nghttp2_session_mem_send(peer.ng, &p)) > 0)
+        err = h->ops->feed(h, ms_span((const char *)p, (size_t)n), &used);
+    while (!err && h->due)
+        err = h->ops->feed(h, no_body, &used);
+    return err;
+}
+
+/* Bytes go to and fro until there are none. */
+static ms_err talk(void)
+{
+    struct ms_span run;
+    ms_err err = MS_OK;
+    bool moved = true;
+
+    while (!err && moved) {
+        moved = false;
+        while (h->ops->pull(h, &run, 1)) {
+            moved = true;
+            CHECK(nghttp2_session_mem_recv(peer.ng, (const uint8_t *)run.p,
+                                           run.n) == (ssize_t)run.n);
+            h->ops->sent(h, run.n);
+        }
+        moved |= nghttp2_session_want_write(peer.ng);
+        err = to_us();
+    }
+    return err;
+}
+
+static void begin(uint32_t max_streams, bool holds_window)
+{
+    struct ms_h2_config config = {.secure = true, .max_streams = STREAMS};
+
+    start_peer(max_streams, holds_window);
+    CHECK(!ms_h2_new(&h, &config));
+    CHECK(!talk());
+}
+
+static void end(void)
+{
+    for (int i = 0; i < STREAMS; i++)
+        if (sides[i].stream.session)
+            h->ops->cancel(h, &sides[i].stream);
+    h->ops->free(h);
+    nghttp2_session_del(peer.ng);
+    for (int i = 0; i < STREAMS; i++) {
+        ms_head_free(&sides[i].head);
+        ms_fields_free(&sides[i].trailers);
+        sides[i].stream.session = NULL;
+    }
+    ms_fields_free(&fields);
+}
+
+static void field(const char *name, const char *value)
+{
+    CHECK(!ms_fields_add(&fields, ms_span_text(name), ms_span_text(value)));
+}
+
+/* ---- requests ------------------------------------------------------------ */
+
+TEST(a_request_arrives_as_http2_wants_it)
+{
+    begin(100, false);
+    field("User-Agent", "x");
+    field("Connection", "close");
+    field("Keep-Alive", "1");
+    field("Proxy-Connection", "y");
+    field("Upgrade", "z");
+    field("TE", "gzip");
+    field("te", "trailers");
+    field("Cookie", "a=b; c=d;e=f; ");
+    field("priority", "u=1, i");
+    CHECK(!open_side(0, "POST", MS_SPAN("body")));
+    CHECK(!talk());
+    CHECK_THAT(!strcmp(peer.heads,
+                       ":method: POST|:scheme: https|:authority: host:1|"
+                       ":path: /p?q|user-agent: x|te: trailers|cookie: a=b|"
+                       "cookie: c=d|cookie: e=f|priority: u=1, i|"
+                       "content-length: 4|"),
+               "%s", peer.heads);
+    CHECK(peer.got[1] == 4 && sides[0].ended && !sides[0].err);
+    CHECK(sides[0].stream.asked && sides[0].stream.answered);
+    end();
+}
+
+TEST(a_request_with_very_many_fields)
+{
+    char name[16];
+
+    begin(100, false);
+    for (int i = 0; i < 300; i++) {
+        snprintf(name, sizeof(name), "x-%d", i);
+        field(name, "v");
+    }
+    CHECK(!open_side(0, "GET", no_body));
+    CHECK(!talk());
+    CHECK(strstr(peer.heads, "x-99: v|") && sides[0].ended);
+    end();
+}
+
+TEST(requests_that_would_smuggle_are_refused)
+{
+    struct ms_request req = {.method = MS_SPAN("GET"),
+                             .target = MS_SPAN("/a b"),
+                             .authority = MS_SPAN("h"),
+                             .list = &fields};
+    struct side *s = &sides[0];
+
+    begin(100, false);
+    s->stream = (struct ms_stream){.ops = &ops, .head = &s->head};
+    CHECK(h->ops->open(h, &s->stream, &req) == MS_EHEADER);
+    req.target = MS_SPAN("/");
+    req.authority = MS_SPAN("h\r\nx");
+    CHECK(h->ops->open(h, &s->stream, &req) == MS_EHEADER);
+    req.authority = MS_SPAN("h");
+    req.method = MS_SPAN("CONNECT");
+    CHECK(h->ops->open(h, &s->stream, &req) == MS_EOPTION);
+    CHECK(h->ops->room(h) == STREAMS && !s->stream.session);
+    end();
+}
+
+TEST(the_peers_limit_on_streams_is_kept_as_it_changes)
+{
+    nghttp2_settings_entry more[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 5}};
+
+    begin(2, false);
+    CHECK(h->ops->room(h) == 2);
+    CHECK(!open_side(0, "GET", no_body) && !open_side(1, "GET", no_body));
+    CHECK(h->ops->room(h) == 0);
+    nghttp2_submit_settings(peer.ng, 0, more, 1);
+    CHECK(!talk());
+    CHECK(sides[0].ended && sides[1].ended && h->ops->room(h) == 5);
+    more[0].value = 1000;
+    nghttp2_submit_settings(peer.ng, 0, more, 1);
+    CHECK(!talk() && h->ops->room(h) == STREAMS);
+    end();
+}
+
+/* ---- windows ------------------------------------------------------------- */
+
+TEST(a_paused_stream_holds_back_nobody_else)
+{
+    begin(100, false);
+    peer.give = 3 * MS_H2_STREAM_WINDOW;
+    for (int i = 0; i < 10; i++) {
+        CHECK(!open_side(i, "GET", no_body));
+        sides[i].pause = i == 4;
+    }
+    CHECK(!talk());
+    for (int i = 0; i < 10; i++)
+        CHECK(sides[i].ended == (i != 4) && (i == 4 || !sides[i].err));
+    CHECK(sides[0].got == peer.give);
+    CHECK(sides[4].got == 0 && peer.given[9] <= MS_H2_STREAM_WINDOW);
+    sides[4].pause = false;
+    h->ops->resume(h, &sides[4].stream);
+    CHECK(h->due && !to_us() && !talk());
+    CHECK(sides[4].ended && sides[4].got == peer.give);
+    end();
+}
+
+TEST(what_a_cancelled_stream_kept_is_given_back)
+{
+    begin(100, false);
+    peer.give = MS_H2_STREAM_WINDOW;
+    /* More than the connection's window in all. */
+    for (int i = 0; i < MS_H2_WINDOW / MS_H2_STREAM_WINDOW + 20; i++) {
+        CHECK(!open_side(0, "GET", no_body));
+        sides[0].pause = true;
+        CHECK(!talk());
+        int id = 2 * i + 1;
+        if (id < 2 * STREAMS)
+            CHECK(peer.given[id] == MS_H2_STREAM_WINDOW);
+        if (sides[0].stream.session)
+            h->ops->cancel(h, &sides[0].stream);
+        CHECK(!talk());
+        if (id + 2 >= 2 * STREAMS)
+            break;
+    }
+    CHECK(!open_side(0, "GET", no_body) && !talk());
+    end();
+}
+
+TEST(a_response_that_is_whole_waits_for_its_paused_reader)
+{
+    begin(100, false);
+    peer.give = 1000;
+    CHECK(!open_side(0, "GET", no_body) && !open_side(1, "GET", no_body));
+    sides[0].pause = true;
+    CHECK(!talk() && !sides[0].ended && sides[1].ended);
+    h->ops->eof(h, MS_OK);
+    CHECK(!sides[0].ended && h->ops->done(h));
+    sides[0].pause = false;
+    h->ops->resume(h, &sides[0].stream);
+    CHECK(h->due && !to_us());
+    CHECK(sides[0].ended && !sides[0].err && sides[0].got == 1000);
+    end();
+}
+
+/* ---- uploads ------------------------------------------------------------- */
+
+static char big[1024 * 1024];
+
+TEST(an_upload_waits_for_the_peers_window)
+{
+    begin(100, true);
+    CHECK(!open_side(0, "PUT", ms_span(big, sizeof(big))));
+    CHECK(!open_side(1, "GET", no_body));
+    CHECK(!talk());
+    CHECK(peer.got[1] == 65535 && !sides[0].ended && sides[1].ended);
+    while (peer.got[1] < sizeof(big)) {
+        nghttp2_session_consume(peer.ng, 1, 65535);
+        CHECK(!talk());
+    }
+    CHECK(sides[0].ended && peer.ended[1] && !peer.reset[1]);
+    end();
+}
+
+TEST(an_upload_can_be_held)
+{
+    begin(100, false);
+    CHECK(!open_side(0, "PUT", ms_span(big, sizeof(big))));
+    sides[0].stream.hold_send = true;
+    CHECK(!talk() && peer.got[1] == 0);
+    sides[0].stream.hold_send = false;
+    h->ops->resume(h, &sides[0].stream);
+    CHECK(h->wants_pull && !talk());
+    CHECK(peer.got[1] == sizeof(big) && sides[0].ended);
+    end();
+}
+
+TEST(an_early_answer_ends_the_upload)
+{
+    begin(100, true);
+    peer.early = true;
+    CHECK(!open_side(0, "PUT", ms_span(big, sizeof(big))));
+    CHECK(!talk());
+    CHECK(sides[0].ended && !sides[0].err);
+    CHECK(peer.reset[1] == NGHTTP2_CANCEL + 1 && !peer.ended[1]);
+    CHECK(!open_side(0, "GET", no_body) && !talk() && sides[0].ended);
+    end();
+}
+
+/* ---- the rest ------------------------------------------------------------ */
+
+TEST(a_cancelled_stream_is_reset_and_hears_nothing)
+{
+    begin(100, false);
+    CHECK(!open_side(0, "GET", no_body) && !open_side(1, "GET", no_body));
+    h->ops->cancel(h, &sides[0].stream); /* before it left at all */
+    CHECK(!talk() && !sides[0].ended && sides[1].ended);
+    CHECK(!strstr(peer.heads, "|:method: GET|:scheme: https|:authority: "
+                              "host:1|:path: /p?q|:method"));
+    CHECK(h->ops->room(h) == STREAMS);
+    end();
+}
+
+TEST(a_drained_session_says_goodbye)
+{
+    begin(100, false);
+    h->ops->ping(h);
+    h->ops->drain(h);
+    CHECK(h->ops->done(h) && h->ops->room(h) == 0);
+    CHECK(!talk() && peer.goaway == NGHTTP2_NO_ERROR + 1);
+    end();
+}
+
+/* A whole life, with the `nth` allocation failing. */
+static bool survives(long nth)
+{
+    struct ms_h2_config config = {.max_streams = STREAMS};
+    ms_err err = MS_OK;
+
+    start_peer(100, false);
+    peer.give = 40000;
+    h = NULL;
+    ms_mem_fail(nth, 1);
+    if (ms_h2_new(&h, &config)) {
+        nghttp2_session_del(peer.ng);
+        return false;
+    }
+    for (int round = 0; !err && round < 3; round++) {
+        err = talk();
+        for (int i = 0; !err && i < 2 && h->ops->room(h); i++) {
+            err = open_side(i, i ? "POST" : "GET", i ? MS_SPAN("b") : no_body);
+            sides[i].pause = !err && round == 1;
+        }
+        if (!err)
+            err = talk();
+        for (int i = 0; !err && i < 2; i++)
+            if (sides[i].stream.session) {
+                sides[i].pause = false;
+                h->ops->resume(h, &sides[i].stream);
+                err = to_us();
+            }
+    }
+    bool whole = ms_mem_count() < nth;
+    ms_mem_fail(0, 0);
+    CHECK_THAT(err == MS_OK || err == MS_ENOMEM, "%ld: %s", nth,
+               ms_err_name(err));
+    CHECK(!whole || !err);
+    /* One that could not even be sent counts as refused. */
+    for (int i = 0; i < 2; i++)
+        CHECK(!sides[i].ended || !sides[i].err || sides[i].err == MS_ENOMEM ||
+              (sides[i].err == MS_EREFUSEDSTREAM && !sides[i].stream.asked));
+    end();
+    return whole;
+}
+
+TEST(any_allocation_may_fail)
+{
+    long nth = 1;
+
+    field("user-agent", "x");
+    while (!survives(nth)) {
+        nth++;
+        CHECK(nth < 2000);
+    }
+    CHECK(nth > 40);
+}
