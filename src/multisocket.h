@@ -136,16 +136,24 @@ enum ms_option_type {
 };
 
 enum ms_option {
-    MS_OPT_METHOD,           /* string: a token; default GET, POST with body */
-    MS_OPT_HEADERS,          /* see ms_options_header() */
-    MS_OPT_BODY,             /* string: sent with its length */
-    MS_OPT_USER_AGENT,       /* string */
-    MS_OPT_TIMEOUT_TOTAL,    /* ms from add to end; default none */
-    MS_OPT_TIMEOUT_CONNECT,  /* ms from lookup to connected; default 30000 */
-    MS_OPT_MAX_BODY,         /* bytes collected; default 1 GiB */
-    MS_OPT_MAX_HEADER_SIZE,  /* bytes of one response head; default 256 KiB */
-    MS_OPT_TCP_NODELAY,      /* bool, default true */
-    MS_OPT_FRESH_CONNECTION, /* bool: use no pooled connection */
+    MS_OPT_METHOD,          /* string: a token; default GET, POST with body */
+    MS_OPT_HEADERS,         /* see ms_options_header() */
+    MS_OPT_BODY,            /* string: sent with its length */
+    MS_OPT_USER_AGENT,      /* string */
+    MS_OPT_TIMEOUT_TOTAL,   /* ms from add to end; default none */
+    MS_OPT_TIMEOUT_CONNECT, /* ms from lookup to connected; default 30000 */
+    MS_OPT_TIMEOUT_FIRST_BYTE, /* ms from the request's last byte to the first
+                                * of the response; default none */
+    MS_OPT_TIMEOUT_IDLE,       /* ms in which nothing moves either way; stands
+                                * still while paused; default none */
+    MS_OPT_LOW_SPEED_LIMIT,    /* bytes per second, either way: a transfer that
+                                * is slower ends, default none, */
+    MS_OPT_LOW_SPEED_TIME,     /* when it was so for that many ms; 30000 */
+    MS_OPT_MAX_BODY,           /* bytes of body; default 1 GiB when it is
+                                * collected, none when on_data takes it */
+    MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */
+    MS_OPT_TCP_NODELAY,        /* bool, default true */
+    MS_OPT_FRESH_CONNECTION,   /* bool: use no pooled connection */
     MS_OPT_COUNT
 };
 

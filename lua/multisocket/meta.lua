@@ -92,6 +92,13 @@ function Response:raise_for_status() end
 
 ---Options of one request. A client's are its defaults; `false` switches a
 ---default off.
+---Milliseconds; false: no limit.
+---@class multisocket.Timeouts
+---@field total? integer|false from the call to the end, waiting for a connection included
+---@field connect? integer|false from the lookup to the connection, default 30000
+---@field first_byte? integer|false from the request's last byte to the response's first
+---@field idle? integer|false without a byte either way; stands still while paused
+
 ---@class multisocket.Options
 ---@field method? string default GET, or POST with a body
 ---@field headers? table<string, multisocket.FieldValue|false>|[string, multisocket.FieldValue|false][] false removes a default one
@@ -99,9 +106,10 @@ function Response:raise_for_status() end
 ---@field body? string
 ---@field json? any is encoded; Content-Type: application/json
 ---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
----@field timeout? number|{ total?: integer|false, connect?: integer|false }|false ms; a number is `total`
+---@field timeout? number|multisocket.Timeouts|false ms; a number is `total`
 ---@field fail? boolean a status of 400 or more is nil, err
----@field max_body? integer|false bytes collected at most, default 1 GiB
+---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
+---@field max_body? integer|false bytes of body, default 1 GiB, none with on_data
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
 ---@field tcp_nodelay? boolean default true

@@ -62,6 +62,7 @@ static void update_wish(struct ms_conn *c)
 static void detach(struct ms_conn *c)
 {
     c->stream = NULL;
+    c->progress = NULL;
     c->hold_recv = c->hold_send = false;
     ms_interest_label(&c->wish, NULL);
     if (is_open(c))
@@ -170,6 +171,14 @@ static void peer_is_gone(struct ms_conn *c, ms_err why, int os_errno)
     ms_conn_close(c, why, os_errno);
 }
 
+static void moved(struct ms_conn *c, size_t n)
+{
+    if (!c->progress || !n)
+        return;
+    c->progress->bytes += n;
+    c->progress->at_us = loop_of(c)->now_us;
+}
+
 /* True when anything came. */
 static bool read_some(struct ms_conn *c)
 {
@@ -186,6 +195,7 @@ static bool read_some(struct ms_conn *c)
             peer_is_gone(c, ms_err_from_errno(r.os_errno), r.os_errno);
             return true;
         }
+        moved(c, r.n);
         /* A short read has emptied the socket. */
         if (!feed(c, ms_span(c->env->scratch, r.n)) || r.n < MS_SCRATCH_BYTES)
             return true;
@@ -231,6 +241,7 @@ static bool flush(struct ms_conn *c)
             return true;
         }
         written += r.n;
+        moved(c, r.n);
         if (r.n && c->session->ops->sent(c->session, r.n)) {
             c->sent_us = loop_of(c)->now_us;
             break;

@@ -49,6 +49,12 @@ enum ms_conn_state {
     MS_CONN_CLOSED
 };
 
+/* How an exchange gets on, for a transfer that wants to know. */
+struct ms_progress {
+    uint64_t bytes; /* that moved, either way */
+    uint64_t at_us; /* when the last of them did */
+};
+
 struct ms_conn {
     struct ms_conn_env *env;
     const struct ms_conn_events *events;
@@ -69,6 +75,7 @@ struct ms_conn {
 
     /* The exchange under way. */
     struct ms_stream *stream;        /* does not own; NULL: none */
+    struct ms_progress *progress;    /* lent with it, or NULL */
     uint64_t sent_us, first_byte_us; /* 0: not yet */
 
     union {
@@ -101,6 +108,13 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms);
 ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
                            const struct ms_request *req,
                            void *easy) MS_MUST_CHECK;
+
+/* Has `progress` kept up to date while the stream is attached. */
+static inline void ms_conn_watch(struct ms_conn *c,
+                                 struct ms_progress *progress)
+{
+    c->progress = progress;
+}
 
 /* Detaches the stream without a call to it. What this leaves of the
  * connection is closed, or given back to the pool. */

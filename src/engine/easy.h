@@ -18,6 +18,13 @@ enum ms_run_state {
     MS_RUN_DONE     /* ended; to be told, or told and not removed */
 };
 
+/* How a run gets on, for options that set a limit to that. */
+struct ms_watch {
+    struct ms_progress progress;
+    uint64_t mark_us, mark_bytes; /* where low_speed measures from */
+    uint64_t body_bytes;          /* that went to on_data */
+};
+
 struct ms_easy {
     /* What is asked for. */
     struct ms_buf url_text;     /* as given; empty when url.href is the same */
@@ -46,7 +53,8 @@ struct ms_easy {
     struct ms_timer deadline;
     struct ms_waiter waiter;
     struct ms_stream stream;
-    struct ms_conn *conn; /* while active; does not own */
+    struct ms_conn *conn;   /* while active; does not own */
+    struct ms_watch *watch; /* owned; NULL where no option needs it */
     struct ms_url url;
     uint32_t host_hash;           /* of url */
     bool url_parsed;              /* `url` is what was given */

@@ -10,6 +10,8 @@
 #define DEFAULT_CONNECT_MS 30000
 /* Collecting more into one string is a mistake more often than a wish. */
 #define DEFAULT_MAX_BODY (INT64_C(1) << 30)
+/* curl's advice for --speed-time. */
+#define DEFAULT_LOW_SPEED_MS 30000
 /* Chrome's limit for one response head. */
 #define DEFAULT_MAX_HEADER_SIZE (256 * 1024)
 
@@ -29,6 +31,11 @@ static const struct option table[MS_OPT_COUNT] = {
     OPTION(USER_AGENT, "user_agent", STRING, 0, user_agent),
     OPTION(TIMEOUT_TOTAL, "timeout.total", INT, 1, timeout_total),
     OPTION(TIMEOUT_CONNECT, "timeout.connect", INT, 1, timeout_connect),
+    OPTION(TIMEOUT_FIRST_BYTE, "timeout.first_byte", INT, 1,
+           timeout_first_byte),
+    OPTION(TIMEOUT_IDLE, "timeout.idle", INT, 1, timeout_idle),
+    OPTION(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit),
+    OPTION(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time),
     OPTION(MAX_BODY, "max_body", INT, 0, max_body),
     OPTION(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size),
     OPTION(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay),
@@ -84,7 +91,12 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
 
     o->timeout_total = base->timeout_total;
     o->timeout_connect = base->timeout_connect;
+    o->timeout_first_byte = base->timeout_first_byte;
+    o->timeout_idle = base->timeout_idle;
+    o->low_speed_limit = base->low_speed_limit;
+    o->low_speed_time = base->low_speed_time;
     o->max_body = base->max_body;
+    o->max_body_set = base->max_body_set;
     o->max_header_size = base->max_header_size;
     o->tcp_nodelay = base->tcp_nodelay;
     o->fresh_connection = base->fresh_connection;
@@ -101,6 +113,9 @@ static void set_defaults(struct ms_options *o)
 {
     o->timeout_total = -1;
     o->timeout_connect = DEFAULT_CONNECT_MS;
+    o->timeout_first_byte = o->timeout_idle = -1;
+    o->low_speed_limit = -1;
+    o->low_speed_time = DEFAULT_LOW_SPEED_MS;
     o->max_body = DEFAULT_MAX_BODY;
     o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
     o->tcp_nodelay = true;
@@ -161,6 +176,7 @@ ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
     if (value < table[id].info.least && value != -1)
         return MS_EOPTION;
     *member = value;
+    o->max_body_set |= id == MS_OPT_MAX_BODY;
     return MS_OK;
 }
 
@@ -305,6 +321,8 @@ static ms_err compile(struct ms_options *o)
                                            : MS_SPAN("multisocket/" MS_VERSION);
     ms_err err;
 
+    o->watched = o->timeout_first_byte >= 0 || o->timeout_idle >= 0 ||
+                 o->low_speed_limit >= 0;
     snprintf(o->length_text, sizeof(o->length_text), "%zu",
              ms_buf_len(&o->body));
     if (!ms_wire_is_token(ms_options_method(o)))

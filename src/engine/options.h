@@ -18,9 +18,13 @@ struct ms_options {
     bool frozen;
 
     int64_t timeout_total, timeout_connect; /* ms, -1: none */
-    int64_t max_body, max_header_size;      /* bytes, -1: no limit */
+    int64_t timeout_first_byte, timeout_idle;
+    int64_t low_speed_limit;           /* bytes per second, -1: none */
+    int64_t low_speed_time;            /* ms */
+    int64_t max_body, max_header_size; /* bytes, -1: no limit */
     bool tcp_nodelay, fresh_connection;
     bool has_body;
+    bool max_body_set; /* not the default */
     struct ms_buf method, body, user_agent;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
@@ -32,6 +36,7 @@ struct ms_options {
     struct ms_span host;   /* the user's Host header; no p: none */
     char length_text[24];  /* the body's length, decimal */
     bool close;            /* "Connection: close" is asked for */
+    bool watched;          /* a limit on how a transfer gets on is set */
 };
 
 /* One more reference; the set is frozen from now on. */

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "base/mem.h"
+
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
 
@@ -105,11 +107,125 @@ void ms_run_drop(struct ms_easy *e)
     set_state(e, MS_RUN_IDLE);
 }
 
+/* ---- deadlines -------------------------------------------------------- */
+
+/* One timer stands for all limits of a run. What moves bytes only notes when;
+ * the timer looks at that when it fires, and goes on waiting. */
+
+static uint64_t after_ms(uint64_t from_us, int64_t ms)
+{
+    return ms < 0 ? MS_NEVER : from_us + (uint64_t)ms * 1000u;
+}
+
+static bool is_watching(const struct ms_easy *e)
+{
+    return e->state == MS_RUN_ACTIVE && options_of(e)->watched && !e->pause;
+}
+
+/* When the response has to begin at the latest; before the request has left
+ * that is looked at again later. */
+static uint64_t first_byte_deadline(const struct ms_easy *e)
+{
+    uint64_t sent = e->conn->sent_us;
+
+    if (e->conn->first_byte_us)
+        return MS_NEVER;
+    return after_ms(sent ? sent : loop_of(e)->now_us,
+                    options_of(e)->timeout_first_byte);
+}
+
+static uint64_t idle_deadline(const struct ms_easy *e)
+{
+    return after_ms(e->watch->progress.at_us, options_of(e)->timeout_idle);
+}
+
+static uint64_t speed_deadline(const struct ms_easy *e)
+{
+    const struct ms_options *o = options_of(e);
+
+    return o->low_speed_limit < 0
+               ? MS_NEVER
+               : after_ms(e->watch->mark_us, o->low_speed_time);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void arm_deadline(struct ms_easy *e)
+{
+    uint64_t at = after_ms(e->added_us, options_of(e)->timeout_total);
+
+    if (is_watching(e)) {
+        at = earlier(at, first_byte_deadline(e));
+        at = earlier(at, idle_deadline(e));
+        at = earlier(at, speed_deadline(e));
+    }
+    if (at != MS_NEVER)
+        ms_timer_start(loop_of(e), &e->deadline, at);
+}
+
+static void start_measuring(struct ms_easy *e)
+{
+    struct ms_watch *w = e->watch;
+
+    w->progress.at_us = w->mark_us = loop_of(e)->now_us;
+    w->mark_bytes = w->progress.bytes;
+}
+
+/* Whether too little moved since the mark, which goes on to now. */
+static bool is_too_slow(struct ms_easy *e)
+{
+    struct ms_watch *w = e->watch;
+    uint64_t moved = w->progress.bytes - w->mark_bytes;
+    double seconds = (double)(loop_of(e)->now_us - w->mark_us) / 1e6;
+
+    w->mark_us = loop_of(e)->now_us;
+    w->mark_bytes = w->progress.bytes;
+    return (double)moved < (double)options_of(e)->low_speed_limit * seconds;
+}
+
+/* Which limit is passed, NULL for none. */
+static const char *limit_passed(struct ms_easy *e)
+{
+    uint64_t now = loop_of(e)->now_us;
+
+    if (after_ms(e->added_us, options_of(e)->timeout_total) <= now)
+        return "the total timeout passed";
+    if (!is_watching(e))
+        return NULL;
+    if (e->conn->sent_us && first_byte_deadline(e) <= now)
+        return "no response within the first_byte timeout";
+    if (idle_deadline(e) <= now)
+        return "nothing moved within the idle timeout";
+    if (speed_deadline(e) <= now && is_too_slow(e))
+        return "slower than low_speed allows";
+    return NULL;
+}
+
 static void on_deadline(struct ms_timer *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, deadline);
+    const char *why = limit_passed(e);
 
-    ms_run_end(e, MS_ETIMEOUT, "the total timeout passed");
+    if (why)
+        ms_run_end(e, MS_ETIMEOUT, why);
+    else
+        arm_deadline(e);
+}
+
+/* What no option needs is not there. */
+static ms_err prepare_watch(struct ms_easy *e)
+{
+    const struct ms_options *o = options_of(e);
+
+    if (!o->watched && !(e->on_data && o->max_body_set))
+        return MS_OK;
+    if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
+        return MS_ENOMEM;
+    *e->watch = (struct ms_watch){0};
+    return MS_OK;
 }
 
 /* ---- the response comes in -------------------------------------------- */
@@ -164,6 +280,14 @@ static ms_err collect(struct ms_easy *e, const char *p, size_t n)
     return ms_buf_add(&e->response->body, p, n);
 }
 
+/* With on_data there is a limit only where one was set. */
+static bool is_too_much(const struct ms_easy *e, size_t n)
+{
+    int64_t limit = options_of(e)->max_body;
+
+    return limit >= 0 && n > (uint64_t)limit - e->watch->body_bytes;
+}
+
 static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
                       size_t *taken)
 {
@@ -178,15 +302,20 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
         *taken = n;
         return collect(e, p, n);
     }
+    if (options_of(e)->max_body_set && is_too_much(e, n))
+        return MS_ETOOLARGE;
     enum ms_verdict v = e->on_data(e, p, n, e->data_user);
     ms_loop_touch(l);
     ms_err err = verdict_err(e, run, v);
     if (err)
         return err;
-    if (v == MS_PAUSE)
+    if (v == MS_PAUSE) {
         ms_easy_pause(e, e->pause | MS_PAUSE_RECV);
-    else
-        *taken = n;
+        return MS_OK;
+    }
+    *taken = n;
+    if (e->watch)
+        e->watch->body_bytes += n;
     return MS_OK;
 }
 
@@ -276,6 +405,11 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
              (int)req.target.n, req.target.p);
     if (e->pause)
         ms_run_pause(e);
+    if (!options_of(e)->watched)
+        return;
+    ms_conn_watch(c, &e->watch->progress);
+    start_measuring(e);
+    arm_deadline(e);
 }
 
 static void on_no_conn(struct ms_waiter *w, ms_err err, int os_errno,
@@ -382,10 +516,10 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->pause = 0;
     e->run++;
     e->added_us = env->loop->now_us;
-    int64_t total = options_of(e)->timeout_total;
-    if (total >= 0)
-        ms_timer_start(env->loop, &e->deadline,
-                       e->added_us + (uint64_t)total * 1000u);
+    ms_err err = prepare_watch(e);
+    if (err)
+        return err;
+    arm_deadline(e);
     set_state(e, MS_RUN_QUEUED);
     ms_task_post(env->loop, &e->start);
     return MS_OK;
@@ -396,6 +530,11 @@ void ms_run_pause(struct ms_easy *e)
     if (e->state == MS_RUN_ACTIVE)
         ms_conn_hold(e->conn, e->pause & MS_PAUSE_RECV,
                      e->pause & MS_PAUSE_SEND);
+    /* Time stood still for it. */
+    if (!is_watching(e))
+        return;
+    start_measuring(e);
+    arm_deadline(e);
 }
 
 const char *ms_run_check(const struct ms_easy *e)

@@ -400,8 +400,13 @@ static bool set_group(struct parse *p, const char *group, int index)
             continue;
         if (!found && type == LUA_TTABLE)
             set_members(p, group, index);
-        else if (!found && type != LUA_TNUMBER && !is_false(p->L, index))
-            lb_wrong_type(p->L, group, "a number, a table or false", index);
+        else if (!found && !is_false(p->L, index) &&
+                 (type != LUA_TNUMBER || strcmp(group, "timeout") != 0))
+            lb_wrong_type(p->L, group,
+                          strcmp(group, "timeout") == 0
+                              ? "a number, a table or false"
+                              : "a table or false",
+                          index);
         else if (!found || is_false(p->L, index))
             set_option(p, info, index);
         found = true;
