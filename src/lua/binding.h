@@ -210,6 +210,8 @@ struct lb_easy *lb_push_new_easy(lua_State *L);
 /* Pushes the response that the last run of the easy left, which is at index
  * `easy`; nil for none. */
 void lb_push_response(lua_State *L, const struct lb_easy *le, int easy);
+/* The same, also while the run is under way: what is known so far. */
+void lb_push_snapshot(lua_State *L, const struct lb_easy *le, int easy);
 
 /* Pushes headers with a copy of all fields `get` has. */
 typedef bool lb_field_fn(const struct ms_response *r, size_t index,

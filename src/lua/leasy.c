@@ -263,6 +263,15 @@ static int easy_response(lua_State *L)
     return 1;
 }
 
+/* A response of what is known so far; not the one that response() gives. */
+static int easy_snapshot(lua_State *L)
+{
+    struct lb_easy *le = lb_check(L, 1, LB_EASY);
+
+    lb_push_snapshot(L, le, 1);
+    return 1;
+}
+
 /* While the transfer runs it is what is known so far. */
 static int easy_getinfo(lua_State *L)
 {
@@ -383,12 +392,17 @@ void lb_open_easy(lua_State *L)
 {
     static const luaL_Reg meta[] = {
         {"__gc", easy_gc}, {"__close", easy_end_scope}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"setopt", easy_setopt},     {"begin", easy_begin},
-        {"oneshot", easy_oneshot},   {"take", easy_take},
-        {"response", easy_response}, {"getinfo", easy_getinfo},
-        {"pause", easy_pause},       {"reset", easy_reset},
-        {"close", easy_close},       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"setopt", easy_setopt},
+                                       {"begin", easy_begin},
+                                       {"oneshot", easy_oneshot},
+                                       {"take", easy_take},
+                                       {"response", easy_response},
+                                       {"getinfo", easy_getinfo},
+                                       {"snapshot", easy_snapshot},
+                                       {"pause", easy_pause},
+                                       {"reset", easy_reset},
+                                       {"close", easy_close},
+                                       {NULL, NULL}};
     static const luaL_Reg functions[] = {{"easy", new_easy}, {NULL, NULL}};
 
     lb_set_type(L, LB_EASY, meta, methods);
