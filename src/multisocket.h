@@ -154,6 +154,8 @@ enum ms_option {
     MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */
     MS_OPT_TCP_NODELAY,        /* bool, default true */
     MS_OPT_FRESH_CONNECTION,   /* bool: use no pooled connection */
+    MS_OPT_EXPECT_CONTINUE, /* bool: send the body when the server asks for it
+                             * (100), or after a second */
     MS_OPT_COUNT
 };
 
@@ -286,6 +288,13 @@ typedef enum ms_verdict ms_headers_cb(struct ms_easy *easy,
 typedef enum ms_verdict ms_data_cb(struct ms_easy *easy, const char *p,
                                    size_t n, void *user);
 
+/* Asks for up to `cap` bytes of the request's body, to be put at `p`. *n (0
+ * before) is how many came, *end (false before) that they are the last. With
+ * MS_PAUSE nothing is there now: ms_easy_pause() without MS_PAUSE_SEND has it
+ * asked again. MS_ABORT ends the transfer with MS_ECALLBACK. */
+typedef enum ms_verdict ms_body_cb(struct ms_easy *easy, char *p, size_t cap,
+                                   size_t *n, bool *end, void *user);
+
 MS_API ms_err ms_easy_new(struct ms_easy **out);
 /* Removes it from its multi first; NULL is allowed. The memory goes at the
  * outermost exit, so a callback may close the very easy it is called for. */
@@ -300,6 +309,12 @@ MS_API struct ms_options *ms_easy_options(const struct ms_easy *easy);
 MS_API void ms_easy_on_headers(struct ms_easy *easy, ms_headers_cb *cb,
                                void *user);
 MS_API void ms_easy_on_data(struct ms_easy *easy, ms_data_cb *cb, void *user);
+/* The request's body comes from `cb` instead of MS_OPT_BODY, from the next run
+ * on; NULL ends that. `length` in bytes is sent and has to be met; -1, not
+ * known: it is sent in chunks. The method is not POST by itself. Such a
+ * request is not repeated once its body was asked for. MS_ENOMEM. */
+MS_API ms_err ms_easy_on_body(struct ms_easy *easy, ms_body_cb *cb, void *user,
+                              int64_t length);
 /* A one-shot easy leaves its multi when it ends and posts no message: the
  * done callback is all there is. */
 MS_API void ms_easy_set_oneshot(struct ms_easy *easy, bool oneshot);

@@ -15,6 +15,7 @@ local request = require "multisocket.request"
 local sink = require "multisocket.sink"
 local stream = require "multisocket.stream"
 local task = require "multisocket.task"
+local upload = require "multisocket.upload"
 
 local await, prepare, isyieldable = task.await, request.prepare, coroutine.isyieldable
 
@@ -152,19 +153,51 @@ end
 local transfers = { start = start, outcome = outcome, abandon = abandon }
 
 -- The response is there when its head is; a sink gets the body first.
-local function run_streaming(self, url, options, fail, streaming)
-  local res, err = stream.open(self.engine, transfers, url, options, streaming.on_headers)
+local function run_stream(self, url, options, fail, special, on_start)
+  local res, err = stream.open(self.engine, transfers, url, options, special.on_headers, on_start)
   if not res or fail and res.status >= 400 then return checked(res, err, fail) end
-  if streaming.sink then
-    local ok, why = sink.drain(res, streaming.sink)
+  if special.sink then
+    local ok, why = sink.drain(res, special.sink)
     if not ok then return nil, why end
   end
   return res
 end
 
+local Stopper = { __close = function(stopper) stopper[1]:stop() end }
+
+-- A body that is sent while it is produced. When it fails the transfer is
+-- ended, and whoever waits for that gets the reason.
+local function run_upload(self, url, options, fail, special)
+  local engine = self.engine
+  local up = upload.new(special.source, function(u) stream.note(engine, u) end)
+  options = core.options({ body = up.body }, options)
+  if special.stream then
+    local res, err = run_stream(self, url, options, fail, special, function(op, source)
+      up.is_paused = function() return source.paused end
+      up:start(op.easy, function() source:cancel(up.err) end)
+    end)
+    return res, not res and (up.err or err) or nil
+  end
+  local _ <close> = setmetatable({ up }, Stopper)
+  local op = start(engine, url, options, fail)
+  up:start(op.easy, function()
+    engine.multi:remove_handle(op.easy)
+    engine.driver:refresh()
+    op.err = up.err
+    task.wake(op)
+  end)
+  await(op)
+  return outcome(op)
+end
+
+local function run_special(self, url, options, fail, special)
+  if special.source then return run_upload(self, url, options, fail, special) end
+  return run_stream(self, url, options, fail, special)
+end
+
 -- In a coroutine the engine does it all; the main thread runs the loop.
-local function run(self, url, options, fail, streaming)
-  if streaming then return run_streaming(self, url, options, fail, streaming) end
+local function run(self, url, options, fail, special)
+  if special then return run_special(self, url, options, fail, special) end
   if isyieldable() then
     local res, err = self.engine.fetch(options, url)
     return checked(res, err, fail)
@@ -218,13 +251,13 @@ local function deliver_result(handle)
 end
 
 -- A task fetches, and its end is handed on.
-local function request_streaming(self, callback, ...)
+local function request_special(self, callback, ...)
   local handle = setmetatable({ client = self, callback = callback }, Handle)
   handle.task = task.spawn_watched(function(t)
     handle.task, handle.on_wake = nil, deliver_result
     if t.status == "done" then handle.res = t.values[1] else handle.err = t.error end
     task.later(handle)
-  end, run_streaming, self, ...)
+  end, run_special, self, ...)
   return handle
 end
 
@@ -236,10 +269,8 @@ end
 function Client:request(url, opts, callback)
   if callback == nil and is_callable(opts) then opts, callback = nil, opts end
   if not is_callable(callback) then errors.check_type(callback, "function", "the callback") end
-  local address, options, fail, streaming = prepare(self.defaults, url, opts)
-  if streaming then
-    return request_streaming(self, callback, address, options, fail, streaming)
-  end
+  local address, options, fail, special = prepare(self.defaults, url, opts)
+  if special then return request_special(self, callback, address, options, fail, special) end
   local op = start(self.engine, address, options, fail)
   local handle = setmetatable({ client = self, callback = callback, op = op }, Handle)
   op.owner, op.on_wake = handle, deliver
@@ -286,8 +317,8 @@ function Handle.__close(self) self:close() end
 ---@param url string|table
 ---@return table op
 function client.start(self, owner, on_wake, url)
-  local address, options, fail, streaming = prepare(self.defaults, url)
-  if streaming then errors.usage("bad_option", "each takes whole responses only") end
+  local address, options, fail, special = prepare(self.defaults, url)
+  if special then errors.usage("bad_option", "each sends and takes whole bodies only") end
   local op = start(self.engine, address, options, fail)
   op.owner, op.on_wake = owner, on_wake
   return op

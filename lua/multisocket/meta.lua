@@ -134,11 +134,12 @@ function Response:cancel(reason) end
 ---@field method? string default GET, or POST with a body
 ---@field headers? table<string, multisocket.FieldValue|false>|[string, multisocket.FieldValue|false][] false removes a default one
 ---@field query? multisocket.Fields|false is put behind the URL's own query
----@field body? string
+---@field body? string|file*|{ path: string }|fun(): string?, any bytes, or what gives them
 ---@field json? any is encoded; Content-Type: application/json
 ---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
 ---@field timeout? number|multisocket.Timeouts|false ms; a number is `total`
 ---@field fail? boolean a status of 400 or more is nil, err
+---@field expect_continue? boolean send the body when the server asks for it, or after a second
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms

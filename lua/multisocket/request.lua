@@ -7,6 +7,7 @@ local core = require "multisocket.core"
 local body = require "multisocket.body"
 local errors = require "multisocket.errors"
 local sink = require "multisocket.sink"
+local upload = require "multisocket.upload"
 
 local request = {}
 
@@ -165,17 +166,18 @@ local function rewrite(defaults, url, query)
 end
 
 -- For a call whose options are not all the engine's.
-local function check_streaming(defaults, opts)
+local function check_streaming(defaults, opts, source)
   if opts.stream ~= nil and type(opts.stream) ~= "boolean" then
     errors.usage("bad_option", "stream must be a boolean, not %s", type(opts.stream))
   end
-  if not opts.stream and not opts.sink then return nil end
+  if not opts.stream and not opts.sink then return source and { source = source } end
   if opts.stream and opts.sink or opts.on_data then
     errors.usage("bad_option", "only one of stream, sink and on_data can be given")
   end
   local on_headers = opts.on_headers
   if on_headers == nil then on_headers = defaults.on_headers end
-  return { sink = opts.sink and sink.check(opts.sink), on_headers = on_headers or nil }
+  return { stream = true, sink = opts.sink and sink.check(opts.sink),
+    on_headers = on_headers or nil, source = source }
 end
 
 local function prepare_ours(defaults, url, opts, method)
@@ -185,9 +187,12 @@ local function prepare_ours(defaults, url, opts, method)
   local fail = check_fail(opts.fail)
   if fail == nil then fail = defaults.fail end
   local t = translate(opts, FETCH)
-  t.method = t.method or method
+  local source = upload.source(opts.body)
+  t.method = t.method or method or source and "POST"
+  if source then t.body = nil end
+  local streaming = check_streaming(defaults, opts, source)
   local options = core.options(t, defaults.options)
-  return rewrite(defaults, url, opts.query), options, fail, check_streaming(defaults, opts)
+  return rewrite(defaults, url, opts.query), options, fail, streaming
 end
 
 ---The URL and options of one call, and whether a status of 400 or more is a
@@ -199,7 +204,8 @@ end
 ---@return string url
 ---@return multisocket.Options options
 ---@return boolean? fail
----@return { sink: any, on_headers: function? }? streaming how the body is taken, if not whole
+---@return table? special how bodies are sent or taken, if not whole: `stream`, `sink`,
+---`on_headers`, `source`
 function request.prepare(defaults, url, opts, method)
   if opts == nil and type(url) == "table" then
     url, opts = url.url, url
@@ -210,7 +216,7 @@ function request.prepare(defaults, url, opts, method)
   if type(url) ~= "string" then errors.check_type(url, "string", "the URL") end
   local options = defaults.options
   if opts then
-    if not check_names(opts, FETCH) or method then
+    if not check_names(opts, FETCH) or method or opts.body and type(opts.body) ~= "string" then
       return prepare_ours(defaults, url, opts, method)
     end
     options = core.options(opts, options)

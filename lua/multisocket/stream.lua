@@ -35,13 +35,18 @@ Stream.__index = Stream
 
 -- ---- the engine's side -----------------------------------------------------
 
-local function note(self)
-  if self.ready then return end
-  self.ready = true
-  local engine = self.engine
-  engine.ready[#engine.ready + 1] = self
+---Something came for `object`: its wake() is called when the engine has
+---returned.
+---@param engine table
+---@param object { ready: boolean?, wake: fun(self) }
+function stream.note(engine, object)
+  if object.ready then return end
+  object.ready = true
+  engine.ready[#engine.ready + 1] = object
   engine.driver.pending = true
 end
+
+local function note(self) return stream.note(self.engine, self) end
 
 local function push(self, chunk)
   self.last = self.last + 1
@@ -61,14 +66,16 @@ local function wake(self)
   task.wake(waiter)
 end
 
+Stream.wake = wake
+
 ---Resumes those whose streams got something during the engine's last entry.
 ---@param engine table
 function stream.wake_all(engine)
   local ready = engine.ready
   engine.ready = {}
-  for _, self in ipairs(ready) do
-    self.ready = false
-    wake(self)
+  for _, object in ipairs(ready) do
+    object.ready = false
+    object:wake()
   end
 end
 
@@ -183,9 +190,10 @@ end
 ---@param url string
 ---@param options userdata
 ---@param on_headers? fun(head: table)
+---@param on_start? fun(op: table, stream: multisocket.Stream) the transfer was added
 ---@return multisocket.Response?
 ---@return multisocket.Error?
-function stream.open(engine, transfers, url, options, on_headers)
+function stream.open(engine, transfers, url, options, on_headers, on_start)
   local self = new({ engine = engine, outcome = transfers.outcome, abandon = transfers.abandon })
   local op = transfers.start(engine, url, core.options({
     on_headers = function(head)
@@ -198,6 +206,7 @@ function stream.open(engine, transfers, url, options, on_headers)
   }, options))
   op.owner, op.on_wake = self, on_end
   self.op, self.easy = op, op.easy
+  if on_start then on_start(op, self) end
   wait(self, has_head)
   if not self.head then return nil, self.err end
   local res = self.final or op.easy:snapshot()

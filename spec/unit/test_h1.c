@@ -168,7 +168,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         append("trailers1", 9);
 }
 
-static const struct ms_stream_ops ops = {on_head, on_data, on_end};
+static const struct ms_stream_ops ops = {
+    .on_head = on_head, .on_data = on_data, .on_end = on_end};
 
 static struct ms_session *open_session(const char *method, size_t max)
 {

@@ -225,6 +225,21 @@ static size_t total_of(const struct ms_span *runs, size_t count)
     return n;
 }
 
+/* Asks the session for what is to leave. A streamed body asks the transfer,
+ * which may end in there: then nothing is left to write. */
+static size_t pull(struct ms_conn *c, struct ms_span *runs)
+{
+    if (c->hold_send || c->out_dead)
+        return 0;
+    c->feeding = true;
+    size_t count = c->session->ops->pull(c->session, runs, STASH_RUNS);
+    c->feeding = false;
+    if (!c->stream || is_attached(c))
+        return count;
+    after_exchange(c);
+    return 0;
+}
+
 /* Writes what the session has. True when anything left. */
 static bool flush(struct ms_conn *c)
 {
@@ -232,8 +247,7 @@ static bool flush(struct ms_conn *c)
     size_t written = 0, count;
 
     c->blocked = false;
-    while (!c->hold_send && !c->out_dead &&
-           (count = c->session->ops->pull(c->session, runs, STASH_RUNS))) {
+    while (is_open(c) && (count = pull(c, runs))) {
         size_t all = total_of(runs, count);
         struct ms_io_result r = ms_link_write(&c->link, runs, count);
         if (r.what == MS_IO_ERROR) {
@@ -250,7 +264,8 @@ static bool flush(struct ms_conn *c)
         if (c->blocked)
             break;
     }
-    update_wish(c);
+    if (is_open(c))
+        update_wish(c);
     return written > 0;
 }
 
@@ -385,6 +400,14 @@ ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
     update_wish(c);
     ms_task_post_at_exit(loop_of(c), &c->service);
     return MS_OK;
+}
+
+void ms_conn_proceed(struct ms_conn *c)
+{
+    if (!is_attached(c))
+        return;
+    c->session->ops->proceed(c->session, c->stream);
+    ms_task_post(loop_of(c), &c->service);
 }
 
 void ms_conn_cancel_stream(struct ms_conn *c)

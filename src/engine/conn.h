@@ -116,6 +116,9 @@ static inline void ms_conn_watch(struct ms_conn *c,
     c->progress = progress;
 }
 
+/* Sends the body that was kept back for a 100. */
+void ms_conn_proceed(struct ms_conn *c);
+
 /* Detaches the stream without a call to it. What this leaves of the
  * connection is closed, or given back to the pool. */
 void ms_conn_cancel_stream(struct ms_conn *c);

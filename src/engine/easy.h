@@ -23,6 +23,15 @@ struct ms_watch {
     struct ms_progress progress;
     uint64_t mark_us, mark_bytes; /* where low_speed measures from */
     uint64_t body_bytes;          /* that went to on_data */
+    uint64_t sent_head_us;        /* a 100 is waited for since; 0: not */
+};
+
+/* Where a request's body comes from that is produced while it is sent. */
+struct ms_source {
+    ms_body_cb *cb; /* NULL: the options have the body */
+    void *user;
+    int64_t length; /* -1: not known */
+    bool asked;     /* in this run: it cannot be repeated */
 };
 
 struct ms_easy {
@@ -32,6 +41,7 @@ struct ms_easy {
     ms_headers_cb *on_headers;
     ms_data_cb *on_data;
     void *headers_user, *data_user, *user;
+    struct ms_source *source; /* owned; NULL for most */
     bool oneshot;
 
     /* Its place in the multi. */

@@ -40,6 +40,7 @@ static const struct option table[MS_OPT_COUNT] = {
     OPTION(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size),
     OPTION(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay),
     OPTION(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection),
+    OPTION(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue),
 #undef OPTION
 };
 
@@ -100,6 +101,7 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->max_header_size = base->max_header_size;
     o->tcp_nodelay = base->tcp_nodelay;
     o->fresh_connection = base->fresh_connection;
+    o->expect_continue = base->expect_continue;
     o->has_body = base->has_body;
     if ((err = copy_string(&o->method, &base->method)) ||
         (err = copy_string(&o->body, &base->body)) ||
@@ -322,7 +324,7 @@ static ms_err compile(struct ms_options *o)
     ms_err err;
 
     o->watched = o->timeout_first_byte >= 0 || o->timeout_idle >= 0 ||
-                 o->low_speed_limit >= 0;
+                 o->low_speed_limit >= 0 || o->expect_continue;
     snprintf(o->length_text, sizeof(o->length_text), "%zu",
              ms_buf_len(&o->body));
     if (!ms_wire_is_token(ms_options_method(o)))

@@ -148,6 +148,17 @@ static uint64_t speed_deadline(const struct ms_easy *e)
                : after_ms(e->watch->mark_us, o->low_speed_time);
 }
 
+/* How long a 100 is waited for (RFC 9110, 10.1.1: not for ever): servers that
+ * know of it answer within a round trip. */
+#define EXPECT_MS 1000
+
+static uint64_t expect_deadline(const struct ms_easy *e)
+{
+    uint64_t since = e->watch->sent_head_us;
+
+    return since ? after_ms(since, EXPECT_MS) : MS_NEVER;
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -161,6 +172,7 @@ static void arm_deadline(struct ms_easy *e)
         at = earlier(at, first_byte_deadline(e));
         at = earlier(at, idle_deadline(e));
         at = earlier(at, speed_deadline(e));
+        at = earlier(at, expect_deadline(e));
     }
     if (at != MS_NEVER)
         ms_timer_start(loop_of(e), &e->deadline, at);
@@ -172,6 +184,15 @@ static void start_measuring(struct ms_easy *e)
 
     w->progress.at_us = w->mark_us = loop_of(e)->now_us;
     w->mark_bytes = w->progress.bytes;
+}
+
+/* The body that was kept back for a 100 leaves now. */
+static void send_body(struct ms_easy *e)
+{
+    if (!e->watch || !e->watch->sent_head_us)
+        return;
+    e->watch->sent_head_us = 0;
+    ms_conn_proceed(e->conn);
 }
 
 /* Whether too little moved since the mark, which goes on to now. */
@@ -209,6 +230,8 @@ static void on_deadline(struct ms_timer *t)
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, deadline);
     const char *why = limit_passed(e);
 
+    if (!why && is_watching(e) && expect_deadline(e) <= loop_of(e)->now_us)
+        send_body(e);
     if (why)
         ms_run_end(e, MS_ETIMEOUT, why);
     else
@@ -264,6 +287,8 @@ static ms_err on_head(struct ms_stream *s)
              e->response->head.status);
     if (e->response->head.status >= 200)
         make_room(e);
+    else if (e->response->head.status == 100)
+        send_body(e);
     if (!e->on_headers)
         return MS_OK;
     enum ms_verdict v = e->on_headers(e, e->response, e->headers_user);
@@ -319,6 +344,25 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
     return MS_OK;
 }
 
+static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
+                      bool *end)
+{
+    struct ms_easy *e = easy_of(s);
+    struct ms_loop *l = loop_of(e);
+    unsigned run = e->run;
+
+    e->source->asked = true;
+    enum ms_verdict v = e->source->cb(e, p, cap, n, end, e->source->user);
+    ms_loop_touch(l);
+    ms_err err = verdict_err(e, run, v);
+    if (err)
+        return err;
+    assert(*n <= cap);
+    if (v == MS_PAUSE)
+        ms_easy_pause(e, e->pause | MS_PAUSE_SEND);
+    return MS_OK;
+}
+
 /* A kept connection may die just as it is used again. When not one byte came
  * back and repeating does no harm, a fresh one is tried, once (RFC 9112,
  * 9.3.1). */
@@ -326,6 +370,8 @@ static bool may_retry(const struct ms_easy *e, ms_err err)
 {
     bool died = err == MS_EEOF || err == MS_ERESET;
 
+    if (e->source && e->source->asked)
+        return false;
     return died && !e->retried && e->response->reused &&
            !e->conn->first_byte_us && ms_options_idempotent(options_of(e));
 }
@@ -346,21 +392,29 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
     ms_task_post(loop_of(e), &e->start);
 }
 
-static const struct ms_stream_ops stream_ops = {on_head, on_data, on_end};
+static const struct ms_stream_ops stream_ops = {.on_head = on_head,
+                                                .on_data = on_data,
+                                                .on_pull = on_pull,
+                                                .on_end = on_end};
 
 /* ---- the request goes out --------------------------------------------- */
 
 static struct ms_request request_of(const struct ms_easy *e)
 {
     const struct ms_options *o = options_of(e);
+    bool streamed = e->source && e->source->cb;
+    bool has_body = ms_options_sends_body(o);
 
     return (struct ms_request){
+        .streamed = streamed,
+        .length = streamed ? e->source->length : 0,
+        .expect = o->expect_continue && (streamed || ms_buf_len(&o->body) > 0),
         .method = ms_options_method(o),
         .target = ms_url_target(&e->url),
         .authority = e->response->authority,
         .fields = ms_buf_span(&o->block),
         .body = ms_buf_span(&o->body),
-        .has_body = ms_options_sends_body(o),
+        .has_body = has_body && !streamed,
     };
 }
 
@@ -409,6 +463,8 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
         return;
     ms_conn_watch(c, &e->watch->progress);
     start_measuring(e);
+    if (req.expect)
+        e->watch->sent_head_us = loop_of(e)->now_us;
     arm_deadline(e);
 }
 
@@ -514,6 +570,8 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->detail = NULL;
     e->retried = e->told = false;
     e->pause = 0;
+    if (e->source)
+        e->source->asked = false;
     e->run++;
     e->added_us = env->loop->now_us;
     ms_err err = prepare_watch(e);

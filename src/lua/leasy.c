@@ -69,8 +69,8 @@ static int give_chunk(lua_State *L)
     return 0;
 }
 
-static enum ms_verdict give(struct ms_easy *easy, lua_CFunction how,
-                            const void *what)
+enum ms_verdict lb_give(struct ms_easy *easy, lua_CFunction how,
+                        const void *what)
 {
     struct lb_multi *lm = ms_multi_user(ms_easy_multi(easy));
     lua_State *L = lm->L;
@@ -92,7 +92,7 @@ static enum ms_verdict on_headers(struct ms_easy *easy,
                                   const struct ms_response *head, void *user)
 {
     (void)user;
-    return give(easy, give_head, head);
+    return lb_give(easy, give_head, head);
 }
 
 static enum ms_verdict on_data(struct ms_easy *easy, const char *p, size_t n,
@@ -101,7 +101,7 @@ static enum ms_verdict on_data(struct ms_easy *easy, const char *p, size_t n,
     struct chunk c = {p, n};
 
     (void)user;
-    return give(easy, give_chunk, &c);
+    return lb_give(easy, give_chunk, &c);
 }
 
 static void drop_last_run(lua_State *L, struct lb_easy *le, int index)
@@ -117,6 +117,8 @@ static void install_options(lua_State *L, struct lb_easy *le, int index)
 {
     lua_getiuservalue(L, index, LB_EASY_OPTIONS);
     lua_setiuservalue(L, index, LB_EASY_RUN);
+    if (le->options->upload || (le->run && le->run->upload))
+        lb_install_upload(L, le->e, le->options->upload);
     le->run = le->options;
     ms_easy_on_headers(le->e, le->run->has_headers ? on_headers : NULL, NULL);
     ms_easy_on_data(le->e, le->run->has_data ? on_data : NULL, NULL);

@@ -2,13 +2,17 @@
 #include "proto/h1.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "proto/upload.h"
 #include "proto/wire.h"
 
 /* "Content-Length: 18446744073709551615\r\n" and the blank line. */
 #define FRAMING_BYTES 48
+/* What render() adds to the parts it is given, an Expect included. */
+#define FIXED_BYTES 96
 /* Digits of a chunk size: 16 hold any 64-bit number, 15 cannot overflow. */
 #define MAX_SIZE_DIGITS 15
 
@@ -26,18 +30,21 @@ struct h1 {
     struct ms_session base;
     struct ms_stream *stream; /* NULL: idle */
     state_fn *state;
-    struct ms_buf out;   /* the request's head; memory kept */
-    struct ms_span body; /* what is left of the request's body; lent */
-    struct ms_buf line;  /* a line in pieces: chunk sizes, trailers */
-    uint64_t left;       /* bytes of the body or chunk still to come */
-    size_t line_start;   /* of the head's current line, in head text */
-    size_t scanned;      /* head text looked at for the line's end */
-    size_t head_end;     /* where a head ended in this step, 0: it did not */
+    struct ms_buf out;        /* the request's head; memory kept */
+    struct ms_span body;      /* what is left of the request's body; lent */
+    struct ms_upload *upload; /* of a streamed request; owned */
+    struct ms_buf line;       /* a line in pieces: chunk sizes, trailers */
+    uint64_t left;            /* bytes of the body or chunk still to come */
+    size_t line_start;        /* of the head's current line, in head text */
+    size_t scanned;           /* head text looked at for the line's end */
+    size_t head_end; /* where a head ended in this step, 0: it did not */
     uint32_t extensions, trailer_bytes;
     unsigned informational;
     ms_err failed;
     const char *detail;
     bool head_request, sending;
+    bool held;     /* the body is kept back until a 100 */
+    bool stopped;  /* the answer is there: no more of the body is sent */
     bool got_byte; /* of this response */
     bool keep;     /* the response allows another */
     bool dead;     /* no further stream */
@@ -64,6 +71,8 @@ static void detach(struct h1 *h)
     h->stream->session = NULL;
     h->stream = NULL;
     h->body = ms_span(NULL, 0);
+    ms_upload_free(h->upload);
+    h->upload = NULL;
     h->state = ended;
 }
 
@@ -300,6 +309,8 @@ static void head_complete(struct h1 *h)
         start_head(h);
         return;
     }
+    /* Whoever turned the request down does not want the rest of it. */
+    h->stopped = h->sending && status >= 300;
     h->state = body_state(h);
     if (h->state == until_close)
         h->keep = false;
@@ -639,13 +650,18 @@ static ms_err render(struct h1 *h, const struct ms_request *req)
     if (!ms_wire_is_token(req->method) || !ms_wire_is_target(req->target) ||
         !ms_wire_is_value(req->authority))
         return MS_EHEADER;
-    if (req->has_body)
+    if (req->streamed && req->length < 0)
+        n = snprintf(length, sizeof(length), "Transfer-Encoding: chunked\r\n");
+    else if (req->streamed)
+        n = snprintf(length, sizeof(length), "Content-Length: %" PRId64 "\r\n",
+                     req->length);
+    else if (req->has_body)
         n = snprintf(length, sizeof(length), "Content-Length: %zu\r\n",
                      req->body.n);
     ms_buf_clear(b);
     ms_err err =
         ms_buf_reserve(b, req->method.n + req->target.n + req->authority.n +
-                              req->fields.n + (size_t)n + 64);
+                              req->fields.n + (size_t)n + FIXED_BYTES);
     if (err)
         return err;
     ms_buf_put(b, req->method);
@@ -656,6 +672,8 @@ static ms_err render(struct h1 *h, const struct ms_request *req)
     ms_buf_put(b, MS_SPAN("\r\n"));
     ms_buf_put(b, req->fields);
     ms_buf_put(b, ms_span(length, (size_t)n));
+    if (req->expect)
+        ms_buf_put(b, MS_SPAN("Expect: 100-continue\r\n"));
     ms_buf_put(b, MS_SPAN("\r\n"));
     return MS_OK;
 }
@@ -667,9 +685,13 @@ static ms_err h1_open(struct ms_session *s, struct ms_stream *stream,
 
     assert(!h->stream && !h->dead);
     ms_err err = render(h, req);
+    if (!err && req->streamed)
+        err = ms_upload_new(&h->upload, req->length);
     if (err)
         return err;
     h->body = req->body;
+    h->held = req->expect;
+    h->stopped = false;
     h->head_request = ms_span_equal(req->method, MS_SPAN("HEAD"));
     h->sending = true;
     h->got_byte = false;
@@ -700,18 +722,64 @@ static void h1_resume(struct ms_session *s, struct ms_stream *stream)
     (void)stream;
 }
 
+static void h1_proceed(struct ms_session *s, struct ms_stream *stream)
+{
+    (void)stream;
+    h1_of(s)->held = false;
+}
+
+/* Asks for the next piece of a streamed body. */
+static void fill(struct h1 *h)
+{
+    struct ms_stream *s = h->stream;
+    const char *why = NULL;
+    size_t cap, n = 0;
+    bool end = false;
+    char *p = ms_upload_room(h->upload, &cap);
+    ms_err err = s->ops->on_pull(s, p, cap, &n, &end);
+
+    if (h->stream != s || (!err && !n && !end))
+        return;
+    if (!err)
+        err = ms_upload_put(h->upload, n, end, &why);
+    if (err)
+        finish(h, err, why);
+}
+
+static struct ms_span next_piece(struct h1 *h)
+{
+    if (!h->upload)
+        return h->body;
+    if (!ms_upload_ready(h->upload).n && !ms_upload_ended(h->upload))
+        fill(h);
+    return h->upload ? ms_upload_ready(h->upload) : ms_span(NULL, 0);
+}
+
 static size_t h1_pull(struct ms_session *s, struct ms_span *out, size_t max)
 {
     struct h1 *h = h1_of(s);
     size_t n = 0;
 
-    if (!h->stream || !h->sending)
+    if (!h->stream || !h->sending || h->stopped)
         return 0;
     if (ms_buf_len(&h->out) && n < max)
         out[n++] = ms_buf_span(&h->out);
-    if (h->body.n && n < max)
-        out[n++] = h->body;
+    if (h->held || n == max)
+        return n;
+    struct ms_span piece = next_piece(h);
+    if (!h->stream)
+        return 0;
+    if (piece.n)
+        out[n++] = piece;
     return n;
+}
+
+/* Whether all of a request's body has left. */
+static bool body_sent(const struct h1 *h)
+{
+    if (!h->upload)
+        return !h->body.n;
+    return ms_upload_ended(h->upload) && !ms_upload_ready(h->upload).n;
 }
 
 static bool h1_sent(struct ms_session *s, size_t n)
@@ -721,9 +789,14 @@ static bool h1_sent(struct ms_session *s, size_t n)
     size_t of_head = n < head ? n : head;
 
     ms_buf_consume(&h->out, of_head);
-    h->body.p += n - of_head;
-    h->body.n -= n - of_head;
-    h->sending = ms_buf_len(&h->out) || h->body.n;
+    n -= of_head;
+    if (h->upload) {
+        ms_upload_sent(h->upload, n);
+    } else {
+        h->body.p += n;
+        h->body.n -= n;
+    }
+    h->sending = ms_buf_len(&h->out) || !body_sent(h);
     return !h->sending;
 }
 
@@ -741,6 +814,7 @@ static void h1_free(struct ms_session *s)
     assert(!h->stream);
     ms_buf_free(&h->out);
     ms_buf_free(&h->line);
+    ms_upload_free(h->upload);
     ms_free(h);
 }
 
@@ -748,6 +822,7 @@ static const struct ms_session_ops ops = {
     .open = h1_open,
     .cancel = h1_cancel,
     .resume = h1_resume,
+    .proceed = h1_proceed,
     .feed = h1_feed,
     .eof = h1_eof,
     .pull = h1_pull,

@@ -23,9 +23,9 @@
  *     on_head (1xx) *,  on_head,  on_data *,  on_end
  *
  * where an end with an error may come anywhere. Calls come up from inside
- * feed() and eof() only. Meanwhile nothing may be called on the session but
- * cancel() and room(); on_end() is the last thing that happens in there, with
- * the session's state settled.
+ * feed(), eof() and, for a streamed body, pull() only. Meanwhile nothing may be
+ * called on the session but cancel() and room(); on_end() is the last thing
+ * that happens in there, with the session's state settled.
  *
  * What it is not: retries, redirects, timeouts, pooling. Those are policies
  * of the layers above.
@@ -49,6 +49,10 @@ struct ms_request {
                                * Host and framing fields */
     struct ms_span body;      /* empty unless has_body */
     bool has_body;            /* send it with its length, even an empty one */
+    bool streamed;            /* the body comes from on_pull, `body` is empty */
+    int64_t length;           /* of a streamed body, -1: not known */
+    bool expect;              /* ask for a 100 (Expect: 100-continue) and keep
+                               * the body back until proceed() */
 };
 
 /* Calls up, made for the stream they concern. What on_head and on_data return
@@ -65,6 +69,14 @@ struct ms_stream_ops {
      * the rest comes again. */
     ms_err (*on_data)(struct ms_stream *s, const char *p, size_t n,
                       size_t *taken);
+
+    /* The body of a streamed request: up to `cap` bytes to `p`, how many to
+     * `*n` (0 before). `*end` (false before) says that they are the last. No
+     * byte and no end: there is nothing now; it is asked again at the next
+     * pull(). An error ends the stream with it. NULL where no request is
+     * streamed. */
+    ms_err (*on_pull)(struct ms_stream *s, char *p, size_t cap, size_t *n,
+                      bool *end);
 
     /* The stream is detached and may be freed or opened elsewhere when the
      * outer call has returned. MS_OK: the response is whole, its trailers are
@@ -106,6 +118,10 @@ struct ms_session_ops {
      * engine feeds what was left over. Harmless when it was not paused. */
     void (*resume)(struct ms_session *, struct ms_stream *s);
 
+    /* The body of a request that `expect`ed a 100 is sent from now on. Harmless
+     * when nothing was kept back. */
+    void (*proceed)(struct ms_session *, struct ms_stream *s);
+
     /* Takes bytes that arrived, in order. `*used` is less than `in.n` when a
      * stream paused (the rest is to be fed again, before anything newer, once
      * it was resumed) or when the rest belongs to nobody, after which room()
@@ -120,7 +136,8 @@ struct ms_session_ops {
 
     /* Lends up to `max` runs of bytes that are to leave now, in order, none
      * of them empty; returns how many, 0 when there is nothing. They are good
-     * until the next call to the session. */
+     * until the next call to the session. A streamed body that fails ends its
+     * stream in here. */
     size_t (*pull)(struct ms_session *, struct ms_span *out, size_t max);
 
     /* The first `n` of the bytes last pulled have left. True when the last
