@@ -71,8 +71,10 @@ static void detach(struct h1 *h)
     h->stream->session = NULL;
     h->stream = NULL;
     h->body = ms_span(NULL, 0);
-    ms_upload_free(h->upload);
-    h->upload = NULL;
+    if (MS_UNLIKELY(h->upload != NULL)) {
+        ms_upload_free(h->upload);
+        h->upload = NULL;
+    }
     h->state = ended;
 }
 
@@ -238,7 +240,19 @@ static void connection(struct h1 *h, struct ms_span value)
     }
 }
 
-/* What the fields say about where the message ends. */
+static void framing_field(struct h1 *h, struct ms_span name,
+                          struct ms_span value)
+{
+    if (is_name(name, MS_SPAN("content-length")))
+        content_length(h, value);
+    else if (is_name(name, MS_SPAN("transfer-encoding")))
+        transfer_encoding(h, value);
+    else if (is_name(name, MS_SPAN("connection")))
+        connection(h, value);
+}
+
+/* What the fields say about where the message ends. Most are passed over for
+ * the length of their name. */
 static void read_framing(struct h1 *h)
 {
     const struct ms_fields *f = &h->stream->head->fields;
@@ -247,13 +261,11 @@ static void read_framing(struct h1 *h)
     h->left = 0;
     h->keep = h->stream->head->version == MS_HTTP_1_1;
     for (uint32_t i = 0; i < f->count && !h->failed; i++) {
-        struct ms_span name = ms_fields_name(f, i);
-        if (is_name(name, MS_SPAN("content-length")))
-            content_length(h, ms_fields_value(f, i));
-        else if (is_name(name, MS_SPAN("transfer-encoding")))
-            transfer_encoding(h, ms_fields_value(f, i));
-        else if (is_name(name, MS_SPAN("connection")))
-            connection(h, ms_fields_value(f, i));
+        uint32_t n = f->refs[i].name_len;
+        if (n == sizeof("content-length") - 1 ||
+            n == sizeof("transfer-encoding") - 1 ||
+            n == sizeof("connection") - 1)
+            framing_field(h, ms_fields_name(f, i), ms_fields_value(f, i));
     }
     if (!h->failed && h->has_length && h->is_chunked)
         fail(h, MS_EPROTO, "both Content-Length and Transfer-Encoding");
