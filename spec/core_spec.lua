@@ -93,8 +93,9 @@ describe("core:", function()
     it("have names", function()
       local names = core.option_names()
       table.sort(names)
-      assert.same({ "body", "fresh_connection", "headers", "max_body", "max_header_size", "method",
-        "on_data", "on_headers", "tcp_nodelay", "timeout", "user_agent" }, names)
+      assert.same({ "body", "expect_continue", "fresh_connection", "headers", "low_speed",
+        "max_body", "max_header_size", "method", "on_data", "on_headers", "tcp_nodelay", "timeout",
+        "user_agent" }, names)
     end)
 
     it("that nobody knows raise, and the nearest is named", function()

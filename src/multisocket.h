@@ -140,16 +140,29 @@ enum ms_option_type {
 };
 
 enum ms_option {
-    MS_OPT_METHOD,           /* string: a token; default GET, POST with body */
-    MS_OPT_HEADERS,          /* see ms_options_header() */
-    MS_OPT_BODY,             /* string: sent with its length */
-    MS_OPT_USER_AGENT,       /* string */
-    MS_OPT_TIMEOUT_TOTAL,    /* ms from add to end; default none */
-    MS_OPT_TIMEOUT_CONNECT,  /* ms from lookup to connected; default 30000 */
-    MS_OPT_MAX_BODY,         /* bytes collected; default 1 GiB */
-    MS_OPT_MAX_HEADER_SIZE,  /* bytes of one response head; default 256 KiB */
-    MS_OPT_TCP_NODELAY,      /* bool, default true */
-    MS_OPT_FRESH_CONNECTION, /* bool: use no pooled connection */
+    MS_OPT_METHOD,          /* string: a token; default GET, POST with body */
+    MS_OPT_HEADERS,         /* see ms_options_header() */
+    MS_OPT_BODY,            /* string: sent with its length */
+    MS_OPT_USER_AGENT,      /* string */
+    MS_OPT_TIMEOUT_TOTAL,   /* ms from add to end; default none */
+    MS_OPT_TIMEOUT_CONNECT, /* ms from lookup to connected; default 30000 */
+    MS_OPT_TIMEOUT_FIRST_BYTE, /* ms from the request's last byte to the first
+                                * of the response; default none */
+    MS_OPT_TIMEOUT_IDLE,       /* ms in which nothing moves either way; stands
+                                * still while paused; default none */
+    MS_OPT_LOW_SPEED_LIMIT,    /* bytes per second, either way: a transfer that
+                                * is slower ends, default none, */
+    MS_OPT_LOW_SPEED_TIME,     /* when it was so for that many ms; 30000 */
+    MS_OPT_MAX_BODY,           /* bytes of body; default 1 GiB when it is
+                                * collected, none when on_data takes it */
+    MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */
+    MS_OPT_TCP_NODELAY,        /* bool, default true */
+    MS_OPT_FRESH_CONNECTION,   /* bool: use no pooled connection */
+    MS_OPT_EXPECT_CONTINUE, /* bool: send the body when the server asks for it
+                             * (100), or after a second */
+    MS_OPT_VERSION,            /* string: "auto", the default, "1.1", "2" or
+                                * "2-prior-knowledge" (also without TLS) */
+    MS_OPT_PRIORITY,           /* string: a Priority field (RFC 9218) */
     MS_OPT_COUNT
 };
 
@@ -282,6 +295,13 @@ typedef enum ms_verdict ms_headers_cb(struct ms_easy *easy,
 typedef enum ms_verdict ms_data_cb(struct ms_easy *easy, const char *p,
                                    size_t n, void *user);
 
+/* Asks for up to `cap` bytes of the request's body, to be put at `p`. *n (0
+ * before) is how many came, *end (false before) that they are the last. With
+ * MS_PAUSE nothing is there now: ms_easy_pause() without MS_PAUSE_SEND has it
+ * asked again. MS_ABORT ends the transfer with MS_ECALLBACK. */
+typedef enum ms_verdict ms_body_cb(struct ms_easy *easy, char *p, size_t cap,
+                                   size_t *n, bool *end, void *user);
+
 MS_API ms_err ms_easy_new(struct ms_easy **out);
 /* Removes it from its multi first; NULL is allowed. The memory goes at the
  * outermost exit, so a callback may close the very easy it is called for. */
@@ -296,6 +316,12 @@ MS_API struct ms_options *ms_easy_options(const struct ms_easy *easy);
 MS_API void ms_easy_on_headers(struct ms_easy *easy, ms_headers_cb *cb,
                                void *user);
 MS_API void ms_easy_on_data(struct ms_easy *easy, ms_data_cb *cb, void *user);
+/* The request's body comes from `cb` instead of MS_OPT_BODY, from the next run
+ * on; NULL ends that. `length` in bytes is sent and has to be met; -1, not
+ * known: it is sent in chunks. The method is not POST by itself. Such a
+ * request is not repeated once its body was asked for. MS_ENOMEM. */
+MS_API ms_err ms_easy_on_body(struct ms_easy *easy, ms_body_cb *cb, void *user,
+                              int64_t length);
 /* A one-shot easy leaves its multi when it ends and posts no message: the
  * done callback is all there is. */
 MS_API void ms_easy_set_oneshot(struct ms_easy *easy, bool oneshot);
@@ -382,8 +408,14 @@ MS_API void ms_multi_on_done(struct ms_multi *multi, ms_done_cb *cb,
                              void *user);
 
 enum ms_multi_option {
-    MS_MULTI_MAX_IDLE,    /* pooled idle connections, default 1000 */
-    MS_MULTI_IDLE_TIMEOUT /* ms an idle connection is kept, default 60000 */
+    MS_MULTI_MAX_IDLE,     /* pooled idle connections, default 1000 */
+    MS_MULTI_IDLE_TIMEOUT, /* ms an idle connection is kept, default 60000 */
+    MS_MULTI_MAX_CONCURRENT_STREAMS, /* on one HTTP/2 connection, default 100;
+                                      * counts for those opened later */
+    MS_MULTI_PING_INTERVAL /* ms of silence after which an HTTP/2 connection is
+                            * asked whether it lives; silent for as long once
+                            * more it ends with MS_ETIMEOUT. -1: never, the
+                            * default */
 };
 
 /* MS_EOPTION: out of range. */

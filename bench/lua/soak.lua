@@ -66,4 +66,4 @@ if after.fds > before.fds + 1 then -- the loop's own descriptor may be new
   failed = true
   io.stderr:write(("%d descriptors are left\n"):format(after.fds - before.fds))
 end
-os.exit(not failed)
+os.exit(not failed, true) -- closes the state, for leak checkers

@@ -12,7 +12,10 @@ local driver = require "multisocket.luv"
 local errors = require "multisocket.errors"
 local loop = require "multisocket.loop"
 local request = require "multisocket.request"
+local sink = require "multisocket.sink"
+local stream = require "multisocket.stream"
 local task = require "multisocket.task"
+local upload = require "multisocket.upload"
 
 local await, prepare, isyieldable = task.await, request.prepare, coroutine.isyieldable
 
@@ -33,6 +36,7 @@ local client = {}
 ---@field ops table<userdata, table> operations by easy
 ---@field free table? operations to use again, linked by `next`
 ---@field closed boolean
+---@field ready multisocket.Stream[] those that something came for in this entry
 ---@field fetch fun(options: userdata, url: string): multisocket.Response?, multisocket.Error?
 
 local function abandon(op)
@@ -103,8 +107,10 @@ local function new_engine(multi_options)
   multi_options.errorfunction = task.report
   local uv = loop.get()
   local multi = core.multi(multi_options)
-  return { multi = multi, ops = ops, free = nil, closed = false,
+  local engine = { multi = multi, ops = ops, free = nil, closed = false, ready = {},
     driver = driver.attach(multi, uv, { mode = client.mode, on_raise = task.interrupted }) }
+  engine.driver.after = function() return stream.wake_all(engine) end
+  return engine
 end
 
 -- Gives `self` the fetch functions of its coroutines. The plain one stands
@@ -144,8 +150,54 @@ function client.new(opts)
   return self
 end
 
+local transfers = { start = start, outcome = outcome, abandon = abandon }
+
+-- The response is there when its head is; a sink gets the body first.
+local function run_stream(self, url, options, fail, special, on_start)
+  local res, err = stream.open(self.engine, transfers, url, options, special.on_headers, on_start)
+  if not res or fail and res.status >= 400 then return checked(res, err, fail) end
+  if special.sink then
+    local ok, why = sink.drain(res, special.sink)
+    if not ok then return nil, why end
+  end
+  return res
+end
+
+local Stopper = { __close = function(stopper) stopper[1]:stop() end }
+
+-- A body that is sent while it is produced. When it fails the transfer is
+-- ended, and whoever waits for that gets the reason.
+local function run_upload(self, url, options, fail, special)
+  local engine = self.engine
+  local up = upload.new(special.source, function(u) stream.note(engine, u) end)
+  options = core.options({ body = up.body }, options)
+  if special.stream then
+    local res, err = run_stream(self, url, options, fail, special, function(op, source)
+      up.is_paused = function() return source.paused end
+      up:start(op.easy, function() source:cancel(up.err) end)
+    end)
+    return res, not res and (up.err or err) or nil
+  end
+  local _ <close> = setmetatable({ up }, Stopper)
+  local op = start(engine, url, options, fail)
+  up:start(op.easy, function()
+    engine.multi:remove_handle(op.easy)
+    engine.driver:refresh()
+    op.err = up.err
+    task.wake(op)
+  end)
+  await(op)
+  return outcome(op)
+end
+
+local function run_special(self, url, options, fail, special)
+  if special.source then return run_upload(self, url, options, fail, special) end
+  return run_stream(self, url, options, fail, special)
+end
+
 -- In a coroutine the engine does it all; the main thread runs the loop.
-local function run(self, url, options, fail)
+local function run(self, url, options, fail, special)
+  if special then return run_special(self, url, options, fail, special) end
   if isyieldable() then
     local res, err = self.engine.fetch(options, url)
     return checked(res, err, fail)
@@ -194,6 +246,21 @@ local function is_callable(value)
   return type(value) == "function" or meta and type(meta.__call) == "function"
 end
 
+local function deliver_result(handle)
+  task.call(handle.callback, handle.err, handle.res)
+end
+
+-- A task fetches, and its end is handed on.
+local function request_special(self, callback, ...)
+  local handle = setmetatable({ client = self, callback = callback }, Handle)
+  handle.task = task.spawn_watched(function(t)
+    handle.task, handle.on_wake = nil, deliver_result
+    if t.status == "done" then handle.res = t.values[1] else handle.err = t.error end
+    task.later(handle)
+  end, run_special, self, ...)
+  return handle
+end
+
 ---Starts a transfer; callback(err, res) is called from the loop, exactly once.
 ---@param url string|table
 ---@param opts table|function|nil
@@ -202,7 +269,9 @@ end
 function Client:request(url, opts, callback)
   if callback == nil and is_callable(opts) then opts, callback = nil, opts end
   if not is_callable(callback) then errors.check_type(callback, "function", "the callback") end
-  local op = start(self.engine, prepare(self.defaults, url, opts))
+  local address, options, fail, special = prepare(self.defaults, url, opts)
+  if special then return request_special(self, callback, address, options, fail, special) end
+  local op = start(self.engine, address, options, fail)
   local handle = setmetatable({ client = self, callback = callback, op = op }, Handle)
   op.owner, op.on_wake = handle, deliver
   return handle
@@ -214,6 +283,7 @@ end
 ---@return boolean
 function Handle:cancel(reason)
   local op = self.op
+  if self.task then return self.task:cancel(reason) end
   if not op then return false end
   self.op = nil
   op.owner = nil
@@ -236,7 +306,7 @@ end
 
 ---True when the transfer is done or cancelled.
 ---@return boolean
-function Handle:is_closing() return self.op == nil end
+function Handle:is_closing() return self.op == nil and self.task == nil end
 
 function Handle.__close(self) self:close() end
 
@@ -247,7 +317,9 @@ function Handle.__close(self) self:close() end
 ---@param url string|table
 ---@return table op
 function client.start(self, owner, on_wake, url)
-  local op = start(self.engine, prepare(self.defaults, url))
+  local address, options, fail, special = prepare(self.defaults, url)
+  if special then errors.usage("bad_option", "each sends and takes whole bodies only") end
+  local op = start(self.engine, address, options, fail)
   op.owner, op.on_wake = owner, on_wake
   return op
 end

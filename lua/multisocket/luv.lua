@@ -78,8 +78,17 @@ local function enter(self, fn, object, a, b)
   return running
 end
 
+-- `after` is told when an entry is over in which something set `pending`. It
+-- may start transfers: how many run then is returned.
+local function tell_after(self)
+  self.pending = false
+  self.after()
+  return not self.closed and self.multi:running()
+end
+
 local function act(self, fd, mask)
   local running = enter(self, self.action, self.multi, fd, mask)
+  if self.pending then running = tell_after(self) end
   if running and (running > 0) ~= self.held then hold(self, running > 0) end
 end
 
@@ -114,6 +123,7 @@ end
 local function on_set_ready(self)
   if self.closed or exit.now then return end
   local count = enter(self, self.set.dispatch, self.set, self.multi)
+  if self.pending then tell_after(self) end
   if count and not self.closed then hold(self, self.multi:running() > 0) end
 end
 

@@ -52,7 +52,7 @@ function Headers:each() end
 ---@field version "1.0"|"1.1"
 ---@field url string
 ---@field headers multisocket.Headers
----@field body string? nil with on_data
+---@field body string? nil with on_data, stream or sink
 ---@field trailers multisocket.Headers
 ---@field timings multisocket.Timings
 ---@field reused boolean the connection had served a request before
@@ -76,6 +76,37 @@ function Response:json(decoder) end
 ---@return multisocket.Response self
 function Response:raise_for_status() end
 
+---What is there of the body, at least a byte; waits for it. With a number not
+---more than that, with "a" everything. Nil at the end.
+---@param how? integer|"a"
+---@return string?
+---@return multisocket.Error? err it ended early
+function Response:read(how) end
+
+---An iterator over the body as it comes. It raises the err of a body that ends
+---early; leaving the loop ends the transfer.
+---@return fun(): string?
+function Response:chunks() end
+
+---The same in lines, without their ends ("\n" or "\r\n").
+---@return fun(): string?
+function Response:lines() end
+
+---Writes the body to a file, which is there when all of it is.
+---@param path string
+---@return boolean?
+---@return multisocket.Error? err
+function Response:save(path) end
+
+---Reads the rest of the body and forgets it.
+---@return boolean?
+---@return multisocket.Error? err
+function Response:discard() end
+
+---Ends the transfer; what was not read yet is gone.
+---@param reason? any
+function Response:cancel(reason) end
+
 ---What on_headers gets.
 ---@class multisocket.Head
 ---@field status integer
@@ -92,16 +123,27 @@ function Response:raise_for_status() end
 
 ---Options of one request. A client's are its defaults; `false` switches a
 ---default off.
+---Milliseconds; false: no limit.
+---@class multisocket.Timeouts
+---@field total? integer|false from the call to the end, waiting for a connection included
+---@field connect? integer|false from the lookup to the connection, default 30000
+---@field first_byte? integer|false from the request's last byte to the response's first
+---@field idle? integer|false without a byte either way; stands still while paused
+
 ---@class multisocket.Options
 ---@field method? string default GET, or POST with a body
 ---@field headers? table<string, multisocket.FieldValue|false>|[string, multisocket.FieldValue|false][] false removes a default one
 ---@field query? multisocket.Fields|false is put behind the URL's own query
----@field body? string
+---@field body? string|file*|{ path: string }|fun(): string?, any bytes, or what gives them
 ---@field json? any is encoded; Content-Type: application/json
 ---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
----@field timeout? number|{ total?: integer|false, connect?: integer|false }|false ms; a number is `total`
+---@field timeout? number|multisocket.Timeouts|false ms; a number is `total`
 ---@field fail? boolean a status of 400 or more is nil, err
----@field max_body? integer|false bytes collected at most, default 1 GiB
+---@field expect_continue? boolean send the body when the server asks for it, or after a second
+---@field stream? boolean return when the head is there; read the body with the response
+---@field sink? string|file*|fun(chunk: string) where the body goes
+---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
+---@field max_body? integer|false bytes of body, default 1 GiB, none with on_data
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
 ---@field tcp_nodelay? boolean default true

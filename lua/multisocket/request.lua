@@ -6,6 +6,8 @@
 local core = require "multisocket.core"
 local body = require "multisocket.body"
 local errors = require "multisocket.errors"
+local sink = require "multisocket.sink"
+local upload = require "multisocket.upload"
 
 local request = {}
 
@@ -19,7 +21,8 @@ local function names(list, more)
   return known
 end
 
-local FETCH = names(core.option_names(), { "url", "query", "json", "form", "fail" })
+local FETCH = names(core.option_names(), { "url", "query", "json", "form", "fail", "stream",
+  "sink" })
 local CLIENT = names(core.option_names(), { "query", "json", "form", "fail", "base_url", "max_idle",
   "idle_timeout" })
 FETCH.user_agent = nil -- a client's; one request has its headers
@@ -122,6 +125,7 @@ end
 ---@field base_url string?
 ---@field query string? encoded
 ---@field fail boolean?
+---@field on_headers function?
 ---@field rewrites boolean URLs are not taken as they are
 
 ---@param opts table? a client's options
@@ -138,7 +142,8 @@ function request.defaults(opts)
     t.headers = add_header(t.headers, "User-Agent", false)
   end
   return { options = core.options(t), by_method = {}, base_url = base_url,
-    query = query, fail = check_fail(opts.fail), rewrites = (base_url or query) ~= nil }
+    query = query, fail = check_fail(opts.fail),
+    on_headers = opts.on_headers or nil, rewrites = (base_url or query) ~= nil }
 end
 
 local function options_of_method(defaults, method)
@@ -161,6 +166,20 @@ local function rewrite(defaults, url, query)
 end
 
 -- For a call whose options are not all the engine's.
+local function check_streaming(defaults, opts, source)
+  if opts.stream ~= nil and type(opts.stream) ~= "boolean" then
+    errors.usage("bad_option", "stream must be a boolean, not %s", type(opts.stream))
+  end
+  if not opts.stream and not opts.sink then return source and { source = source } end
+  if opts.stream and opts.sink or opts.on_data then
+    errors.usage("bad_option", "only one of stream, sink and on_data can be given")
+  end
+  local on_headers = opts.on_headers
+  if on_headers == nil then on_headers = defaults.on_headers end
+  return { stream = true, sink = opts.sink and sink.check(opts.sink),
+    on_headers = on_headers or nil, source = source }
+end
+
 local function prepare_ours(defaults, url, opts, method)
   if method and opts.method then
     errors.usage("bad_option", "the method is %s already", method)
@@ -168,9 +187,12 @@ local function prepare_ours(defaults, url, opts, method)
   local fail = check_fail(opts.fail)
   if fail == nil then fail = defaults.fail end
   local t = translate(opts, FETCH)
-  t.method = t.method or method
+  local source = upload.source(opts.body)
+  t.method = t.method or method or source and "POST"
+  if source then t.body = nil end
+  local streaming = check_streaming(defaults, opts, source)
   local options = core.options(t, defaults.options)
-  return rewrite(defaults, url, opts.query), options, fail
+  return rewrite(defaults, url, opts.query), options, fail, streaming
 end
 
 ---The URL and options of one call, and whether a status of 400 or more is a
@@ -182,6 +204,8 @@ end
 ---@return string url
 ---@return multisocket.Options options
 ---@return boolean? fail
+---@return table? special how bodies are sent or taken, if not whole: `stream`, `sink`,
+---`on_headers`, `source`
 function request.prepare(defaults, url, opts, method)
   if opts == nil and type(url) == "table" then
     url, opts = url.url, url
@@ -192,7 +216,7 @@ function request.prepare(defaults, url, opts, method)
   if type(url) ~= "string" then errors.check_type(url, "string", "the URL") end
   local options = defaults.options
   if opts then
-    if not check_names(opts, FETCH) or method then
+    if not check_names(opts, FETCH) or method or opts.body and type(opts.body) ~= "string" then
       return prepare_ours(defaults, url, opts, method)
     end
     options = core.options(opts, options)

@@ -5,6 +5,8 @@
 local core = require "multisocket.core"
 local body = require "multisocket.body"
 local errors = require "multisocket.errors"
+local sink = require "multisocket.sink"
+local stream = require "multisocket.stream"
 
 local response = core.response_methods
 
@@ -67,6 +69,111 @@ end
 function response:raise_for_status()
   if self.status >= 400 then error(errors.status(self), 0) end
   return self
+end
+
+-- ---- reading ---------------------------------------------------------------
+
+local ALL = math.maxinteger
+
+local function read_all(source)
+  local chunks, n = {}, 0
+  while true do
+    local chunk, err = source:next(ALL)
+    if not chunk then
+      if err then return nil, err end
+      return n > 0 and table.concat(chunks) or nil
+    end
+    n = n + 1
+    chunks[n] = chunk
+  end
+end
+
+---What is there of the body, at least a byte; waits for it. With a number not
+---more than that, with "a" everything. Nil at the end.
+---@param how? integer|"a"
+---@return string?
+---@return multisocket.Error? err it ended early
+function response:read(how)
+  local source = stream.of(self)
+  if how == "a" then return read_all(source) end
+  if how == nil then return source:next(ALL) end
+  if math.type(how) ~= "integer" or how < 1 then
+    errors.usage("bad_argument", 'read takes a number of bytes or "a", not %s', tostring(how))
+  end
+  return source:next(how)
+end
+
+-- Leaving the loop early ends the transfer. The guard keeps `res`.
+local function loop_guard(res)
+  return setmetatable({ res }, { __close = function(guard)
+    stream.of(guard[1]):cancel("the loop over it was left")
+  end })
+end
+
+---An iterator over the body as it comes. It raises the err of a body that
+---ends early; leaving the loop ends the transfer.
+---@return fun(): string?
+function response:chunks()
+  local source = stream.of(self)
+  return function()
+    local chunk, err = source:next(ALL)
+    if err then error(err, 0) end
+    return chunk
+  end, nil, nil, loop_guard(self)
+end
+
+-- The next line of `source`; what follows it stays in `state.rest`.
+local function next_line(source, state)
+  local pieces = {}
+  while true do
+    local text = state.rest
+    state.rest = nil
+    if not text then
+      local err
+      text, err = source:next(ALL)
+      if err then error(err, 0) end
+      if not text then break end
+    end
+    local stop = text:find("\n", 1, true)
+    if stop then
+      pieces[#pieces + 1] = text:sub(1, stop - 1)
+      if stop < #text then state.rest = text:sub(stop + 1) end
+      return (table.concat(pieces):gsub("\r$", ""))
+    end
+    pieces[#pieces + 1] = text
+  end
+  if #pieces == 0 then return nil end
+  return table.concat(pieces)
+end
+
+---The same in lines, without their ends ("\n" or "\r\n").
+---@return fun(): string?
+function response:lines()
+  local source, state = stream.of(self), {}
+  return function() return next_line(source, state) end, nil, nil, loop_guard(self)
+end
+
+---Writes the body to a file, which is there when all of it is.
+---@param path string
+---@return boolean?
+---@return multisocket.Error? err
+function response:save(path)
+  errors.check_type(path, "string", "the path")
+  return sink.drain(self, path)
+end
+
+---Reads the rest of the body and forgets it, so that the connection can be
+---used again.
+---@return boolean?
+---@return multisocket.Error? err
+function response:discard()
+  return sink.discard(self)
+end
+
+---Ends the transfer; what was not read yet is gone.
+---@param reason? any
+function response:cancel(reason)
+  stream.of(self):cancel(reason)
 end
 
 return response

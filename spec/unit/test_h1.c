@@ -168,18 +168,16 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         append("trailers1", 9);
 }
 
-static const struct ms_stream_ops ops = {on_head, on_data, on_end};
+static const struct ms_stream_ops ops = {
+    .on_head = on_head, .on_data = on_data, .on_end = on_end};
 
 static struct ms_session *open_session(const char *method, size_t max)
 {
     struct ms_session *h;
-    struct ms_request req = {ms_span_text(method),
-                             MS_SPAN("/x"),
-                             MS_SPAN("h:1"),
-                             MS_SPAN("A: b\r\n"),
-                             MS_SPAN(""),
-                             false,
-                             NULL};
+    struct ms_request req = {.method = ms_span_text(method),
+                             .target = MS_SPAN("/x"),
+                             .authority = MS_SPAN("h:1"),
+                             .fields = MS_SPAN("A: b\r\n")};
     struct ms_span out[4];
 
     CHECK(!ms_h1_new(&h));
@@ -330,13 +328,12 @@ TEST(informational_responses_are_counted)
 TEST(a_request_is_rendered_and_its_body_lent)
 {
     struct ms_session *h;
-    struct ms_request req = {MS_SPAN("POST"),
-                             MS_SPAN("/p?q"),
-                             MS_SPAN("h"),
-                             MS_SPAN("A: b\r\n"),
-                             MS_SPAN("body"),
-                             true,
-                             NULL};
+    struct ms_request req = {.method = MS_SPAN("POST"),
+                             .target = MS_SPAN("/p?q"),
+                             .authority = MS_SPAN("h"),
+                             .fields = MS_SPAN("A: b\r\n"),
+                             .body = MS_SPAN("body"),
+                             .has_body = true};
     struct ms_span out[4];
     static const char head[] =
         "POST /p?q HTTP/1.1\r\nHost: h\r\nA: b\r\nContent-Length: 4\r\n\r\n";
@@ -363,9 +360,11 @@ TEST(a_request_is_rendered_and_its_body_lent)
 TEST(an_answer_before_the_request_is_out_ends_the_session)
 {
     struct ms_session *h;
-    struct ms_request req = {
-        MS_SPAN("PUT"),  MS_SPAN("/"), MS_SPAN("h"), MS_SPAN(""),
-        MS_SPAN("body"), true,         NULL};
+    struct ms_request req = {.method = MS_SPAN("PUT"),
+                             .target = MS_SPAN("/"),
+                             .authority = MS_SPAN("h"),
+                             .body = MS_SPAN("body"),
+                             .has_body = true};
     size_t used;
 
     CHECK(!ms_h1_new(&h));
@@ -401,13 +400,9 @@ TEST(requests_that_would_smuggle_are_refused)
 
     CHECK(!ms_h1_new(&h));
     for (size_t i = 0; i < MS_COUNT(targets); i++) {
-        struct ms_request req = {MS_SPAN("GET"),
-                                 ms_span_text(targets[i]),
-                                 MS_SPAN("h"),
-                                 MS_SPAN(""),
-                                 MS_SPAN(""),
-                                 false,
-                                 NULL};
+        struct ms_request req = {.method = MS_SPAN("GET"),
+                                 .target = ms_span_text(targets[i]),
+                                 .authority = MS_SPAN("h")};
         CHECK(h->ops->open(h, &t.stream, &req) == MS_EHEADER);
         CHECK(h->ops->room(h) == 1);
     }

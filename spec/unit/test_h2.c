@@ -277,7 +277,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
     side->detail = detail;
 }
 
-static const struct ms_stream_ops ops = {on_head, on_data, on_end};
+static const struct ms_stream_ops ops = {
+    .on_head = on_head, .on_data = on_data, .on_end = on_end};
 
 static uint32_t u32(const char *p)
 {

@@ -114,7 +114,8 @@ struct side {
     struct ms_stream stream;
     struct ms_head head;
     struct ms_fields trailers;
-    size_t got;
+    size_t got, upload;
+    unsigned asked, err_at;
     bool pause, ended;
     ms_err err;
 };
@@ -150,7 +151,27 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
     side->err = err;
 }
 
-static const struct ms_stream_ops ops = {on_head, on_data, on_end};
+/* Every other time there is nothing yet. */
+static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
+                      bool *end_of_body)
+{
+    struct side *side = MS_CONTAINER(s, struct side, stream);
+
+    if (side->err_at && side->asked >= side->err_at)
+        return MS_ECALLBACK;
+    if (side->asked++ % 2 == 0)
+        return MS_OK;
+    *n = cap < side->upload ? cap : side->upload;
+    memset(p, 'u', *n);
+    side->upload -= *n;
+    *end_of_body = side->upload == 0;
+    return MS_OK;
+}
+
+static const struct ms_stream_ops ops = {.on_head = on_head,
+                                         .on_data = on_data,
+                                         .on_pull = on_pull,
+                                         .on_end = on_end};
 
 static ms_err open_side(int i, const char *method, struct ms_span body)
 {
@@ -170,6 +191,26 @@ static ms_err open_side(int i, const char *method, struct ms_span body)
     s->pause = s->ended = false;
     s->err = MS_OK;
     return h->ops->open(h, &s->stream, &req);
+}
+
+/* A streamed upload of `n` bytes that says it has `length`. */
+static void open_upload(size_t n, int64_t length, bool expect)
+{
+    struct side *s = &sides[0];
+    struct ms_request req = {.method = MS_SPAN("PUT"),
+                             .target = MS_SPAN("/"),
+                             .authority = MS_SPAN("h"),
+                             .list = &fields,
+                             .streamed = true,
+                             .expect = expect,
+                             .length = length};
+
+    *s = (struct side){.upload = n, .head = s->head, .trailers = s->trailers};
+    s->stream = (struct ms_stream){.ops = &ops,
+                                   .head = &s->head,
+                                   .trailers = &s->trailers,
+                                   .max_head_bytes = 4096};
+    CHECK(!h->ops->open(h, &s->stream, &req));
 }
 
 static const struct ms_span no_body;
@@ -319,6 +360,22 @@ TEST(the_peers_limit_on_streams_is_kept_as_it_changes)
     end();
 }
 
+TEST(a_request_too_large_to_send_fails_alone)
+{
+    char *value = ms_zalloc(1024 * 1024 + 1);
+
+    CHECK(value);
+    memset(value, 'x', 1024 * 1024);
+    begin(100, false);
+    CHECK(!open_side(1, "GET", no_body));
+    field("x", value);
+    ms_free(value);
+    CHECK(!open_side(0, "GET", no_body));
+    CHECK(!talk() && sides[0].err == MS_EHEADER && !sides[0].stream.asked);
+    CHECK(sides[1].ended && !sides[1].err && h->ops->room(h) == STREAMS);
+    end();
+}
+
 /* ---- windows ------------------------------------------------------------- */
 
 TEST(a_paused_stream_holds_back_nobody_else)
@@ -420,6 +477,55 @@ TEST(an_early_answer_ends_the_upload)
     CHECK(sides[0].ended && !sides[0].err);
     CHECK(peer.reset[1] == NGHTTP2_CANCEL + 1 && !peer.ended[1]);
     CHECK(!open_side(0, "GET", no_body) && !talk() && sides[0].ended);
+    end();
+}
+
+TEST(a_streamed_upload_with_and_without_a_length)
+{
+    begin(100, false);
+    open_upload(100000, -1, false);
+    CHECK(!talk() && sides[0].ended && !sides[0].err);
+    CHECK(peer.got[1] == 100000 && !strstr(peer.heads, "content-length"));
+    open_upload(100000, 100000, false);
+    CHECK(!talk() && sides[0].ended && !sides[0].err);
+    CHECK(peer.got[3] == 100000 &&
+          strstr(peer.heads, "content-length: 100000"));
+    open_upload(0, -1, false);
+    CHECK(!talk() && sides[0].ended && !sides[0].err && peer.ended[5]);
+    end();
+}
+
+TEST(a_streamed_upload_that_fails)
+{
+    static const struct {
+        size_t n;
+        int64_t length;
+        unsigned err_at;
+        ms_err err;
+    } cases[] = {{10, 11, 0, MS_EUPLOAD},
+                 {11, 10, 0, MS_EUPLOAD},
+                 {100000, -1, 4, MS_ECALLBACK}};
+
+    for (size_t i = 0; i < MS_COUNT(cases); i++) {
+        begin(100, false);
+        open_upload(cases[i].n, cases[i].length, false);
+        sides[0].err_at = cases[i].err_at;
+        CHECK(!open_side(1, "GET", no_body));
+        CHECK(!talk() && sides[0].ended && sides[0].err == cases[i].err);
+        CHECK(peer.reset[1] == NGHTTP2_CANCEL + 1);
+        CHECK(sides[1].ended && !sides[1].err);
+        end();
+    }
+}
+
+TEST(a_body_waits_until_it_may_proceed)
+{
+    begin(100, false);
+    open_upload(5, -1, true);
+    CHECK(!talk() && !peer.got[1] && !sides[0].asked);
+    CHECK(strstr(peer.heads, "expect: 100-continue|"));
+    h->ops->proceed(h, &sides[0].stream);
+    CHECK(!talk() && !talk() && peer.got[1] == 5 && sides[0].ended);
     end();
 }
 

@@ -52,15 +52,6 @@ ms_err ms_buf_add(struct ms_buf *b, const void *p, size_t n)
     return err;
 }
 
-void ms_buf_put(struct ms_buf *b, struct ms_span s)
-{
-    assert(s.n <= b->cap - b->to);
-
-    if (s.n)
-        memcpy(b->p + b->to, s.p, s.n);
-    b->to += s.n;
-}
-
 void ms_buf_consume(struct ms_buf *b, size_t n)
 {
     assert(n <= ms_buf_len(b));

@@ -10,6 +10,8 @@
 #ifndef MS_BASE_BUF_H
 #define MS_BASE_BUF_H
 
+#include <assert.h>
+
 #include "base/err.h"
 #include "base/span.h"
 
@@ -51,7 +53,14 @@ static inline ms_err ms_buf_add_span(struct ms_buf *b, struct ms_span s)
 }
 
 /* Appends without a check; the room was reserved before. */
-void ms_buf_put(struct ms_buf *b, struct ms_span s);
+static inline void ms_buf_put(struct ms_buf *b, struct ms_span s)
+{
+    assert(s.n <= b->cap - b->to);
+
+    if (s.n)
+        memcpy(b->p + b->to, s.p, s.n);
+    b->to += s.n;
+}
 
 /* Drops the first `n` bytes of the content. */
 void ms_buf_consume(struct ms_buf *b, size_t n);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "proto/h1.h"
+#include "proto/h2.h"
 
 /* Reads and writes per event are bounded, so that one fast peer cannot keep
  * the others waiting: four full buffers are some 50 microseconds of work. */
@@ -14,8 +15,6 @@
 #define STASH_RUNS 16
 /* RFC 8305, 5: the delay between connection attempts. */
 #define ATTEMPT_DELAY_MS 250
-
-static void after_exchange(struct ms_conn *c);
 
 static struct ms_loop *loop_of(const struct ms_conn *c)
 {
@@ -52,20 +51,27 @@ static bool is_attached(const struct ms_conn *c)
 /* What the socket is to be watched for; an idle one for the peer's close. */
 static void update_wish(struct ms_conn *c)
 {
-    unsigned want = c->hold_recv ? 0u : (unsigned)MS_POLL_IN;
+    unsigned want = c->hold_recv || c->peer_gone ? 0u : (unsigned)MS_POLL_IN;
 
     if (c->blocked && !c->hold_send)
         want |= (unsigned)MS_POLL_OUT;
     ms_interest_set(&c->wish, c->link.sock, want);
 }
 
+/* Forgets the one stream of HTTP/1. */
 static void detach(struct ms_conn *c)
 {
     c->stream = NULL;
     c->hold_recv = c->hold_send = false;
-    ms_interest_label(&c->wish, NULL);
-    if (is_open(c))
-        update_wish(c);
+}
+
+/* Whose transfer the socket is watched for: that of the only stream. */
+static void update_label(struct ms_conn *c, void *easy)
+{
+    if (c->session->streams != 1)
+        ms_interest_label(&c->wish, NULL);
+    else if (easy)
+        ms_interest_label(&c->wish, easy);
 }
 
 static void free_conn(struct ms_grave *g)
@@ -77,21 +83,41 @@ static void free_conn(struct ms_grave *g)
     ms_free(c);
 }
 
+/* What the session still has to say, as far as the socket takes it at once. */
+static void say_goodbye(struct ms_conn *c)
+{
+    struct ms_span run;
+
+    if (!c->session->ops->drain || c->out_dead || c->peer_gone)
+        return;
+    c->session->ops->drain(c->session);
+    if (c->session->ops->pull(c->session, &run, 1))
+        (void)!ms_link_write(&c->link, &run, 1).n;
+}
+
+static void end_session(struct ms_conn *c, ms_err err)
+{
+    if (c->session->streams && !c->feeding)
+        c->session->ops->close(c->session, err ? err : MS_EEOF);
+    if (is_attached(c))
+        c->session->ops->cancel(c->session, c->stream);
+    if (!c->feeding)
+        say_goodbye(c);
+    detach(c);
+}
+
 void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
 {
     bool was_open = is_open(c);
 
     if (c->state == MS_CONN_CLOSED)
         return;
-    if (is_attached(c) && !c->feeding)
-        c->session->ops->eof(c->session, err ? err : MS_EEOF);
-    if (is_attached(c))
-        c->session->ops->cancel(c->session, c->stream);
+    if (was_open)
+        end_session(c, err);
     set_state(c, MS_CONN_CLOSED);
-    detach(c);
     ms_dial_free(c->dial);
     c->dial = NULL;
-    ms_timer_cancel(loop_of(c), &c->connect_timer);
+    ms_timer_cancel(loop_of(c), &c->timer);
     ms_task_cancel(&c->service);
     ms_interest_drop(&c->wish);
     ms_link_close(&c->link);
@@ -99,30 +125,54 @@ void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
     ms_loop_bury(loop_of(c), &c->grave, free_conn);
 }
 
-static void after_exchange(struct ms_conn *c)
+size_t ms_conn_room(const struct ms_conn *c)
 {
-    bool again = !c->last_exchange && !ms_buf_len(&c->link.stash) &&
-                 c->session->ops->room(c->session) > 0;
+    if (!is_open(c) || c->last_exchange || c->out_dead || c->peer_gone ||
+        ms_buf_len(&c->link.stash))
+        return 0;
+    return c->session->ops->room(c->session);
+}
 
-    detach(c);
-    if (!again) {
+/* Streams came or went: what becomes of the connection. */
+static void settle(struct ms_conn *c)
+{
+    if (c->stream && !is_attached(c))
+        detach(c);
+    update_label(c, NULL);
+    update_wish(c);
+    if (!c->session->streams &&
+        (c->session->ops->done(c->session) || c->last_exchange || c->out_dead ||
+         c->peer_gone || ms_buf_len(&c->link.stash)))
         ms_conn_close(c, MS_OK, 0);
+    else
+        c->events->on_change(c);
+}
+
+/* What is left of what came: a paused stream's, or nobody's. */
+static void keep_rest(struct ms_conn *c, struct ms_span rest)
+{
+    if (!rest.n)
+        return;
+    if (!c->session->streams) {
+        /* Bytes that belong to nobody: no later request may get them. */
+        c->last_exchange = true;
         return;
     }
-    c->exchanges++;
-    c->events->on_room(c);
+    ms_err err = ms_buf_add(&c->link.stash, rest.p, rest.n);
+    if (err)
+        ms_conn_close(c, err, 0);
 }
 
 /* Hands bytes to the session. False when the connection is not to be read any
  * further now: closed, paused or given to somebody else. */
 static bool feed(struct ms_conn *c, struct ms_span in)
 {
+    struct ms_session *session = c->session;
     size_t used = 0;
 
-    if (!c->first_byte_us)
-        c->first_byte_us = loop_of(c)->now_us;
+    session->now_us = loop_of(c)->now_us;
     c->feeding = true;
-    ms_err err = c->session->ops->feed(c->session, in, &used);
+    ms_err err = session->ops->feed(session, in, &used);
     c->feeding = false;
     if (!is_open(c))
         return false;
@@ -130,19 +180,13 @@ static bool feed(struct ms_conn *c, struct ms_span in)
         ms_conn_close(c, err, 0);
         return false;
     }
-    if (is_attached(c)) {
-        if (used == in.n)
-            return true;
-        err = ms_buf_add(&c->link.stash, in.p + used, in.n - used);
-        if (err)
-            ms_conn_close(c, err, 0);
-        return false;
-    }
-    /* Bytes that belong to nobody: no later request may get them. */
-    if (used < in.n)
-        c->last_exchange = true;
-    after_exchange(c);
-    return false;
+    if (session->wants_pull)
+        ms_task_post_at_exit(loop_of(c), &c->service);
+    keep_rest(c, ms_span(in.p + used, in.n - used));
+    if (!is_open(c) || is_attached(c))
+        return used == in.n && is_open(c);
+    settle(c);
+    return c->many && is_open(c);
 }
 
 /* What a paused stream left over goes first. True when nothing is left. */
@@ -158,16 +202,21 @@ static bool feed_stash(struct ms_conn *c)
     return more;
 }
 
+/* Only readers that paused with all they need in the session may stay. */
 static void peer_is_gone(struct ms_conn *c, ms_err why, int os_errno)
 {
     MS_TRACE(&loop_of(c)->trace, MS_TRACE_CONN, c->id, 0, "peer %s",
              why ? ms_err_code(why) : "closed");
-    if (is_attached(c)) {
-        c->feeding = true;
-        c->session->ops->eof(c->session, why);
-        c->feeding = false;
-    }
-    ms_conn_close(c, why, os_errno);
+    c->feeding = true;
+    c->session->ops->eof(c->session, why);
+    c->feeding = false;
+    c->peer_gone = true;
+    if (!is_open(c))
+        return;
+    if (c->session->streams)
+        settle(c);
+    else
+        ms_conn_close(c, why, os_errno);
 }
 
 /* True when anything came. */
@@ -186,6 +235,8 @@ static bool read_some(struct ms_conn *c)
             peer_is_gone(c, ms_err_from_errno(r.os_errno), r.os_errno);
             return true;
         }
+        c->heard_us = loop_of(c)->now_us;
+        c->pinged = false;
         /* A short read has emptied the socket. */
         if (!feed(c, ms_span(c->env->scratch, r.n)) || r.n < MS_SCRATCH_BYTES)
             return true;
@@ -202,7 +253,7 @@ static void send_failed(struct ms_conn *c, int os_errno)
     c->blocked = false;
     if (!c->hold_recv)
         read_some(c);
-    if (is_open(c) && !c->first_byte_us)
+    if (is_open(c) && !(c->stream && c->stream->answered))
         peer_is_gone(c, ms_err_from_errno(os_errno), os_errno);
 }
 
@@ -215,6 +266,32 @@ static size_t total_of(const struct ms_span *runs, size_t count)
     return n;
 }
 
+/* Asks the session for what is to leave. A streamed body asks its transfer,
+ * which may end in there. */
+static size_t pull(struct ms_conn *c, struct ms_span *runs)
+{
+    struct ms_session *session = c->session;
+
+    if (c->hold_send || c->out_dead || c->peer_gone)
+        return 0;
+    session->now_us = loop_of(c)->now_us;
+    c->feeding = true;
+    size_t count = session->ops->pull(session, runs, STASH_RUNS);
+    c->feeding = false;
+    if (!is_open(c) || !c->stream || is_attached(c))
+        return is_open(c) ? count : 0;
+    settle(c);
+    return 0;
+}
+
+/* Whether there is more to pull, when all of the last was sent. */
+static bool has_more(struct ms_conn *c, size_t sent)
+{
+    bool whole = c->session->ops->sent(c->session, sent);
+
+    return c->many ? c->session->wants_pull : !whole;
+}
+
 /* Writes what the session has. True when anything left. */
 static bool flush(struct ms_conn *c)
 {
@@ -222,8 +299,7 @@ static bool flush(struct ms_conn *c)
     size_t written = 0, count;
 
     c->blocked = false;
-    while (!c->hold_send && !c->out_dead &&
-           (count = c->session->ops->pull(c->session, runs, STASH_RUNS))) {
+    while (is_open(c) && (count = pull(c, runs))) {
         size_t all = total_of(runs, count);
         struct ms_io_result r = ms_link_write(&c->link, runs, count);
         if (r.what == MS_IO_ERROR) {
@@ -231,16 +307,30 @@ static bool flush(struct ms_conn *c)
             return true;
         }
         written += r.n;
-        if (r.n && c->session->ops->sent(c->session, r.n)) {
-            c->sent_us = loop_of(c)->now_us;
+        if (r.n && !has_more(c, r.n) && r.n == all)
             break;
-        }
         c->blocked = r.n < all || written >= MAX_WRITE_PER_TURN;
         if (c->blocked)
             break;
     }
-    update_wish(c);
+    if (is_open(c))
+        update_wish(c);
     return written > 0;
+}
+
+/* The session has to tell what no byte will bring, or its streams that were
+ * given up are gone only now that the peer was told. */
+static void catch_up(struct ms_conn *c)
+{
+    if (is_open(c) && !c->hold_recv && feed_stash(c) && c->session->due)
+        feed(c, ms_span(NULL, 0));
+    if (is_open(c) && c->many)
+        settle(c);
+}
+
+static bool may_read(const struct ms_conn *c)
+{
+    return is_open(c) && !c->hold_recv && !c->peer_gone;
 }
 
 static void on_ready(struct ms_sock *s, unsigned events)
@@ -256,7 +346,9 @@ static void on_ready(struct ms_sock *s, unsigned events)
      * direction is tried: a host may say OUT whatever happened. */
     if (c->blocked && events != MS_CSELECT_IN)
         progress = flush(c);
-    if (is_open(c) && !c->hold_recv && (events != MS_CSELECT_OUT || !progress))
+    if (is_open(c) && c->many && progress)
+        catch_up(c);
+    if (may_read(c) && (events != MS_CSELECT_OUT || !progress))
         progress |= read_some(c);
     if (is_open(c) && c->blocked && !progress)
         flush(c);
@@ -267,8 +359,7 @@ static void on_service(struct ms_task *t)
     struct ms_conn *c = MS_CONTAINER(t, struct ms_conn, service);
 
     flush(c);
-    if (is_open(c) && is_attached(c) && !c->hold_recv)
-        feed_stash(c);
+    catch_up(c);
 }
 
 static void on_resolved(void *owner)
@@ -277,6 +368,91 @@ static void on_resolved(void *owner)
 
     c->resolved_us = loop_of(c)->now_us;
     set_state(c, MS_CONN_CONNECTING);
+}
+
+/* ---- keeping alive ------------------------------------------------------- */
+
+static uint64_t ping_interval_us(const struct ms_conn *c)
+{
+    return (uint64_t)c->env->ping_interval_ms * 1000u;
+}
+
+void ms_conn_keep_alive(struct ms_conn *c)
+{
+    if (!is_open(c) || !c->session->ops->ping)
+        return;
+    ms_timer_cancel(loop_of(c), &c->timer);
+    c->pinged = false;
+    if (c->env->ping_interval_ms >= 0)
+        ms_timer_start(loop_of(c), &c->timer,
+                       loop_of(c)->now_us + ping_interval_us(c));
+}
+
+/* Whoever was silent for an interval is asked, and is gone when it is silent
+ * for another one. */
+static void on_ping_due(struct ms_conn *c)
+{
+    uint64_t now = loop_of(c)->now_us;
+    uint64_t due = c->heard_us + ping_interval_us(c);
+
+    if (c->pinged) {
+        peer_is_gone(c, MS_ETIMEOUT, 0);
+        return;
+    }
+    if (due <= now) {
+        c->pinged = true;
+        c->session->ops->ping(c->session);
+        ms_task_post(loop_of(c), &c->service);
+        due = now + ping_interval_us(c);
+    }
+    ms_timer_start(loop_of(c), &c->timer, due);
+}
+
+static void on_timer(struct ms_timer *t)
+{
+    struct ms_conn *c = MS_CONTAINER(t, struct ms_conn, timer);
+
+    if (is_open(c))
+        on_ping_due(c);
+    else
+        ms_conn_close(c, MS_ETIMEOUT, 0);
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+/* The one place that decides which protocol a connection speaks: what is
+ * known beforehand, or what ALPN chose where there is TLS. */
+static bool speaks_http2(const struct ms_conn *c)
+{
+    return c->endpoint->key.version == MS_VERSION_2_PRIOR;
+}
+
+static ms_err start_session(struct ms_conn *c)
+{
+    struct ms_h2_config config = {
+        .secure = c->endpoint->key.secure,
+        .max_streams = (size_t)c->env->max_streams,
+    };
+
+    c->many = speaks_http2(c);
+    return c->many ? ms_h2_new(&c->session, &config) : ms_h1_new(&c->session);
+}
+
+/* The transport is ready: from here on a session has it. */
+static void open_session(struct ms_conn *c)
+{
+    ms_timer_cancel(loop_of(c), &c->timer);
+    ms_err err = start_session(c);
+    if (err) {
+        ms_conn_close(c, err, 0);
+        return;
+    }
+    set_state(c, MS_CONN_OPEN);
+    c->heard_us = loop_of(c)->now_us;
+    ms_conn_keep_alive(c);
+    update_wish(c);
+    ms_task_post_at_exit(loop_of(c), &c->service);
+    c->events->on_open(c);
 }
 
 static void on_connected(void *owner, struct ms_sock *sock,
@@ -290,26 +466,12 @@ static void on_connected(void *owner, struct ms_sock *sock,
     ms_sock_give(sock, on_ready, c, "connection");
     ms_dial_free(c->dial);
     c->dial = NULL;
-    ms_timer_cancel(loop_of(c), &c->connect_timer);
-    ms_err err = ms_h1_new(&c->session);
-    if (err) {
-        ms_conn_close(c, err, 0);
-        return;
-    }
-    set_state(c, MS_CONN_OPEN);
-    update_wish(c);
-    c->events->on_open(c);
+    open_session(c);
 }
 
 static void on_dial_failed(void *owner, ms_err err, int os_errno)
 {
     ms_conn_close(owner, err, os_errno);
-}
-
-static void on_connect_timeout(struct ms_timer *t)
-{
-    ms_conn_close(MS_CONTAINER(t, struct ms_conn, connect_timer), MS_ETIMEOUT,
-                  0);
 }
 
 ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
@@ -329,7 +491,7 @@ ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
     ms_list_init(&c->all);
     ms_list_init(&c->idle);
     ms_list_init(&c->lru);
-    ms_timer_init(&c->connect_timer, on_connect_timeout);
+    ms_timer_init(&c->timer, on_timer);
     ms_interest_init(&c->wish, NULL);
     ms_task_init(&c->service, on_service);
     *out = c;
@@ -353,7 +515,7 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
 
     set_state(c, MS_CONN_RESOLVING);
     if (connect_timeout_ms >= 0)
-        ms_timer_start(l, &c->connect_timer,
+        ms_timer_start(l, &c->timer,
                        l->now_us + (uint64_t)connect_timeout_ms * 1000u);
     ms_err err = ms_dial_start(&c->dial, l, c->env->resolver, &config);
     if (err)
@@ -363,38 +525,78 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
 ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
                            const struct ms_request *req, void *easy)
 {
-    assert(is_open(c) && !c->stream);
+    assert(ms_conn_room(c) > 0);
 
+    c->session->now_us = loop_of(c)->now_us;
     ms_err err = c->session->ops->open(c->session, s, req);
     if (err)
         return err;
-    c->stream = s;
-    ms_interest_label(&c->wish, easy);
-    c->sent_us = c->first_byte_us = 0;
+    c->exchanges++;
+    if (!c->many)
+        c->stream = s;
+    update_label(c, easy);
     update_wish(c);
     ms_task_post_at_exit(loop_of(c), &c->service);
     return MS_OK;
 }
 
-void ms_conn_cancel_stream(struct ms_conn *c)
+void ms_conn_proceed(struct ms_conn *c, struct ms_stream *s)
 {
-    if (is_attached(c))
-        c->session->ops->cancel(c->session, c->stream);
-    /* Inside feed() the rest is done when the session returns. */
-    if (!c->feeding)
-        after_exchange(c);
+    c->session->ops->proceed(c->session, s);
+    ms_task_post(loop_of(c), &c->service);
 }
 
-void ms_conn_hold(struct ms_conn *c, bool recv, bool send)
+void ms_conn_cancel_stream(struct ms_conn *c, struct ms_stream *s)
+{
+    if (s->session)
+        s->session->ops->cancel(s->session, s);
+    ms_task_post_at_exit(loop_of(c), &c->service);
+    /* Inside feed() the rest is done when the session returns. */
+    if (!c->feeding && is_open(c))
+        settle(c);
+}
+
+static void hold_one_of_many(struct ms_conn *c, struct ms_stream *s, bool recv)
+{
+    if (!recv || !s->hold_send)
+        c->session->ops->resume(c->session, s);
+}
+
+void ms_conn_hold(struct ms_conn *c, struct ms_stream *s, bool recv, bool send)
 {
     bool was = c->hold_recv;
 
-    c->hold_recv = recv;
-    c->hold_send = send;
-    if (was && !recv && is_attached(c))
-        c->session->ops->resume(c->session, c->stream);
-    update_wish(c);
+    s->hold_send = send;
+    if (c->many) {
+        hold_one_of_many(c, s, recv);
+    } else {
+        c->hold_recv = recv;
+        c->hold_send = send;
+        if (was && !recv)
+            c->session->ops->resume(c->session, s);
+        update_wish(c);
+    }
     ms_task_post(loop_of(c), &c->service);
+}
+
+static const char *check_open(const struct ms_conn *c)
+{
+    unsigned streams = c->session->streams;
+    bool placed = !ms_list_empty(&c->idle);
+
+    if (c->stream && c->stream->session != c->session)
+        return "a stream is not attached to its connection's session";
+    if (!c->many && (c->stream != NULL) != (streams == 1))
+        return "a connection and its session count streams differently";
+    if ((c->wish.easy != NULL) && streams != 1)
+        return "a socket is watched for a transfer that is not alone on it";
+    if (!ms_list_empty(&c->lru) != (streams == 0))
+        return "an open connection is neither in use nor idle";
+    if (placed != (ms_conn_room(c) > 0))
+        return "a connection with room is not on offer, or one without is";
+    if (!ms_sock_wants(c->link.sock) && !c->hold_recv && !c->peer_gone)
+        return "an open connection waits for nothing";
+    return NULL;
 }
 
 const char *ms_conn_check(const struct ms_conn *c)
@@ -405,14 +607,5 @@ const char *ms_conn_check(const struct ms_conn *c)
         return "a connection is open without a socket, or the reverse";
     if (!is_open(c))
         return c->dial ? NULL : "a connection opens without a dial";
-    if ((c->stream != NULL) != (c->wish.easy != NULL))
-        return "a stream without its interest";
-    if (c->stream && c->stream->session != c->session)
-        return "a stream is not attached to its connection's session";
-    bool idle = !ms_list_empty(&c->idle);
-    if (idle != (c->stream == NULL) || idle != !ms_list_empty(&c->lru))
-        return "an open connection is neither in use nor idle";
-    if (!ms_sock_wants(c->link.sock) && !c->hold_recv)
-        return "an open connection waits for nothing";
-    return NULL;
+    return check_open(c);
 }

@@ -22,7 +22,9 @@ struct ms_waiter;
 struct ms_conn_env {
     struct ms_loop *loop;
     struct ms_resolver *resolver;
-    char *scratch; /* MS_SCRATCH_BYTES, what was read last */
+    char *scratch;            /* MS_SCRATCH_BYTES, what was read last */
+    int64_t max_streams;      /* of one HTTP/2 connection at a time */
+    int64_t ping_interval_ms; /* silence after which it is asked, -1: never */
     uint64_t bytes_in, bytes_out;
 };
 
@@ -34,8 +36,9 @@ struct ms_conn_env {
 struct ms_conn_events {
     /* Connected: the first stream may be opened. */
     void (*on_open)(struct ms_conn *c);
-    /* The exchange is over and another one may follow. */
-    void (*on_room)(struct ms_conn *c);
+    /* Streams came or went, or the peer takes another number of them. The
+     * connection may be idle now. */
+    void (*on_change)(struct ms_conn *c);
     /* It is over. `err` is why it never opened, MS_OK when it had opened.
      * Only what the pool owns of it may be used any more. */
     void (*on_closed)(struct ms_conn *c, ms_err err, int os_errno);
@@ -56,20 +59,20 @@ struct ms_conn {
 
     /* The pool's. */
     struct ms_list all;  /* on the pool's list of all */
-    struct ms_list idle; /* on endpoint->idle, or ->spare while opening */
+    struct ms_list idle; /* on endpoint->idle, ->roomy while in use with room
+                          * for more, ->spare while opening */
     struct ms_list lru;  /* on the pool's idle list, oldest first */
     struct ms_waiter *wanted_by; /* who caused it, while that one waits */
     uint64_t idle_since_us;
 
-    struct ms_dial *dial; /* until connected */
-    struct ms_timer connect_timer;
+    struct ms_dial *dial;  /* until connected */
+    struct ms_timer timer; /* to be connected, then for the next ping */
     struct ms_link link;
     struct ms_session *session; /* from connected on */
     struct ms_interest wish;    /* labelled with the transfer it is for */
 
-    /* The exchange under way. */
-    struct ms_stream *stream;        /* does not own; NULL: none */
-    uint64_t sent_us, first_byte_us; /* 0: not yet */
+    struct ms_stream *stream; /* of HTTP/1, which has one at a time; does not
+                               * own; NULL: none */
 
     union {
         struct ms_task service;
@@ -77,13 +80,19 @@ struct ms_conn {
     };
     struct ms_addr remote;
     uint64_t resolved_us, connected_us;
-    unsigned id, exchanges;
+    uint64_t heard_us;         /* when it was read last */
+    unsigned id, exchanges;    /* streams opened, ever */
     unsigned char state;       /* enum ms_conn_state */
     bool feeding;              /* the session is on the stack */
     bool blocked;              /* bytes wait for room in the socket */
     bool out_dead;             /* sending failed; the answer may still come */
     bool hold_recv, hold_send; /* the stream is paused */
     bool last_exchange;        /* not to be used again */
+    bool many;                 /* several streams at a time: HTTP/2 */
+    bool pinged;               /* a ping is out, and nothing came since */
+    bool peer_gone;            /* only paused readers keep it */
+    bool full;                 /* the pool's: all its streams are in use */
+    bool handing;              /* the pool's: it is being given out */
 };
 
 /* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */
@@ -95,6 +104,9 @@ ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
  * `connect_timeout_ms` covers everything until on_open, -1: no limit. */
 void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms);
 
+/* How many streams may be opened now. */
+size_t ms_conn_room(const struct ms_conn *c);
+
 /* Attaches a stream of the transfer `easy` and queues its request, which
  * leaves at the end of this exit. Errors are those of
  * the session's open(); the connection can be used for another then. */
@@ -102,14 +114,20 @@ ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
                            const struct ms_request *req,
                            void *easy) MS_MUST_CHECK;
 
+/* Sends the body that was kept back for a 100. */
+void ms_conn_proceed(struct ms_conn *c, struct ms_stream *s);
+
 /* Detaches the stream without a call to it. What this leaves of the
  * connection is closed, or given back to the pool. */
-void ms_conn_cancel_stream(struct ms_conn *c);
+void ms_conn_cancel_stream(struct ms_conn *c, struct ms_stream *s);
 
-/* Whether the directions stand still: receiving, sending. */
-void ms_conn_hold(struct ms_conn *c, bool recv, bool send);
+/* Whether the stream's directions stand still: receiving, sending. */
+void ms_conn_hold(struct ms_conn *c, struct ms_stream *s, bool recv, bool send);
 
-/* Ends it at once; an attached stream is told `err`. Calls on_closed. */
+/* A waiting connection is asked at another interval from now on. */
+void ms_conn_keep_alive(struct ms_conn *c);
+
+/* Ends it at once; attached streams are told `err`. Calls on_closed. */
 void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno);
 
 /* NULL when its parts agree; otherwise what does not. */

@@ -18,6 +18,22 @@ enum ms_run_state {
     MS_RUN_DONE     /* ended; to be told, or told and not removed */
 };
 
+/* How a run gets on, for options that set a limit to that. */
+struct ms_watch {
+    struct ms_progress progress;
+    uint64_t mark_us, mark_bytes; /* where low_speed measures from */
+    uint64_t body_bytes;          /* that went to on_data */
+    uint64_t sent_head_us;        /* a 100 is waited for since; 0: not */
+};
+
+/* Where a request's body comes from that is produced while it is sent. */
+struct ms_source {
+    ms_body_cb *cb; /* NULL: the options have the body */
+    void *user;
+    int64_t length; /* -1: not known */
+    bool asked;     /* in this run: it cannot be repeated */
+};
+
 struct ms_easy {
     /* What is asked for. */
     struct ms_buf url_text;     /* as given; empty when url.href is the same */
@@ -25,6 +41,7 @@ struct ms_easy {
     ms_headers_cb *on_headers;
     ms_data_cb *on_data;
     void *headers_user, *data_user, *user;
+    struct ms_source *source; /* owned; NULL for most */
     bool oneshot;
 
     /* Its place in the multi. */
@@ -37,6 +54,7 @@ struct ms_easy {
     unsigned char state; /* enum ms_run_state */
     unsigned char pause; /* MS_PAUSE_* */
     bool retried, closing;
+    bool by_h1;   /* the peer wanted this request over HTTP/1.1 */
     bool told;    /* its end was told and counted */
     unsigned run; /* counts runs, so that a callback's end sees a change */
     union {
@@ -46,7 +64,8 @@ struct ms_easy {
     struct ms_timer deadline;
     struct ms_waiter waiter;
     struct ms_stream stream;
-    struct ms_conn *conn; /* while active; does not own */
+    struct ms_conn *conn;   /* while active; does not own */
+    struct ms_watch *watch; /* owned; NULL where no option needs it */
     struct ms_url url;
     uint32_t host_hash;           /* of url */
     bool url_parsed;              /* `url` is what was given */

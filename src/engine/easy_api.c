@@ -25,6 +25,8 @@ static void free_easy(struct ms_grave *g)
     ms_url_free(&e->url);
     ms_options_free(e->options);
     ms_response_free(e->response);
+    ms_free(e->watch);
+    ms_free(e->source);
     ms_free(e);
 }
 
@@ -85,6 +87,18 @@ void ms_easy_on_data(struct ms_easy *e, ms_data_cb *cb, void *user)
 {
     e->on_data = cb;
     e->data_user = user;
+}
+
+ms_err ms_easy_on_body(struct ms_easy *e, ms_body_cb *cb, void *user,
+                       int64_t length)
+{
+    if (!e->source && !cb)
+        return MS_OK;
+    if (!e->source && !(e->source = ms_zalloc(sizeof(*e->source))))
+        return MS_ENOMEM;
+    *e->source = (struct ms_source){
+        .cb = cb, .user = user, .length = length, .asked = e->source->asked};
+    return MS_OK;
 }
 
 void ms_easy_set_oneshot(struct ms_easy *e, bool oneshot)

@@ -18,14 +18,26 @@ struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
         .port = url->port_number,
         .secure = url->secure,
         .tcp_nodelay = o->tcp_nodelay,
+        /* Without TLS there is no choice to be made. */
+        .version = url->secure || o->version == MS_VERSION_2_PRIOR
+                       ? o->version
+                       : (uint8_t)MS_VERSION_1_1,
     };
+}
+
+bool ms_endpoint_may_share(const struct ms_endpoint *e)
+{
+    bool by_alpn = e->key.secure && e->key.version != MS_VERSION_1_1;
+
+    return (by_alpn || e->key.version == MS_VERSION_2_PRIOR) &&
+           e->protocol != MS_SPEAKS_1;
 }
 
 static uint32_t hash_of(const struct ms_endpoint_key *k)
 {
     /* The multiplier spreads what is small over all bits (Knuth). */
-    uint32_t rest = (uint32_t)k->port << 2 | (uint32_t)k->secure << 1 |
-                    (uint32_t)k->tcp_nodelay;
+    uint32_t rest = (uint32_t)k->port << 4 | (uint32_t)k->version << 2 |
+                    (uint32_t)k->secure << 1 | (uint32_t)k->tcp_nodelay;
 
     return k->host_hash ^ rest * UINT32_C(2654435761);
 }
@@ -34,7 +46,8 @@ static bool same(const struct ms_endpoint_key *a,
                  const struct ms_endpoint_key *b)
 {
     return a->port == b->port && a->secure == b->secure &&
-           a->tcp_nodelay == b->tcp_nodelay && ms_span_equal(a->host, b->host);
+           a->tcp_nodelay == b->tcp_nodelay && a->version == b->version &&
+           ms_span_equal(a->host, b->host);
 }
 
 static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
@@ -47,6 +60,7 @@ static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
     e->key = *key;
     e->key.host.p = memcpy(e + 1, key->host.p, key->host.n);
     ms_list_init(&e->idle);
+    ms_list_init(&e->roomy);
     ms_list_init(&e->spare);
     ms_list_init(&e->waiting);
     ms_err err = ms_map_add(map, &e->node, hash);
@@ -74,7 +88,7 @@ ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,
 
 void ms_endpoint_put(struct ms_map *map, struct ms_endpoint *e)
 {
-    if (e->conns || e->waiters)
+    if (e->conns || e->waiters || e->held)
         return;
     ms_map_remove(map, &e->node);
     ms_free(e);

@@ -20,17 +20,27 @@ struct ms_endpoint_key {
     uint16_t port;
     bool secure;
     bool tcp_nodelay;
+    uint8_t version; /* enum ms_http_choice */
 };
+
+/* What the peers of an endpoint were found to speak. */
+enum ms_endpoint_protocol { MS_SPEAKS_UNKNOWN, MS_SPEAKS_1, MS_SPEAKS_2 };
 
 struct ms_endpoint {
     struct ms_map_node node;
     struct ms_endpoint_key key; /* key.host is owned */
     struct ms_list idle;        /* of struct ms_conn, the latest used first */
-    struct ms_list spare;       /* of struct ms_conn, opening for nobody */
+    struct ms_list roomy;       /* of struct ms_conn, in use with room for
+                                 * more */
+    struct ms_list spare;       /* of struct ms_conn, opening for nobody in
+                                 * particular */
     struct ms_list waiting;     /* of struct ms_waiter, the oldest first */
     unsigned conns;             /* open or opening */
     unsigned connecting;
+    unsigned full; /* open ones whose streams are all in use */
     unsigned waiters;
+    unsigned held;    /* by code that goes on to use it */
+    uint8_t protocol; /* enum ms_endpoint_protocol */
 };
 
 uint32_t ms_endpoint_host_hash(const struct ms_url *url);
@@ -38,6 +48,9 @@ uint32_t ms_endpoint_host_hash(const struct ms_url *url);
 struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
                                           uint32_t host_hash,
                                           const struct ms_options *o);
+
+/* Whether a connection may serve several at a time: then one is waited for. */
+bool ms_endpoint_may_share(const struct ms_endpoint *e);
 
 /* The endpoint of that key, made when there is none. MS_ENOMEM. */
 ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,

@@ -337,18 +337,35 @@ void ms_multi_on_done(struct ms_multi *m, ms_done_cb *cb, void *user)
     m->done_user = user;
 }
 
+static int64_t *pool_member(struct ms_pool *p, enum ms_multi_option id,
+                            int64_t *least)
+{
+    *least = id == MS_MULTI_MAX_IDLE ? 0 : 1;
+    switch (id) {
+    case MS_MULTI_MAX_IDLE:
+        return &p->max_idle;
+    case MS_MULTI_IDLE_TIMEOUT:
+        return &p->idle_timeout_ms;
+    case MS_MULTI_MAX_CONCURRENT_STREAMS:
+        return &p->env.max_streams;
+    case MS_MULTI_PING_INTERVAL:
+        return &p->env.ping_interval_ms;
+    }
+    return NULL;
+}
+
 ms_err ms_multi_set(struct ms_multi *m, enum ms_multi_option id, int64_t value)
 {
-    int64_t least = id == MS_MULTI_IDLE_TIMEOUT ? 1 : 0;
+    int64_t least, *member = pool_member(&m->pool, id, &least);
+    bool never = id == MS_MULTI_PING_INTERVAL && value == -1;
 
-    if (value < least || m->closed)
+    if (!member || m->closed || (value < least && !never))
         return MS_EOPTION;
     ms_loop_enter(&m->loop);
-    if (id == MS_MULTI_MAX_IDLE)
-        m->pool.max_idle = value;
-    else
-        m->pool.idle_timeout_ms = value;
+    *member = value;
     ms_pool_trim(&m->pool);
+    if (id == MS_MULTI_PING_INTERVAL)
+        ms_pool_keep_alive(&m->pool);
     leave(m, false);
     return MS_OK;
 }

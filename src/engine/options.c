@@ -10,6 +10,8 @@
 #define DEFAULT_CONNECT_MS 30000
 /* Collecting more into one string is a mistake more often than a wish. */
 #define DEFAULT_MAX_BODY (INT64_C(1) << 30)
+/* curl's advice for --speed-time. */
+#define DEFAULT_LOW_SPEED_MS 30000
 /* Chrome's limit for one response head. */
 #define DEFAULT_MAX_HEADER_SIZE (256 * 1024)
 
@@ -29,10 +31,18 @@ static const struct option table[MS_OPT_COUNT] = {
     OPTION(USER_AGENT, "user_agent", STRING, 0, user_agent),
     OPTION(TIMEOUT_TOTAL, "timeout.total", INT, 1, timeout_total),
     OPTION(TIMEOUT_CONNECT, "timeout.connect", INT, 1, timeout_connect),
+    OPTION(TIMEOUT_FIRST_BYTE, "timeout.first_byte", INT, 1,
+           timeout_first_byte),
+    OPTION(TIMEOUT_IDLE, "timeout.idle", INT, 1, timeout_idle),
+    OPTION(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit),
+    OPTION(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time),
     OPTION(MAX_BODY, "max_body", INT, 0, max_body),
     OPTION(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size),
     OPTION(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay),
     OPTION(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection),
+    OPTION(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue),
+    OPTION(VERSION, "version", STRING, 0, version),
+    OPTION(PRIORITY, "priority", STRING, 0, priority),
 #undef OPTION
 };
 
@@ -84,14 +94,22 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
 
     o->timeout_total = base->timeout_total;
     o->timeout_connect = base->timeout_connect;
+    o->timeout_first_byte = base->timeout_first_byte;
+    o->timeout_idle = base->timeout_idle;
+    o->low_speed_limit = base->low_speed_limit;
+    o->low_speed_time = base->low_speed_time;
     o->max_body = base->max_body;
+    o->max_body_set = base->max_body_set;
     o->max_header_size = base->max_header_size;
     o->tcp_nodelay = base->tcp_nodelay;
     o->fresh_connection = base->fresh_connection;
+    o->expect_continue = base->expect_continue;
+    o->version = base->version;
     o->has_body = base->has_body;
     if ((err = copy_string(&o->method, &base->method)) ||
         (err = copy_string(&o->body, &base->body)) ||
         (err = copy_string(&o->user_agent, &base->user_agent)) ||
+        (err = copy_string(&o->priority, &base->priority)) ||
         (err = copy_fields(&o->headers, &base->headers)))
         return err;
     return copy_fields(&o->removed, &base->removed);
@@ -101,6 +119,9 @@ static void set_defaults(struct ms_options *o)
 {
     o->timeout_total = -1;
     o->timeout_connect = DEFAULT_CONNECT_MS;
+    o->timeout_first_byte = o->timeout_idle = -1;
+    o->low_speed_limit = -1;
+    o->low_speed_time = DEFAULT_LOW_SPEED_MS;
     o->max_body = DEFAULT_MAX_BODY;
     o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
     o->tcp_nodelay = true;
@@ -133,6 +154,7 @@ void ms_options_free(struct ms_options *o)
     ms_buf_free(&o->method);
     ms_buf_free(&o->body);
     ms_buf_free(&o->user_agent);
+    ms_buf_free(&o->priority);
     ms_buf_free(&o->block);
     ms_fields_free(&o->headers);
     ms_fields_free(&o->removed);
@@ -161,6 +183,7 @@ ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
     if (value < table[id].info.least && value != -1)
         return MS_EOPTION;
     *member = value;
+    o->max_body_set |= id == MS_OPT_MAX_BODY;
     return MS_OK;
 }
 
@@ -174,9 +197,31 @@ ms_err ms_options_set_bool(struct ms_options *o, enum ms_option id, bool value)
     return MS_OK;
 }
 
+static ms_err set_version(struct ms_options *o, struct ms_span value)
+{
+    static const char *const names[] = {
+        [MS_VERSION_AUTO] = "auto",
+        [MS_VERSION_1_1] = "1.1",
+        [MS_VERSION_2] = "2",
+        [MS_VERSION_2_PRIOR] = "2-prior-knowledge",
+    };
+
+    if (o->frozen)
+        return MS_EUSAGE;
+    for (size_t i = 0; i < MS_COUNT(names); i++)
+        if (ms_span_equal(value, ms_span_text(names[i]))) {
+            o->version = (uint8_t)i;
+            return MS_OK;
+        }
+    return MS_EOPTION;
+}
+
 ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
                              const char *value, size_t n)
 {
+    if (id == MS_OPT_VERSION)
+        return set_version(o, ms_span(value, n));
+
     struct ms_buf *member = member_of(o, id, MS_TYPE_STRING);
 
     if (!member)
@@ -305,14 +350,19 @@ static ms_err compile(struct ms_options *o)
                                            : MS_SPAN("multisocket/" MS_VERSION);
     ms_err err;
 
+    o->watched = o->timeout_first_byte >= 0 || o->timeout_idle >= 0 ||
+                 o->low_speed_limit >= 0 || o->expect_continue;
     snprintf(o->length_text, sizeof(o->length_text), "%zu",
              ms_buf_len(&o->body));
     if (!ms_wire_is_token(ms_options_method(o)))
         return MS_EOPTION;
-    if (!ms_wire_is_value(agent))
+    if (!ms_wire_is_value(agent) ||
+        !ms_wire_is_value(ms_buf_span(&o->priority)))
         return MS_EHEADER;
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
-        (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))))
+        (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
+        (o->priority.p && (err = add_default(o, MS_SPAN("Priority"),
+                                             ms_buf_span(&o->priority)))))
         return err;
     for (uint32_t i = 0; i < o->headers.count; i++) {
         struct ms_span name = ms_fields_name(&o->headers, i);

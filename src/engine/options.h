@@ -13,15 +13,28 @@
 #include "base/buf.h"
 #include "proto/header.h"
 
+/* Which versions of HTTP a request may go by. */
+enum ms_http_choice {
+    MS_VERSION_AUTO, /* HTTP/2 where TLS can say so, HTTP/1.1 elsewhere */
+    MS_VERSION_1_1,
+    MS_VERSION_2,      /* an error where TLS does not say so */
+    MS_VERSION_2_PRIOR /* HTTP/2 without asking */
+};
+
 struct ms_options {
     unsigned refs;
     bool frozen;
 
     int64_t timeout_total, timeout_connect; /* ms, -1: none */
-    int64_t max_body, max_header_size;      /* bytes, -1: no limit */
-    bool tcp_nodelay, fresh_connection;
+    int64_t timeout_first_byte, timeout_idle;
+    int64_t low_speed_limit;           /* bytes per second, -1: none */
+    int64_t low_speed_time;            /* ms */
+    int64_t max_body, max_header_size; /* bytes, -1: no limit */
+    bool tcp_nodelay, fresh_connection, expect_continue;
     bool has_body;
-    struct ms_buf method, body, user_agent;
+    bool max_body_set; /* not the default */
+    uint8_t version;   /* enum ms_http_choice */
+    struct ms_buf method, body, user_agent, priority;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
 
@@ -32,6 +45,7 @@ struct ms_options {
     struct ms_span host;   /* the user's Host header; no p: none */
     char length_text[24];  /* the body's length, decimal */
     bool close;            /* "Connection: close" is asked for */
+    bool watched;          /* a limit on how a transfer gets on is set */
 };
 
 /* One more reference; the set is frozen from now on. */

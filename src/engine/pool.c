@@ -10,9 +10,28 @@
 /* Servers drop idle connections after 5 to 75 seconds. */
 #define DEFAULT_IDLE_TIMEOUT_MS 60000
 
+/* What most servers allow (nginx 128, h2o and Apache 100). */
+#define DEFAULT_MAX_STREAMS 100
+
 static struct ms_pool *pool_of(const struct ms_conn *c)
 {
     return MS_CONTAINER(c->env, struct ms_pool, env);
+}
+
+/* What became of an attempt. */
+struct failure {
+    ms_err err;
+    int os_errno;
+    enum ms_phase phase;
+};
+
+static ms_err start_attempt(struct ms_pool *p, struct ms_endpoint *e,
+                            struct ms_waiter *w, int64_t timeout_ms);
+static ms_err open_more(struct ms_pool *p, struct ms_endpoint *e);
+
+static uint64_t max_streams(const struct ms_pool *p)
+{
+    return (uint64_t)p->env.max_streams;
 }
 
 static bool is_idle(const struct ms_conn *c)
@@ -70,10 +89,27 @@ void ms_pool_trim(struct ms_pool *p)
 static void become_idle(struct ms_pool *p, struct ms_conn *c)
 {
     c->idle_since_us = p->env.loop->now_us;
-    ms_list_push_front(&c->endpoint->idle, &c->idle);
     ms_list_push(&p->lru, &c->lru);
     p->idle++;
     MS_TRACE_MORE(&p->env.loop->trace, MS_TRACE_POOL, c->id, 0, "idle");
+}
+
+/* Offers `c` where it belongs: idle, in use with room for more, or nowhere. */
+static void place(struct ms_pool *p, struct ms_conn *c)
+{
+    struct ms_endpoint *e = c->endpoint;
+    bool was_idle = is_idle(c), in_use = c->session->streams > 0;
+
+    if (was_idle && in_use)
+        leave_idle(p, c);
+    if (!was_idle && !in_use)
+        become_idle(p, c);
+    if (!ms_conn_room(c))
+        ms_list_unlink(&c->idle);
+    else
+        ms_list_push_front(in_use ? &e->roomy : &e->idle, &c->idle);
+    if (was_idle || in_use)
+        return;
     if (p->max_idle >= 0 && p->idle > p->max_idle)
         ms_conn_close(oldest_idle(p), MS_OK, 0);
     arm_idle_timer(p);
@@ -106,7 +142,7 @@ static void disown(struct ms_conn *attempt)
         return;
     attempt->wanted_by->attempt = NULL;
     attempt->wanted_by = NULL;
-    if (!attempt->connected_us)
+    if (!attempt->session)
         ms_list_push(&attempt->endpoint->spare, &attempt->idle);
 }
 
@@ -117,33 +153,106 @@ static void own(struct ms_waiter *w, struct ms_conn *attempt)
     w->attempt = attempt;
 }
 
+static void give(struct ms_waiter *w, struct ms_conn *c)
+{
+    struct ms_pool *p = pool_of(c);
+
+    disown(w->attempt);
+    stop_waiting(p, w);
+    p->reused += c->exchanges > 0;
+    w->on_conn(w, c);
+}
+
+/* Whether all the streams are in use that the peer takes. While that is not
+ * known, more may be had; where it takes none, more connections do not help. */
+static void note_full(struct ms_conn *c, bool full)
+{
+    struct ms_endpoint *e = c->endpoint;
+
+    if (c->full == full)
+        return;
+    c->full = full;
+    e->full += full ? 1u : -1u;
+}
+
+/* The same for one that serves many: as long as it has room, and others. */
+static void hand_out_streams(struct ms_conn *c)
+{
+    struct ms_pool *p = pool_of(c);
+    struct ms_waiter *w;
+
+    c->handing = true;
+    while (ms_conn_room(c) && (w = next_waiter(c)))
+        give(w, c);
+    c->handing = false;
+    if (c->state != MS_CONN_OPEN)
+        return;
+    note_full(c, c->session->streams && !ms_conn_room(c) &&
+                     (c->session->ops->capacity(c->session) ||
+                      c->session->ops->done(c->session)));
+    place(p, c);
+    if (c->endpoint->waiters)
+        (void)!open_more(p, c->endpoint);
+}
+
 /* Gives `c`, which has room and is on no list, to whoever needs it. */
 static void hand_out(struct ms_conn *c)
 {
-    struct ms_pool *p = pool_of(c);
-    struct ms_waiter *w = next_waiter(c);
+    struct ms_waiter *w;
 
-    if (!w) {
-        become_idle(p, c);
+    if (c->many) {
+        if (!c->handing)
+            hand_out_streams(c);
         return;
     }
-    disown(w->attempt);
-    stop_waiting(p, w);
-    w->on_conn(w, c);
+    w = next_waiter(c);
+    if (w)
+        give(w, c);
+    else
+        place(pool_of(c), c);
+}
+
+/* The endpoint's connections serve one at a time: everybody who waited to
+ * share one needs his own. */
+static void fan_out(struct ms_pool *p, struct ms_endpoint *e)
+{
+    struct ms_list all, *node;
+
+    ms_list_init(&all);
+    ms_list_splice(&all, &e->waiting);
+    while ((node = ms_list_pop(&all))) {
+        struct ms_waiter *w = MS_CONTAINER(node, struct ms_waiter, node);
+        ms_list_push(&e->waiting, node);
+        if (w->attempt)
+            continue;
+        ms_err err = start_attempt(p, e, w, w->connect_timeout_ms);
+        if (err) {
+            stop_waiting(p, w);
+            w->on_fail(w, err, 0, MS_PHASE_QUEUE);
+        }
+    }
 }
 
 static void on_open(struct ms_conn *c)
 {
     struct ms_pool *p = pool_of(c);
+    struct ms_endpoint *e = c->endpoint;
+    bool shared = ms_endpoint_may_share(e);
 
     p->connecting--;
-    c->endpoint->connecting--;
+    e->connecting--;
+    e->protocol = c->many ? MS_SPEAKS_2 : MS_SPEAKS_1;
     p->opened++;
     ms_list_unlink(&c->idle);
+    e->held++;
     hand_out(c);
+    if (shared && !c->many)
+        fan_out(p, e);
+    e->held--;
+    ms_endpoint_put(&p->endpoints, e);
 }
 
-static void on_room(struct ms_conn *c)
+static void on_change(struct ms_conn *c)
 {
     hand_out(c);
 }
@@ -153,40 +262,62 @@ void ms_pool_release(struct ms_conn *c)
     hand_out(c);
 }
 
+/* An attempt failed, and with it whoever has no other hope: its own waiter,
+ * or all that share the endpoint. Each is told once. */
+static void fail_waiters(struct ms_endpoint *e, struct ms_waiter *w,
+                         const struct failure *f, struct ms_pool *p)
+{
+    struct ms_list all, *node;
+
+    ms_list_init(&all);
+    if (w)
+        ms_list_push(&all, &w->node);
+    else if (ms_endpoint_may_share(e) && !e->conns)
+        ms_list_splice(&all, &e->waiting);
+    while (!ms_list_empty(&all)) {
+        node = all.next;
+        w = MS_CONTAINER(node, struct ms_waiter, node);
+        stop_waiting(p, w);
+        w->on_fail(w, f->err ? f->err : MS_EINTERNAL, f->os_errno, f->phase);
+    }
+}
+
 static void on_closed(struct ms_conn *c, ms_err err, int os_errno)
 {
     struct ms_pool *p = pool_of(c);
     struct ms_waiter *w = c->wanted_by;
     struct ms_endpoint *e = c->endpoint;
-    enum ms_phase phase = c->resolved_us ? MS_PHASE_CONNECT : MS_PHASE_RESOLVE;
+    struct failure f = {err, os_errno,
+                        c->resolved_us ? MS_PHASE_CONNECT : MS_PHASE_RESOLVE};
 
     disown(w ? c : NULL);
     if (is_idle(c))
         leave_idle(p, c);
+    note_full(c, false);
     ms_list_unlink(&c->idle);
     ms_list_unlink(&c->all);
     p->conns--;
+    p->closed++;
     e->conns--;
-    if (c->connected_us) {
-        p->closed++;
-    } else {
+    if (!c->session) {
         p->connecting--;
         e->connecting--;
-    }
-    if (w) {
-        stop_waiting(p, w);
-        w->on_fail(w, err ? err : MS_EINTERNAL, os_errno, phase);
+        fail_waiters(e, w, &f, p);
+    } else if (e->waiters && ms_endpoint_may_share(e)) {
+        (void)!open_more(p, e);
     }
     ms_endpoint_put(&p->endpoints, e);
 }
 
-static const struct ms_conn_events events = {on_open, on_room, on_closed};
+static const struct ms_conn_events events = {on_open, on_change, on_closed};
 
 ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
 {
     *p = (struct ms_pool){.max_idle = DEFAULT_MAX_IDLE,
                           .idle_timeout_ms = DEFAULT_IDLE_TIMEOUT_MS};
     p->env.loop = loop;
+    p->env.max_streams = DEFAULT_MAX_STREAMS;
+    p->env.ping_interval_ms = -1;
     ms_list_init(&p->all);
     ms_list_init(&p->lru);
     ms_timer_init(&p->idle_timer, on_idle_timer);
@@ -225,10 +356,11 @@ void ms_waiter_init(struct ms_waiter *w)
     w->attempt = NULL;
 }
 
-static ms_err start_attempt(struct ms_pool *p, struct ms_waiter *w,
-                            const struct ms_pool_wish *wish)
+/* Opens a connection, for one waiter or (NULL) for all. It may have failed
+ * when this returns, and its waiters been told. */
+static ms_err start_attempt(struct ms_pool *p, struct ms_endpoint *e,
+                            struct ms_waiter *w, int64_t timeout_ms)
 {
-    struct ms_endpoint *e = w->endpoint;
     struct ms_conn *c;
     ms_err err = ms_conn_new(&c, &p->env, &events, e, p->last_id + 1);
 
@@ -240,46 +372,111 @@ static ms_err start_attempt(struct ms_pool *p, struct ms_waiter *w,
     p->connecting++;
     e->conns++;
     e->connecting++;
-    own(w, c);
-    ms_conn_start(c, wish->connect_timeout_ms);
+    if (w)
+        own(w, c);
+    else
+        ms_list_push(&e->spare, &c->idle);
+    ms_conn_start(c, timeout_ms);
     return MS_OK;
+}
+
+/* Opens connections that are to be shared: as many as the waiters fill, and
+ * only while no stream is in sight on those there are. */
+static ms_err open_more(struct ms_pool *p, struct ms_endpoint *e)
+{
+    uint64_t each = max_streams(p);
+    uint64_t tries = 1 + e->waiters / each; /* some may fail at once */
+    ms_err err = MS_OK;
+
+    e->held++;
+    while (!err && tries-- > 0 && ms_endpoint_may_share(e) &&
+           e->full + e->connecting == e->conns &&
+           e->connecting * each < e->waiters) {
+        struct ms_waiter *w =
+            MS_CONTAINER(e->waiting.next, struct ms_waiter, node);
+        err = start_attempt(p, e, NULL, w->connect_timeout_ms);
+    }
+    e->held--;
+    return err;
 }
 
 static void reuse(struct ms_pool *p, struct ms_waiter *w, struct ms_conn *c)
 {
-    leave_idle(p, c);
+    if (is_idle(c))
+        leave_idle(p, c);
     p->reused++;
+    if (!c->many) {
+        w->on_conn(w, c);
+        return;
+    }
+    c->handing = true;
     w->on_conn(w, c);
+    c->handing = false;
+    if (c->state == MS_CONN_OPEN)
+        hand_out_streams(c);
+}
+
+static struct ms_conn *find_room(const struct ms_endpoint *e)
+{
+    if (!ms_list_empty(&e->roomy))
+        return MS_CONTAINER(e->roomy.next, struct ms_conn, idle);
+    if (!ms_list_empty(&e->idle))
+        return MS_CONTAINER(e->idle.next, struct ms_conn, idle);
+    return NULL;
+}
+
+static void start_waiting(struct ms_pool *p, struct ms_waiter *w,
+                          struct ms_endpoint *e,
+                          const struct ms_pool_wish *wish)
+{
+    w->endpoint = e;
+    w->fresh = wish->fresh;
+    w->connect_timeout_ms = wish->connect_timeout_ms;
+    ms_list_push(&e->waiting, &w->node);
+    e->waiters++;
+    p->waiting++;
 }
 
 ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
                    const struct ms_pool_wish *wish)
 {
     struct ms_endpoint *e;
+    struct ms_conn *c;
     ms_err err = ms_endpoint_get(&p->endpoints, &wish->key, &e);
 
     if (err)
         return err;
-    if (!wish->fresh && !ms_list_empty(&e->idle)) {
-        reuse(p, w, MS_CONTAINER(e->idle.next, struct ms_conn, idle));
+    if (!wish->fresh && (c = find_room(e))) {
+        reuse(p, w, c);
         return MS_OK;
     }
-    w->endpoint = e;
-    w->fresh = wish->fresh;
-    ms_list_push(&e->waiting, &w->node);
-    e->waiters++;
-    p->waiting++;
-    /* One that opens for somebody who was served meanwhile will do. */
-    if (!ms_list_empty(&e->spare)) {
+    start_waiting(p, w, e, wish);
+    if (ms_endpoint_may_share(e) && !wish->fresh) {
+        err = open_more(p, e);
+    } else if (!ms_list_empty(&e->spare)) {
+        /* One that opens for somebody who was served meanwhile will do. */
         own(w, MS_CONTAINER(e->spare.next, struct ms_conn, idle));
-        return MS_OK;
+    } else {
+        err = start_attempt(p, e, w, wish->connect_timeout_ms);
     }
-    err = start_attempt(p, w, wish);
-    if (err) {
+    /* It waits no more when it was told already. */
+    if (w->endpoint && err && !e->conns) {
         stop_waiting(p, w);
         ms_endpoint_put(&p->endpoints, e);
+        return err;
     }
-    return err;
+    return MS_OK;
+}
+
+/* Attempts that were for all, when nobody is left. */
+static void end_spare(struct ms_pool *p, struct ms_endpoint *e)
+{
+    e->held++;
+    while (!e->waiters && !ms_list_empty(&e->spare))
+        ms_conn_close(MS_CONTAINER(e->spare.next, struct ms_conn, idle),
+                      MS_ECANCELLED, 0);
+    e->held--;
+    ms_endpoint_put(&p->endpoints, e);
 }
 
 void ms_pool_cancel(struct ms_pool *p, struct ms_waiter *w)
@@ -294,15 +491,27 @@ void ms_pool_cancel(struct ms_pool *p, struct ms_waiter *w)
     /* It goes on for the others only where there are others for it. */
     if (c && e->connecting > e->waiters)
         ms_conn_close(c, MS_ECANCELLED, 0);
+    else if (!c)
+        end_spare(p, e);
     else
         ms_endpoint_put(&p->endpoints, e);
 }
 
 enum ms_phase ms_waiter_phase(const struct ms_waiter *w)
 {
-    if (!w->attempt)
+    const struct ms_conn *c = w->attempt;
+
+    if (!c && w->endpoint && !ms_list_empty(&w->endpoint->spare))
+        c = MS_CONTAINER(w->endpoint->spare.next, struct ms_conn, idle);
+    if (!c)
         return MS_PHASE_QUEUE;
-    return w->attempt->resolved_us ? MS_PHASE_CONNECT : MS_PHASE_RESOLVE;
+    return c->resolved_us ? MS_PHASE_CONNECT : MS_PHASE_RESOLVE;
+}
+
+void ms_pool_keep_alive(struct ms_pool *p)
+{
+    ms_list_each (node, &p->all)
+        ms_conn_keep_alive(MS_CONTAINER(node, struct ms_conn, all));
 }
 
 static const char *check_lists(struct ms_pool *p)
@@ -317,7 +526,7 @@ static const char *check_lists(struct ms_pool *p)
         if (wrong)
             return wrong;
         idle += is_idle(c);
-        connecting += !c->connected_us;
+        connecting += !c->session;
         if (c->wanted_by && c->wanted_by->attempt != c)
             return "an attempt and its waiter disagree";
     }

@@ -4,9 +4,11 @@
  *
  * A transfer asks for a connection to its endpoint and is given an idle one,
  * the latest used first, or waits for an attempt of its own. Whatever becomes
- * free first goes to the oldest who waits. Idle connections are watched for
- * the peer's close and closed after a while; one timer, for the oldest,
- * serves all. Every step is O(1).
+ * free first goes to the oldest who waits. Where a
+ * connection may serve many (HTTP/2), few are opened and the waiters share
+ * them; where it turns out that it may not, everybody gets one of his own. Idle
+ * connections are watched for the peer's close and closed after a while; one
+ * timer, for the oldest, serves all. Every step is O(1).
  */
 #ifndef MS_ENGINE_POOL_H
 #define MS_ENGINE_POOL_H
@@ -31,8 +33,10 @@ struct ms_pool {
 struct ms_waiter {
     struct ms_list node;          /* on endpoint->waiting */
     struct ms_endpoint *endpoint; /* NULL while it does not wait */
-    struct ms_conn *attempt;      /* opened for it; NULL: given away */
-    bool fresh;                   /* takes only a connection never used */
+    struct ms_conn *attempt;      /* opened for it; NULL: given away, or it
+                                   * shares the endpoint's */
+    int64_t connect_timeout_ms;
+    bool fresh; /* takes only a connection never used */
 
     /* A connection with room for a stream; ms_conn_open_stream() follows, or
      * ms_pool_release(). */
@@ -74,6 +78,9 @@ void ms_pool_release(struct ms_conn *c);
 
 /* Closes what a lowered limit no longer allows. */
 void ms_pool_trim(struct ms_pool *p);
+
+/* The ping interval is another one from now on. */
+void ms_pool_keep_alive(struct ms_pool *p);
 
 const char *ms_pool_check(struct ms_pool *p);
 

@@ -3,6 +3,12 @@
 
 #include <assert.h>
 
+#include "base/mem.h"
+
+/* Connections a request is tried on when one after the other refuses it: a
+ * server that restarts does so once or twice. */
+#define MAX_ATTEMPTS 5
+
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
 
@@ -45,13 +51,13 @@ static enum ms_phase phase_of(const struct ms_easy *e)
         return MS_PHASE_QUEUE;
     if (e->response->head.status >= 200)
         return MS_PHASE_BODY;
-    return e->conn->sent_us ? MS_PHASE_HEADERS : MS_PHASE_SEND;
+    return e->stream.sent_us ? MS_PHASE_HEADERS : MS_PHASE_SEND;
 }
 
 static void take_times(struct ms_easy *e)
 {
-    stamp(e, MS_TIMING_SEND, e->conn->sent_us);
-    stamp(e, MS_TIMING_FIRST_BYTE, e->conn->first_byte_us);
+    stamp(e, MS_TIMING_SEND, e->stream.sent_us);
+    stamp(e, MS_TIMING_FIRST_BYTE, e->stream.first_byte_us);
 }
 
 /* Lets go of whatever the run holds. */
@@ -64,7 +70,7 @@ static void release(struct ms_easy *e)
     ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
     e->conn = NULL;
     if (c && e->stream.session)
-        ms_conn_cancel_stream(c);
+        ms_conn_cancel_stream(c, &e->stream);
 }
 
 /* Nothing reached the server, or asking again does no harm and may help. */
@@ -72,7 +78,7 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
 {
     if (err == MS_ECANCELLED || err == MS_ECALLBACK || err < MS_EHOST)
         return false;
-    if (e->error.phase <= MS_PHASE_CONNECT)
+    if (e->error.phase <= MS_PHASE_CONNECT || err == MS_EREFUSEDSTREAM)
         return true;
     return ms_options_idempotent(options_of(e)) &&
            (err == MS_EEOF || err == MS_ERESET || err == MS_ETIMEOUT);
@@ -105,11 +111,148 @@ void ms_run_drop(struct ms_easy *e)
     set_state(e, MS_RUN_IDLE);
 }
 
+/* ---- deadlines -------------------------------------------------------- */
+
+/* One timer stands for all limits of a run. What moves bytes only notes when;
+ * the timer looks at that when it fires, and goes on waiting. */
+
+static uint64_t after_ms(uint64_t from_us, int64_t ms)
+{
+    return ms < 0 ? MS_NEVER : from_us + (uint64_t)ms * 1000u;
+}
+
+static bool is_watching(const struct ms_easy *e)
+{
+    return e->state == MS_RUN_ACTIVE && options_of(e)->watched && !e->pause;
+}
+
+/* When the response has to begin at the latest; before the request has left
+ * that is looked at again later. */
+static uint64_t first_byte_deadline(const struct ms_easy *e)
+{
+    uint64_t sent = e->stream.sent_us;
+
+    if (e->stream.first_byte_us)
+        return MS_NEVER;
+    return after_ms(sent ? sent : loop_of(e)->now_us,
+                    options_of(e)->timeout_first_byte);
+}
+
+static uint64_t idle_deadline(const struct ms_easy *e)
+{
+    return after_ms(e->watch->progress.at_us, options_of(e)->timeout_idle);
+}
+
+static uint64_t speed_deadline(const struct ms_easy *e)
+{
+    const struct ms_options *o = options_of(e);
+
+    return o->low_speed_limit < 0
+               ? MS_NEVER
+               : after_ms(e->watch->mark_us, o->low_speed_time);
+}
+
+/* How long a 100 is waited for (RFC 9110, 10.1.1: not for ever): servers that
+ * know of it answer within a round trip. */
+#define EXPECT_MS 1000
+
+static uint64_t expect_deadline(const struct ms_easy *e)
+{
+    uint64_t since = e->watch->sent_head_us;
+
+    return since ? after_ms(since, EXPECT_MS) : MS_NEVER;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void arm_deadline(struct ms_easy *e)
+{
+    uint64_t at = after_ms(e->added_us, options_of(e)->timeout_total);
+
+    if (is_watching(e)) {
+        at = earlier(at, first_byte_deadline(e));
+        at = earlier(at, idle_deadline(e));
+        at = earlier(at, speed_deadline(e));
+        at = earlier(at, expect_deadline(e));
+    }
+    if (at != MS_NEVER)
+        ms_timer_start(loop_of(e), &e->deadline, at);
+}
+
+static void start_measuring(struct ms_easy *e)
+{
+    struct ms_watch *w = e->watch;
+
+    w->progress.at_us = w->mark_us = loop_of(e)->now_us;
+    w->mark_bytes = w->progress.bytes;
+}
+
+/* The body that was kept back for a 100 leaves now. */
+static void send_body(struct ms_easy *e)
+{
+    if (!e->watch || !e->watch->sent_head_us)
+        return;
+    e->watch->sent_head_us = 0;
+    ms_conn_proceed(e->conn, &e->stream);
+}
+
+/* Whether too little moved since the mark, which goes on to now. */
+static bool is_too_slow(struct ms_easy *e)
+{
+    struct ms_watch *w = e->watch;
+    uint64_t moved = w->progress.bytes - w->mark_bytes;
+    double seconds = (double)(loop_of(e)->now_us - w->mark_us) / 1e6;
+
+    w->mark_us = loop_of(e)->now_us;
+    w->mark_bytes = w->progress.bytes;
+    return (double)moved < (double)options_of(e)->low_speed_limit * seconds;
+}
+
+/* Which limit is passed, NULL for none. */
+static const char *limit_passed(struct ms_easy *e)
+{
+    uint64_t now = loop_of(e)->now_us;
+
+    if (after_ms(e->added_us, options_of(e)->timeout_total) <= now)
+        return "the total timeout passed";
+    if (!is_watching(e))
+        return NULL;
+    if (e->stream.sent_us && first_byte_deadline(e) <= now)
+        return "no response within the first_byte timeout";
+    if (idle_deadline(e) <= now)
+        return "nothing moved within the idle timeout";
+    if (speed_deadline(e) <= now && is_too_slow(e))
+        return "slower than low_speed allows";
+    return NULL;
+}
+
 static void on_deadline(struct ms_timer *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, deadline);
+    const char *why = limit_passed(e);
 
-    ms_run_end(e, MS_ETIMEOUT, "the total timeout passed");
+    if (!why && is_watching(e) && expect_deadline(e) <= loop_of(e)->now_us)
+        send_body(e);
+    if (why)
+        ms_run_end(e, MS_ETIMEOUT, why);
+    else
+        arm_deadline(e);
+}
+
+/* What no option needs is not there. */
+static ms_err prepare_watch(struct ms_easy *e)
+{
+    const struct ms_options *o = options_of(e);
+
+    if (!o->watched && !(e->on_data && o->max_body_set))
+        return MS_OK;
+    if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
+        return MS_ENOMEM;
+    *e->watch = (struct ms_watch){0};
+    return MS_OK;
 }
 
 /* ---- the response comes in -------------------------------------------- */
@@ -148,6 +291,8 @@ static ms_err on_head(struct ms_stream *s)
              e->response->head.status);
     if (e->response->head.status >= 200)
         make_room(e);
+    else if (e->response->head.status == 100)
+        send_body(e);
     if (!e->on_headers)
         return MS_OK;
     enum ms_verdict v = e->on_headers(e, e->response, e->headers_user);
@@ -164,6 +309,14 @@ static ms_err collect(struct ms_easy *e, const char *p, size_t n)
     return ms_buf_add(&e->response->body, p, n);
 }
 
+/* With on_data there is a limit only where one was set. */
+static bool is_too_much(const struct ms_easy *e, size_t n)
+{
+    int64_t limit = options_of(e)->max_body;
+
+    return limit >= 0 && n > (uint64_t)limit - e->watch->body_bytes;
+}
+
 static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
                       size_t *taken)
 {
@@ -178,60 +331,111 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
         *taken = n;
         return collect(e, p, n);
     }
+    if (options_of(e)->max_body_set && is_too_much(e, n))
+        return MS_ETOOLARGE;
     enum ms_verdict v = e->on_data(e, p, n, e->data_user);
     ms_loop_touch(l);
     ms_err err = verdict_err(e, run, v);
     if (err)
         return err;
-    if (v == MS_PAUSE)
+    if (v == MS_PAUSE) {
         ms_easy_pause(e, e->pause | MS_PAUSE_RECV);
-    else
-        *taken = n;
+        return MS_OK;
+    }
+    *taken = n;
+    if (e->watch)
+        e->watch->body_bytes += n;
     return MS_OK;
+}
+
+static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
+                      bool *end)
+{
+    struct ms_easy *e = easy_of(s);
+    struct ms_loop *l = loop_of(e);
+    unsigned run = e->run;
+
+    e->source->asked = true;
+    enum ms_verdict v = e->source->cb(e, p, cap, n, end, e->source->user);
+    ms_loop_touch(l);
+    ms_err err = verdict_err(e, run, v);
+    if (err)
+        return err;
+    assert(*n <= cap);
+    if (v == MS_PAUSE)
+        ms_easy_pause(e, e->pause | MS_PAUSE_SEND);
+    return MS_OK;
+}
+
+/* The peer says, or it is plain, that nothing was done about the request: it
+ * is asked again, on whatever connection there is (RFC 9113, 8.7). */
+static bool was_refused(struct ms_easy *e, ms_err err)
+{
+    bool unasked = e->conn->many && !e->stream.asked &&
+                   (err == MS_EEOF || err == MS_ERESET || err == MS_EHTTP2);
+
+    if (e->error.attempts >= MAX_ATTEMPTS)
+        return false;
+    if (e->stream.needs_h1 && options_of(e)->version == MS_VERSION_AUTO) {
+        e->by_h1 = true;
+        return true;
+    }
+    return err == MS_EREFUSEDSTREAM || unasked;
 }
 
 /* A kept connection may die just as it is used again. When not one byte came
  * back and repeating does no harm, a fresh one is tried, once (RFC 9112,
  * 9.3.1). */
-static bool may_retry(const struct ms_easy *e, ms_err err)
+static bool died_unused(const struct ms_easy *e, ms_err err)
 {
     bool died = err == MS_EEOF || err == MS_ERESET;
 
-    return died && !e->retried && e->response->reused &&
-           !e->conn->first_byte_us && ms_options_idempotent(options_of(e));
+    return died && !e->retried && e->response->reused && !e->stream.answered &&
+           ms_options_idempotent(options_of(e));
 }
 
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 {
     struct ms_easy *e = easy_of(s);
+    bool replayable = !e->source || !e->source->asked;
 
     if (e->state != MS_RUN_ACTIVE)
         return;
-    if (!may_retry(e, err)) {
+    if (err && replayable && died_unused(e, err)) {
+        e->retried = true;
+    } else if (!err || !replayable || !was_refused(e, err)) {
         ms_run_end(e, err, detail);
         return;
     }
-    e->retried = true;
     e->conn = NULL;
     set_state(e, MS_RUN_QUEUED);
     ms_task_post(loop_of(e), &e->start);
 }
 
-static const struct ms_stream_ops stream_ops = {on_head, on_data, on_end};
+static const struct ms_stream_ops stream_ops = {.on_head = on_head,
+                                                .on_data = on_data,
+                                                .on_pull = on_pull,
+                                                .on_end = on_end};
 
 /* ---- the request goes out --------------------------------------------- */
 
 static struct ms_request request_of(const struct ms_easy *e)
 {
     const struct ms_options *o = options_of(e);
+    bool streamed = e->source && e->source->cb;
+    bool has_body = ms_options_sends_body(o);
 
     return (struct ms_request){
+        .streamed = streamed,
+        .length = streamed ? e->source->length : 0,
+        .expect = o->expect_continue && (streamed || ms_buf_len(&o->body) > 0),
         .method = ms_options_method(o),
         .target = ms_url_target(&e->url),
         .authority = e->response->authority,
         .fields = ms_buf_span(&o->block),
         .body = ms_buf_span(&o->body),
-        .has_body = ms_options_sends_body(o),
+        .has_body = has_body && !streamed,
+        .list = &o->sent,
     };
 }
 
@@ -240,7 +444,7 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
     struct ms_response *r = e->response;
 
     e->error.attempts++;
-    r->reused = c->exchanges > 0;
+    r->reused = c->exchanges > 1;
     r->remote = c->remote;
     if (!r->reused) {
         stamp(e, MS_TIMING_RESOLVE, c->resolved_us);
@@ -260,6 +464,7 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     e->stream.max_head_bytes = options_of(e)->max_header_size < 0
                                    ? SIZE_MAX
                                    : (size_t)options_of(e)->max_header_size;
+    e->stream.progress = options_of(e)->watched ? &e->watch->progress : NULL;
     ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);
     if (err) {
         ms_pool_release(c);
@@ -276,6 +481,12 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
              (int)req.target.n, req.target.p);
     if (e->pause)
         ms_run_pause(e);
+    if (!options_of(e)->watched)
+        return;
+    start_measuring(e);
+    if (req.expect)
+        e->watch->sent_head_us = loop_of(e)->now_us;
+    arm_deadline(e);
 }
 
 static void on_no_conn(struct ms_waiter *w, ms_err err, int os_errno,
@@ -324,6 +535,10 @@ static ms_err prepare(struct ms_easy *e, const char **why)
         return err;
     r->url = ms_buf_span(&e->url.href);
     r->authority = o->host.p ? o->host : ms_url_authority(&e->url);
+    if (!e->url.secure && o->version == MS_VERSION_2) {
+        *why = "HTTP/2 without TLS is version \"2-prior-knowledge\"";
+        return MS_EH2REQUIRED;
+    }
     if (e->url.secure) {
         *why = "this build has no TLS yet: only http URLs can be fetched";
         return MS_ESCHEME;
@@ -335,7 +550,7 @@ static void on_start(struct ms_task *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, start);
     const char *why = NULL;
-    ms_err err = e->retried ? MS_OK : prepare(e, &why);
+    ms_err err = e->error.attempts ? MS_OK : prepare(e, &why);
 
     if (err) {
         ms_run_end(e, err, why);
@@ -347,6 +562,8 @@ static void on_start(struct ms_task *t)
         .connect_timeout_ms = o->timeout_connect,
         .fresh = o->fresh_connection || e->retried,
     };
+    if (e->by_h1)
+        wish.key.version = MS_VERSION_1_1;
     stamp(e, MS_TIMING_QUEUE, loop_of(e)->now_us);
     set_state(e, MS_RUN_WAITING);
     err = ms_pool_get(ms_run_env_of(e)->pool, &e->waiter, &wish);
@@ -378,14 +595,16 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->response->delivered = e->on_data != NULL;
     e->error = (struct ms_error){0};
     e->detail = NULL;
-    e->retried = e->told = false;
+    e->retried = e->by_h1 = e->told = false;
     e->pause = 0;
+    if (e->source)
+        e->source->asked = false;
     e->run++;
     e->added_us = env->loop->now_us;
-    int64_t total = options_of(e)->timeout_total;
-    if (total >= 0)
-        ms_timer_start(env->loop, &e->deadline,
-                       e->added_us + (uint64_t)total * 1000u);
+    ms_err err = prepare_watch(e);
+    if (err)
+        return err;
+    arm_deadline(e);
     set_state(e, MS_RUN_QUEUED);
     ms_task_post(env->loop, &e->start);
     return MS_OK;
@@ -394,8 +613,13 @@ ms_err ms_run_queue(struct ms_easy *e)
 void ms_run_pause(struct ms_easy *e)
 {
     if (e->state == MS_RUN_ACTIVE)
-        ms_conn_hold(e->conn, e->pause & MS_PAUSE_RECV,
+        ms_conn_hold(e->conn, &e->stream, e->pause & MS_PAUSE_RECV,
                      e->pause & MS_PAUSE_SEND);
+    /* Time stood still for it. */
+    if (!is_watching(e))
+        return;
+    start_measuring(e);
+    arm_deadline(e);
 }
 
 const char *ms_run_check(const struct ms_easy *e)
@@ -408,7 +632,7 @@ const char *ms_run_check(const struct ms_easy *e)
         return "a transfer waits for a connection in another state";
     if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node))
         return "a queued transfer has no start to come";
-    if (attached && e->conn->stream != &e->stream)
+    if (attached && e->conn->session != e->stream.session)
         return "a connection serves another stream than its transfer's";
     if (!ms_run_under_way(e) && ms_timer_active(&e->deadline))
         return "an ended transfer has a deadline";

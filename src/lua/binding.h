@@ -38,7 +38,8 @@ enum lb_type {
     LB_EPOLL,
     LB_TURN,
     LB_FETCHER,
-    LB_TYPES = LB_FETCHER,
+    LB_UPLOAD,
+    LB_TYPES = LB_UPLOAD,
     LB_DEFAULTS,       /* an option set in which nothing is set */
     LB_MULTIS,         /* struct lb_multi * -> multi, weak */
     LB_METHODS,        /* core.response_methods */
@@ -66,7 +67,8 @@ enum {
 enum {
     LB_OPTIONS_ON_HEADERS = 1,
     LB_OPTIONS_ON_DATA,
-    LB_OPTIONS_UVS = LB_OPTIONS_ON_DATA
+    LB_OPTIONS_UPLOAD, /* a body that is handed over while it is sent */
+    LB_OPTIONS_UVS = LB_OPTIONS_UPLOAD
 };
 
 /* User values of an easy. */
@@ -102,6 +104,7 @@ struct lb_multi {
 struct lb_options {
     struct lb_object object;
     struct ms_options *o;
+    struct lb_upload *upload;   /* LB_OPTIONS_UPLOAD, or NULL */
     bool has_headers, has_data; /* its callbacks */
 };
 
@@ -199,6 +202,10 @@ int lb_multi_check(lua_State *L);
 
 /* Raises when it is closed. */
 struct lb_easy *lb_check_easy(lua_State *L, int index);
+/* Calls `how` protected, with the easy's userdata and `what` as a light one;
+ * what it raises ends the transfer. For callbacks of the engine. */
+enum ms_verdict lb_give(struct ms_easy *easy, lua_CFunction how,
+                        const void *what);
 /* Makes the easy at `index` ready for a run. */
 void lb_easy_prepare(lua_State *L, int index);
 
@@ -210,6 +217,8 @@ struct lb_easy *lb_push_new_easy(lua_State *L);
 /* Pushes the response that the last run of the easy left, which is at index
  * `easy`; nil for none. */
 void lb_push_response(lua_State *L, const struct lb_easy *le, int easy);
+/* The same, also while the run is under way: what is known so far. */
+void lb_push_snapshot(lua_State *L, const struct lb_easy *le, int easy);
 
 /* Pushes headers with a copy of all fields `get` has. */
 typedef bool lb_field_fn(const struct ms_response *r, size_t index,
@@ -222,6 +231,14 @@ int lb_check_info(lua_State *L, int index);
 /* Pushes that much of `r`; `self` is its userdata, 0 when there is none. */
 void lb_push_info(lua_State *L, const struct ms_response *r, int info,
                   int self);
+
+/* ---- uploads (lupload.c) ----------------------------------------------- */
+
+struct lb_upload;
+
+/* The body of the easy's next run comes from `u`, NULL: from its options.
+ * Raises for one that was used before. */
+void lb_install_upload(lua_State *L, struct ms_easy *easy, struct lb_upload *u);
 
 /* ---- fetchers (lfetch.c) ----------------------------------------------- */
 
@@ -276,6 +293,7 @@ void lb_open_response(lua_State *L);
 void lb_open_epoll(lua_State *L);
 void lb_open_fetch(lua_State *L);
 void lb_open_task(lua_State *L);
+void lb_open_upload(lua_State *L);
 /* Adds functions to the table at the top. */
 void lb_setfuncs(lua_State *L, const luaL_Reg *funcs);
 /* Adds a type's metamethods, and its methods as __index unless NULL. */

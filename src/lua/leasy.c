@@ -69,8 +69,8 @@ static int give_chunk(lua_State *L)
     return 0;
 }
 
-static enum ms_verdict give(struct ms_easy *easy, lua_CFunction how,
-                            const void *what)
+enum ms_verdict lb_give(struct ms_easy *easy, lua_CFunction how,
+                        const void *what)
 {
     struct lb_multi *lm = ms_multi_user(ms_easy_multi(easy));
     lua_State *L = lm->L;
@@ -92,7 +92,7 @@ static enum ms_verdict on_headers(struct ms_easy *easy,
                                   const struct ms_response *head, void *user)
 {
     (void)user;
-    return give(easy, give_head, head);
+    return lb_give(easy, give_head, head);
 }
 
 static enum ms_verdict on_data(struct ms_easy *easy, const char *p, size_t n,
@@ -101,7 +101,7 @@ static enum ms_verdict on_data(struct ms_easy *easy, const char *p, size_t n,
     struct chunk c = {p, n};
 
     (void)user;
-    return give(easy, give_chunk, &c);
+    return lb_give(easy, give_chunk, &c);
 }
 
 static void drop_last_run(lua_State *L, struct lb_easy *le, int index)
@@ -117,6 +117,8 @@ static void install_options(lua_State *L, struct lb_easy *le, int index)
 {
     lua_getiuservalue(L, index, LB_EASY_OPTIONS);
     lua_setiuservalue(L, index, LB_EASY_RUN);
+    if (le->options->upload || (le->run && le->run->upload))
+        lb_install_upload(L, le->e, le->options->upload);
     le->run = le->options;
     ms_easy_on_headers(le->e, le->run->has_headers ? on_headers : NULL, NULL);
     ms_easy_on_data(le->e, le->run->has_data ? on_data : NULL, NULL);
@@ -263,6 +265,15 @@ static int easy_response(lua_State *L)
     return 1;
 }
 
+/* A response of what is known so far; not the one that response() gives. */
+static int easy_snapshot(lua_State *L)
+{
+    struct lb_easy *le = lb_check(L, 1, LB_EASY);
+
+    lb_push_snapshot(L, le, 1);
+    return 1;
+}
+
 /* While the transfer runs it is what is known so far. */
 static int easy_getinfo(lua_State *L)
 {
@@ -383,12 +394,17 @@ void lb_open_easy(lua_State *L)
 {
     static const luaL_Reg meta[] = {
         {"__gc", easy_gc}, {"__close", easy_end_scope}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"setopt", easy_setopt},     {"begin", easy_begin},
-        {"oneshot", easy_oneshot},   {"take", easy_take},
-        {"response", easy_response}, {"getinfo", easy_getinfo},
-        {"pause", easy_pause},       {"reset", easy_reset},
-        {"close", easy_close},       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"setopt", easy_setopt},
+                                       {"begin", easy_begin},
+                                       {"oneshot", easy_oneshot},
+                                       {"take", easy_take},
+                                       {"response", easy_response},
+                                       {"getinfo", easy_getinfo},
+                                       {"snapshot", easy_snapshot},
+                                       {"pause", easy_pause},
+                                       {"reset", easy_reset},
+                                       {"close", easy_close},
+                                       {NULL, NULL}};
     static const luaL_Reg functions[] = {{"easy", new_easy}, {NULL, NULL}};
 
     lb_set_type(L, LB_EASY, meta, methods);

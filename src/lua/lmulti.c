@@ -194,6 +194,8 @@ static const struct {
 } options[] = {
     {"max_idle", NUMBER, MS_MULTI_MAX_IDLE, 0},
     {"idle_timeout", NUMBER, MS_MULTI_IDLE_TIMEOUT, 1},
+    {"max_concurrent_streams", NUMBER, MS_MULTI_MAX_CONCURRENT_STREAMS, 1},
+    {"ping_interval", NUMBER, MS_MULTI_PING_INTERVAL, 1},
     {"errorfunction", FUNCTION, LB_MULTI_ERRORFUNCTION, 0},
     {"donefunction", FUNCTION, LB_MULTI_DONEFUNCTION, 0},
     {"socketfunction", FUNCTION, LB_MULTI_SOCKETFUNCTION, 0},

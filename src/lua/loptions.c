@@ -339,9 +339,28 @@ static void set_headers(struct parse *p, int table)
 
 /* ---- tables ------------------------------------------------------------ */
 
+/* A body is a string or an upload. */
+static bool set_upload(struct parse *p, const struct ms_option_info *info,
+                       int index)
+{
+    struct lb_options *lo = lua_touserdata(p->L, p->to);
+
+    if (info->id != MS_OPT_BODY)
+        return false;
+    lo->upload = lb_test(p->L, index, LB_UPLOAD);
+    if (lo->upload)
+        lua_pushvalue(p->L, index);
+    else
+        lua_pushnil(p->L);
+    lua_setiuservalue(p->L, p->to, LB_OPTIONS_UPLOAD);
+    return lo->upload;
+}
+
 static void set_option(struct parse *p, const struct ms_option_info *info,
                        int index)
 {
+    if (set_upload(p, info, index))
+        return;
     switch (info->type) {
     case MS_TYPE_BOOL:
         set_bool(p, info, index);
@@ -400,8 +419,13 @@ static bool set_group(struct parse *p, const char *group, int index)
             continue;
         if (!found && type == LUA_TTABLE)
             set_members(p, group, index);
-        else if (!found && type != LUA_TNUMBER && !is_false(p->L, index))
-            lb_wrong_type(p->L, group, "a number, a table or false", index);
+        else if (!found && !is_false(p->L, index) &&
+                 (type != LUA_TNUMBER || strcmp(group, "timeout") != 0))
+            lb_wrong_type(p->L, group,
+                          strcmp(group, "timeout") == 0
+                              ? "a number, a table or false"
+                              : "a table or false",
+                          index);
         else if (!found || is_false(p->L, index))
             set_option(p, info, index);
         found = true;
@@ -474,6 +498,7 @@ struct lb_options *lb_push_options(lua_State *L, int base)
 
     if (err)
         lb_raise(L, err, "options");
+    lo->upload = from->upload;
     lo->has_headers = from->has_headers;
     lo->has_data = from->has_data;
     for (int uv = 1; uv <= LB_OPTIONS_UVS; uv++) {

@@ -19,7 +19,8 @@ enum {
     OPTIONS = 1, /* of its request: the response refers to the set */
     CACHED_BODY,
     CACHED_HEADERS,
-    RESPONSE_UVS = CACHED_HEADERS
+    ATTACHED, /* what core.attach() was given: { stream = { final = } } */
+    RESPONSE_UVS = ATTACHED
 };
 
 /* ---- headers ----------------------------------------------------------- */
@@ -228,9 +229,11 @@ static void push_string_body(lua_State *L, const struct lb_easy *le)
 
 /* Making room may collect garbage, and a finaliser of the program's may close
  * or restart this very easy: then there is nothing left of the run. */
-void lb_push_response(lua_State *L, const struct lb_easy *le, int easy)
+static void push_copy(
+    lua_State *L, const struct lb_easy *le, int easy,
+    const struct ms_response *(*found)(const struct lb_easy *le))
 {
-    const struct ms_response *r = left_by(le);
+    const struct ms_response *r = found(le);
 
     if (!r) {
         lua_pushnil(L);
@@ -240,7 +243,7 @@ void lb_push_response(lua_State *L, const struct lb_easy *le, int easy)
     size_t bytes = ms_response_copy_bytes(r, inside);
     struct lb_response *lr =
         lb_new_raw(L, LB_RESPONSE, sizeof(*lr) + bytes, RESPONSE_UVS);
-    if (left_by(le) != r || ms_response_copy_bytes(r, inside) != bytes) {
+    if (found(le) != r || ms_response_copy_bytes(r, inside) != bytes) {
         lua_pop(L, 1);
         lua_pushnil(L);
         return;
@@ -252,6 +255,55 @@ void lb_push_response(lua_State *L, const struct lb_easy *le, int easy)
         return;
     push_string_body(L, le);
     lua_setiuservalue(L, -2, CACHED_BODY);
+}
+
+void lb_push_response(lua_State *L, const struct lb_easy *le, int easy)
+{
+    push_copy(L, le, easy, left_by);
+}
+
+/* What there is so far of a run under way. */
+static const struct ms_response *known_of(const struct lb_easy *le)
+{
+    return le->e ? ms_easy_response(le->e) : NULL;
+}
+
+void lb_push_snapshot(lua_State *L, const struct lb_easy *le, int easy)
+{
+    push_copy(L, le, easy, known_of);
+}
+
+/* ---- what Lua keeps with a response ------------------------------------- */
+
+static int attach(lua_State *L)
+{
+    lb_check(L, 1, LB_RESPONSE);
+    lua_settop(L, 2);
+    lua_setiuservalue(L, 1, ATTACHED);
+    return 0;
+}
+
+static int attached(lua_State *L)
+{
+    lb_check(L, 1, LB_RESPONSE);
+    lua_getiuservalue(L, 1, ATTACHED);
+    return 1;
+}
+
+/* The response of a stream that was read to its end: it has the trailers and
+ * all timings, which the one made after the head has not. NULL for others. */
+static const struct ms_response *final_of(lua_State *L, int self)
+{
+    int top = lua_gettop(L);
+    struct lb_response *lr = NULL;
+
+    if (lua_getiuservalue(L, self, ATTACHED) == LUA_TTABLE &&
+        lua_getfield(L, -1, "stream") == LUA_TTABLE) {
+        lua_getfield(L, -1, "final");
+        lr = lb_test(L, -1, LB_RESPONSE);
+    }
+    lua_settop(L, top);
+    return lr ? lr->r : NULL;
 }
 
 /* A long one is a string already; of a short one a string is made each time,
@@ -420,7 +472,10 @@ static int response_index(lua_State *L)
     } else if (info == REQUEST && !has_options(L, 1)) {
         lua_pushnil(L);
     } else {
-        lb_push_info(L, lr->r, info, 1);
+        const struct ms_response *r = NULL;
+        if (info == TRAILERS || info == TIMINGS)
+            r = final_of(L, 1);
+        lb_push_info(L, r ? r : lr->r, info, 1);
     }
     return 1;
 }
@@ -441,6 +496,8 @@ void lb_open_response(lua_State *L)
         {"__index", headers_index}, {"__pairs", headers_each}, {NULL, NULL}};
     static const luaL_Reg headers_methods[] = {
         {"get_all", headers_get_all}, {"each", headers_each}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"attach", attach}, {"attached", attached}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__index", response_index},
                                     {"__tostring", response_tostring},
                                     {NULL, NULL}};
@@ -450,4 +507,5 @@ void lb_open_response(lua_State *L)
     lua_pop(L, 1);
     lb_set_type(L, LB_HEADERS, headers_meta, NULL);
     lb_set_type(L, LB_RESPONSE, meta, NULL);
+    lb_setfuncs(L, functions);
 }

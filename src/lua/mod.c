@@ -22,6 +22,7 @@ static const struct {
     [LB_EPOLL] = {"multisocket.epoll", "an epoll set"},
     [LB_TURN] = {"multisocket.turn", "a turn"},
     [LB_FETCHER] = {"multisocket.fetcher", "a fetcher"},
+    [LB_UPLOAD] = {"multisocket.upload", "an upload"},
 };
 
 void *lb_test(lua_State *L, int index, enum lb_type type)
@@ -215,6 +216,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_epoll(L);
     lb_open_fetch(L);
     lb_open_task(L);
+    lb_open_upload(L);
     lb_setfuncs(L, functions);
     return 1;
 }

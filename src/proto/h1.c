@@ -2,13 +2,17 @@
 #include "proto/h1.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "proto/upload.h"
 #include "proto/wire.h"
 
 /* "Content-Length: 18446744073709551615\r\n" and the blank line. */
 #define FRAMING_BYTES 48
+/* What render() adds to the parts it is given, an Expect included. */
+#define FIXED_BYTES 96
 /* Digits of a chunk size: 16 hold any 64-bit number, 15 cannot overflow. */
 #define MAX_SIZE_DIGITS 15
 
@@ -26,18 +30,21 @@ struct h1 {
     struct ms_session base;
     struct ms_stream *stream; /* NULL: idle */
     state_fn *state;
-    struct ms_buf out;   /* the request's head; memory kept */
-    struct ms_span body; /* what is left of the request's body; lent */
-    struct ms_buf line;  /* a line in pieces: chunk sizes, trailers */
-    uint64_t left;       /* bytes of the body or chunk still to come */
-    size_t line_start;   /* of the head's current line, in head text */
-    size_t scanned;      /* head text looked at for the line's end */
-    size_t head_end;     /* where a head ended in this step, 0: it did not */
+    struct ms_buf out;        /* the request's head; memory kept */
+    struct ms_span body;      /* what is left of the request's body; lent */
+    struct ms_upload *upload; /* of a streamed request; owned */
+    struct ms_buf line;       /* a line in pieces: chunk sizes, trailers */
+    uint64_t left;            /* bytes of the body or chunk still to come */
+    size_t line_start;        /* of the head's current line, in head text */
+    size_t scanned;           /* head text looked at for the line's end */
+    size_t head_end; /* where a head ended in this step, 0: it did not */
     uint32_t extensions, trailer_bytes;
     unsigned informational;
     ms_err failed;
     const char *detail;
     bool head_request, sending;
+    bool held;     /* the body is kept back until a 100 */
+    bool stopped;  /* the answer is there: no more of the body is sent */
     bool got_byte; /* of this response */
     bool keep;     /* the response allows another */
     bool dead;     /* no further stream */
@@ -62,8 +69,13 @@ static size_t fail(struct h1 *h, ms_err err, const char *detail)
 static void detach(struct h1 *h)
 {
     h->stream->session = NULL;
+    h->base.streams = 0;
     h->stream = NULL;
     h->body = ms_span(NULL, 0);
+    if (MS_UNLIKELY(h->upload != NULL)) {
+        ms_upload_free(h->upload);
+        h->upload = NULL;
+    }
     h->state = ended;
 }
 
@@ -229,7 +241,19 @@ static void connection(struct h1 *h, struct ms_span value)
     }
 }
 
-/* What the fields say about where the message ends. */
+static void framing_field(struct h1 *h, struct ms_span name,
+                          struct ms_span value)
+{
+    if (is_name(name, MS_SPAN("content-length")))
+        content_length(h, value);
+    else if (is_name(name, MS_SPAN("transfer-encoding")))
+        transfer_encoding(h, value);
+    else if (is_name(name, MS_SPAN("connection")))
+        connection(h, value);
+}
+
+/* What the fields say about where the message ends. Most are passed over for
+ * the length of their name. */
 static void read_framing(struct h1 *h)
 {
     const struct ms_fields *f = &h->stream->head->fields;
@@ -238,13 +262,11 @@ static void read_framing(struct h1 *h)
     h->left = 0;
     h->keep = h->stream->head->version == MS_HTTP_1_1;
     for (uint32_t i = 0; i < f->count && !h->failed; i++) {
-        struct ms_span name = ms_fields_name(f, i);
-        if (is_name(name, MS_SPAN("content-length")))
-            content_length(h, ms_fields_value(f, i));
-        else if (is_name(name, MS_SPAN("transfer-encoding")))
-            transfer_encoding(h, ms_fields_value(f, i));
-        else if (is_name(name, MS_SPAN("connection")))
-            connection(h, ms_fields_value(f, i));
+        uint32_t n = f->refs[i].name_len;
+        if (n == sizeof("content-length") - 1 ||
+            n == sizeof("transfer-encoding") - 1 ||
+            n == sizeof("connection") - 1)
+            framing_field(h, ms_fields_name(f, i), ms_fields_value(f, i));
     }
     if (!h->failed && h->has_length && h->is_chunked)
         fail(h, MS_EPROTO, "both Content-Length and Transfer-Encoding");
@@ -300,6 +322,8 @@ static void head_complete(struct h1 *h)
         start_head(h);
         return;
     }
+    /* Whoever turned the request down does not want the rest of it. */
+    h->stopped = h->sending && status >= 300;
     h->state = body_state(h);
     if (h->state == until_close)
         h->keep = false;
@@ -587,8 +611,9 @@ static size_t in_trailers(struct h1 *h, struct ms_span in)
 
 /* ---- the session ------------------------------------------------------- */
 
-static void note_answer(struct h1 *h)
+static void note_answer(struct h1 *h, size_t n)
 {
+    ms_stream_moved(h->stream, n);
     if (h->got_byte)
         return;
     h->got_byte = h->stream->answered = true;
@@ -602,8 +627,9 @@ static ms_err h1_feed(struct ms_session *s, struct ms_span in, size_t *used)
     *used = 0;
     if (!h->stream)
         h->dead = true;
+    if (h->stream && in.n)
+        note_answer(h, in.n);
     while (h->stream && *used < in.n) {
-        note_answer(h);
         size_t n = h->state(h, ms_span(in.p + *used, in.n - *used));
         *used += n;
         if (h->failed) {
@@ -638,6 +664,14 @@ static void h1_eof(struct ms_session *s, ms_err why)
                                    : "the response body is cut short");
 }
 
+static void h1_close(struct ms_session *s, ms_err err)
+{
+    struct h1 *h = h1_of(s);
+
+    h->dead = true;
+    finish(h, err, NULL);
+}
+
 static ms_err render(struct h1 *h, const struct ms_request *req)
 {
     struct ms_buf *b = &h->out;
@@ -647,13 +681,18 @@ static ms_err render(struct h1 *h, const struct ms_request *req)
     if (!ms_wire_is_token(req->method) || !ms_wire_is_target(req->target) ||
         !ms_wire_is_value(req->authority))
         return MS_EHEADER;
-    if (req->has_body)
+    if (req->streamed && req->length < 0)
+        n = snprintf(length, sizeof(length), "Transfer-Encoding: chunked\r\n");
+    else if (req->streamed)
+        n = snprintf(length, sizeof(length), "Content-Length: %" PRId64 "\r\n",
+                     req->length);
+    else if (req->has_body)
         n = snprintf(length, sizeof(length), "Content-Length: %zu\r\n",
                      req->body.n);
     ms_buf_clear(b);
     ms_err err =
         ms_buf_reserve(b, req->method.n + req->target.n + req->authority.n +
-                              req->fields.n + (size_t)n + 64);
+                              req->fields.n + (size_t)n + FIXED_BYTES);
     if (err)
         return err;
     ms_buf_put(b, req->method);
@@ -664,6 +703,8 @@ static ms_err render(struct h1 *h, const struct ms_request *req)
     ms_buf_put(b, MS_SPAN("\r\n"));
     ms_buf_put(b, req->fields);
     ms_buf_put(b, ms_span(length, (size_t)n));
+    if (req->expect)
+        ms_buf_put(b, MS_SPAN("Expect: 100-continue\r\n"));
     ms_buf_put(b, MS_SPAN("\r\n"));
     return MS_OK;
 }
@@ -675,9 +716,13 @@ static ms_err h1_open(struct ms_session *s, struct ms_stream *stream,
 
     assert(!h->stream && !h->dead);
     ms_err err = render(h, req);
+    if (!err && req->streamed)
+        err = ms_upload_new(&h->upload, req->length);
     if (err)
         return err;
     h->body = req->body;
+    h->held = req->expect;
+    h->stopped = false;
     h->head_request = ms_span_equal(req->method, MS_SPAN("HEAD"));
     h->sending = true;
     h->got_byte = false;
@@ -689,6 +734,7 @@ static ms_err h1_open(struct ms_session *s, struct ms_stream *stream,
     stream->asked = stream->answered = stream->needs_h1 = false;
     stream->sent_us = stream->first_byte_us = 0;
     stream->session = s;
+    s->streams = 1;
     start_head(h);
     return MS_OK;
 }
@@ -710,18 +756,64 @@ static void h1_resume(struct ms_session *s, struct ms_stream *stream)
     (void)stream;
 }
 
+static void h1_proceed(struct ms_session *s, struct ms_stream *stream)
+{
+    (void)stream;
+    h1_of(s)->held = false;
+}
+
+/* Asks for the next piece of a streamed body. */
+static void fill(struct h1 *h)
+{
+    struct ms_stream *s = h->stream;
+    const char *why = NULL;
+    size_t cap, n = 0;
+    bool end = false;
+    char *p = ms_upload_room(h->upload, &cap);
+    ms_err err = s->ops->on_pull(s, p, cap, &n, &end);
+
+    if (h->stream != s || (!err && !n && !end))
+        return;
+    if (!err)
+        err = ms_upload_put(h->upload, n, end, &why);
+    if (err)
+        finish(h, err, why);
+}
+
+static struct ms_span next_piece(struct h1 *h)
+{
+    if (!h->upload)
+        return h->body;
+    if (!ms_upload_ready(h->upload).n && !ms_upload_ended(h->upload))
+        fill(h);
+    return h->upload ? ms_upload_ready(h->upload) : ms_span(NULL, 0);
+}
+
 static size_t h1_pull(struct ms_session *s, struct ms_span *out, size_t max)
 {
     struct h1 *h = h1_of(s);
     size_t n = 0;
 
-    if (!h->stream || !h->sending)
+    if (!h->stream || !h->sending || h->stopped)
         return 0;
     if (ms_buf_len(&h->out) && n < max)
         out[n++] = ms_buf_span(&h->out);
-    if (h->body.n && n < max)
-        out[n++] = h->body;
+    if (h->held || n == max)
+        return n;
+    struct ms_span piece = next_piece(h);
+    if (!h->stream)
+        return 0;
+    if (piece.n)
+        out[n++] = piece;
     return n;
+}
+
+/* Whether all of a request's body has left. */
+static bool body_sent(const struct h1 *h)
+{
+    if (!h->upload)
+        return !h->body.n;
+    return ms_upload_ended(h->upload) && !ms_upload_ready(h->upload).n;
 }
 
 static bool h1_sent(struct ms_session *s, size_t n)
@@ -731,10 +823,16 @@ static bool h1_sent(struct ms_session *s, size_t n)
     size_t of_head = n < head ? n : head;
 
     ms_buf_consume(&h->out, of_head);
-    h->body.p += n - of_head;
-    h->body.n -= n - of_head;
-    h->sending = ms_buf_len(&h->out) || h->body.n;
+    n -= of_head;
+    if (h->upload) {
+        ms_upload_sent(h->upload, n);
+    } else {
+        h->body.p += n;
+        h->body.n -= n;
+    }
+    h->sending = ms_buf_len(&h->out) || !body_sent(h);
     if (h->stream) {
+        ms_stream_moved(h->stream, of_head + n);
         h->stream->asked = true;
         h->stream->sent_us = h->sending ? 0 : h->base.now_us;
     }
@@ -746,6 +844,12 @@ static size_t h1_room(const struct ms_session *s)
     const struct h1 *h = MS_CONTAINER(s, struct h1, base);
 
     return !h->dead && !h->stream;
+}
+
+static size_t h1_capacity(const struct ms_session *s)
+{
+    (void)s;
+    return 1;
 }
 
 static bool h1_done(const struct ms_session *s)
@@ -760,6 +864,7 @@ static void h1_free(struct ms_session *s)
     assert(!h->stream);
     ms_buf_free(&h->out);
     ms_buf_free(&h->line);
+    ms_upload_free(h->upload);
     ms_free(h);
 }
 
@@ -767,11 +872,14 @@ static const struct ms_session_ops ops = {
     .open = h1_open,
     .cancel = h1_cancel,
     .resume = h1_resume,
+    .proceed = h1_proceed,
     .feed = h1_feed,
     .eof = h1_eof,
+    .close = h1_close,
     .pull = h1_pull,
     .sent = h1_sent,
     .room = h1_room,
+    .capacity = h1_capacity,
     .done = h1_done,
     .free = h1_free,
 };

@@ -33,9 +33,12 @@ static struct h2 *h2_of(struct ms_session *s)
     X("STREAM_CLOSED")                                                         \
     X("FRAME_SIZE_ERROR")                                                      \
     X("REFUSED_STREAM")                                                        \
-    X("CANCEL") X("COMPRESSION_ERROR") X("CONNECT_ERROR")                      \
-        X("ENHANCE_YOUR_CALM") X("INADEQUATE_SECURITY") X("HTTP_1_1_REQUIRED") \
-            X("an error code HTTP/2 does not have")
+    X("CANCEL")                                                                \
+    X("COMPRESSION_ERROR")                                                     \
+    X("CONNECT_ERROR")                                                         \
+    X("ENHANCE_YOUR_CALM")                                                     \
+    X("INADEQUATE_SECURITY")                                                   \
+    X("HTTP_1_1_REQUIRED") X("an error code HTTP/2 does not have")
 
 static const char *pick(const char *const *texts, size_t n, uint32_t code)
 {
@@ -83,6 +86,7 @@ static struct h2_stream *new_record(struct h2 *h)
     *s = (struct h2_stream){.h2 = h, .expected = -1};
     ms_list_init(&s->node);
     ms_list_init(&s->due);
+    ms_list_init(&s->hungry);
     return s;
 }
 
@@ -98,6 +102,7 @@ static void detach(struct h2_stream *s)
 {
     size_t kept = ms_buf_len(&s->kept);
 
+    s->h2->base.streams--;
     s->up->session = NULL;
     s->up->part = NULL;
     s->up = NULL;
@@ -107,6 +112,7 @@ static void detach(struct h2_stream *s)
         ms_h2_break(s->h2, MS_ENOMEM, NULL);
     ms_buf_free(&s->kept);
     ms_list_unlink(&s->due);
+    ms_list_unlink(&s->hungry);
     if (!s->open)
         ms_h2_drop(s);
 }
@@ -307,12 +313,32 @@ static void h2_eof(struct ms_session *base, ms_err why)
         finish_all(h, true, why, detail);
 }
 
+/* Bodies that had nothing at the last pull are asked again. */
+static void feed_the_hungry(struct h2 *h)
+{
+    struct ms_list now, *node;
+
+    ms_list_init(&now);
+    ms_list_splice(&now, &h->hungry);
+    while ((node = ms_list_pop(&now)))
+        ms_h2_body_on(MS_CONTAINER(node, struct h2_stream, hungry));
+}
+
+static void h2_close(struct ms_session *base, ms_err err)
+{
+    struct h2 *h = h2_of(base);
+
+    ms_h2_break(h, err, NULL);
+    finish_all(h, false, h->failed, h->detail);
+}
+
 static size_t h2_pull(struct ms_session *base, struct ms_span *out, size_t max)
 {
     struct h2 *h = h2_of(base);
 
     if (h->closed || !max)
         return 0;
+    feed_the_hungry(h);
     h->base.wants_pull = gather(h, MS_H2_OUT_BYTES);
     if (!ms_buf_len(&h->out))
         return 0;
@@ -341,6 +367,7 @@ static void attach(struct h2_stream *s, struct ms_stream *up)
     s->up = up;
     s->open = true;
     h->open++;
+    h->base.streams++;
     ms_list_push(&h->live, &s->node);
     /* Its answer makes up for frames without content. */
     h->free_frames++;
@@ -383,20 +410,26 @@ static void h2_cancel(struct ms_session *base, struct ms_stream *up)
 
 static void h2_resume(struct ms_session *base, struct ms_stream *up)
 {
-    struct h2 *h = h2_of(base);
     struct h2_stream *s = up->part;
 
     assert(up->session == base && s->up == up);
-    if (s->body_deferred && !up->hold_send) {
-        s->body_deferred = false;
-        h->base.wants_pull = true;
-        if (nghttp2_session_resume_data(h->ng, s->id) == NGHTTP2_ERR_NOMEM)
-            ms_h2_break(h, MS_ENOMEM, NULL);
-    }
+    (void)base;
+    if (!up->hold_send)
+        ms_h2_body_on(s);
     if (s->paused) {
         s->paused = false;
         ms_h2_due(s);
     }
+}
+
+static void h2_proceed(struct ms_session *base, struct ms_stream *up)
+{
+    struct h2_stream *s = up->part;
+
+    assert(up->session == base && s->up == up);
+    (void)base;
+    s->held = false;
+    ms_h2_body_on(s);
 }
 
 static bool h2_done(const struct ms_session *base)
@@ -407,20 +440,23 @@ static bool h2_done(const struct ms_session *base)
            nghttp2_session_get_next_stream_id(h->ng) > LAST_STREAM_ID;
 }
 
+static size_t h2_capacity(const struct ms_session *base)
+{
+    const struct h2 *h = MS_CONTAINER(base, struct h2, base);
+
+    if (!h->settled)
+        return 0;
+    size_t theirs = nghttp2_session_get_remote_settings(
+        h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    return theirs < h->max_streams ? theirs : h->max_streams;
+}
+
 static size_t h2_room(const struct ms_session *base)
 {
     const struct h2 *h = MS_CONTAINER(base, struct h2, base);
-    size_t most = h->max_streams;
+    size_t most = h->settled ? h2_capacity(base) : MS_H2_EARLY_STREAMS;
 
-    if (h2_done(base))
-        return 0;
-    size_t theirs = h->settled
-                        ? nghttp2_session_get_remote_settings(
-                              h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
-                        : MS_H2_EARLY_STREAMS;
-    if (theirs < most)
-        most = theirs;
-    return h->open < most ? most - h->open : 0;
+    return h->open < most && !h2_done(base) ? most - h->open : 0;
 }
 
 static void h2_ping(struct ms_session *base)
@@ -473,11 +509,14 @@ static const struct ms_session_ops ops = {
     .open = h2_open,
     .cancel = h2_cancel,
     .resume = h2_resume,
+    .proceed = h2_proceed,
     .feed = h2_feed,
     .eof = h2_eof,
+    .close = h2_close,
     .pull = h2_pull,
     .sent = h2_sent,
     .room = h2_room,
+    .capacity = h2_capacity,
     .done = h2_done,
     .ping = h2_ping,
     .drain = h2_drain,
@@ -543,13 +582,14 @@ static int new_nghttp2(struct h2 *h)
     return rv;
 }
 
+/* SETTINGS_NO_RFC7540_PRIORITIES is not among them: nghttp2 1.52 schedules by
+ * another way then, which frees a frame twice when memory runs out. */
 static int submit_preface(struct h2 *h)
 {
     static const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, MS_H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MS_H2_HEADER_LIST},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     int rv = nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, settings,
                                      MS_COUNT(settings));
@@ -574,6 +614,7 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     ms_list_init(&h->live);
     ms_list_init(&h->spare);
     ms_list_init(&h->due);
+    ms_list_init(&h->hungry);
     if (new_nghttp2(h) || submit_preface(h)) {
         nghttp2_session_del(h->ng);
         ms_free(h);

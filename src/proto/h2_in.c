@@ -380,10 +380,12 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id,
     (void)flags;
     if (is_wanted(s) && !s->got_head)
         malformed(s, "a body before the response's head");
-    if (is_wanted(s))
+    if (is_wanted(s)) {
+        ms_stream_moved(s->up, n);
         body(s, (const char *)p, n);
-    else if (nghttp2_session_consume(h->ng, id, n))
+    } else if (nghttp2_session_consume(h->ng, id, n)) {
         ms_h2_break(h, MS_ENOMEM, NULL);
+    }
     return go_on(h);
 }
 
@@ -425,8 +427,10 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
         earn(h);
         s = h->heads;
         h->heads = NULL;
-        if (is_wanted(s))
+        if (is_wanted(s)) {
+            ms_stream_moved(s->up, frame->hd.length);
             head_came(s, frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+        }
         break;
     case NGHTTP2_DATA:
         data_came(h, find(h, frame->hd.stream_id), frame);
@@ -504,6 +508,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame,
     if (!s || !s->up)
         return 0;
     s->up->asked = true;
+    ms_stream_moved(s->up, frame->hd.length);
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
         s->up->sent_us = h->base.now_us;
         h->request_left = true;
@@ -521,9 +526,10 @@ static int on_frame_not_send(nghttp2_session *ng, const nghttp2_frame *frame,
     if (frame->hd.type != NGHTTP2_HEADERS)
         return 0;
     struct h2_stream *s = find(h, frame->hd.stream_id);
-    if (s &&
-        (why == NGHTTP2_ERR_FRAME_SIZE_ERROR || why == NGHTTP2_ERR_HEADER_COMP))
+    if (s && why == NGHTTP2_ERR_FRAME_SIZE_ERROR)
         ms_h2_fail(s, MS_EHEADER, "the request's headers are too large");
+    else if (s && why == NGHTTP2_ERR_HEADER_COMP)
+        ms_h2_fail(s, MS_ENOMEM, NULL);
     return 0;
 }
 

@@ -30,9 +30,11 @@ struct h2_stream {
     int32_t id;
     ms_err failed; /* what it ends with */
     const char *detail;
-    struct ms_buf kept;  /* body bytes that a paused stream did not take */
-    struct ms_span body; /* what is left of the request's; lent */
-    int64_t expected;    /* body bytes, -1: any number */
+    struct ms_buf kept;    /* body bytes that a paused stream did not take */
+    struct ms_span body;   /* what is left of the request's; lent */
+    struct ms_list hungry; /* on h2->hungry while its body had nothing */
+    int64_t to_come;       /* of a streamed body, -1: not known */
+    int64_t expected;      /* body bytes, -1: any number */
     int64_t received;
     size_t head_bytes; /* of the head or trailers coming in */
     unsigned fields;   /* in there, without :status */
@@ -44,6 +46,9 @@ struct h2_stream {
     bool got_head;      /* the final one */
     bool complete;      /* the whole response came */
     bool paused;        /* until resume() */
+    bool streamed;      /* the request's body comes by on_pull */
+    bool held;          /* the request's body waits for proceed() */
+    bool whole;         /* all of the request's body was read */
     bool body_deferred; /* nghttp2 asks for no body until told */
 };
 
@@ -54,6 +59,7 @@ struct h2 {
     struct ms_list live;     /* of struct h2_stream */
     struct ms_list spare;    /* of struct h2_stream, for the next requests */
     struct ms_list due;      /* of struct h2_stream */
+    struct ms_list hungry;   /* of struct h2_stream: ask again for a body */
     struct h2_stream *heads; /* whose header block is coming in */
     size_t open;             /* streams nghttp2 knows */
     size_t max_streams;
@@ -120,5 +126,8 @@ void ms_h2_deliver_kept(struct h2_stream *s);
 /* Submits a request; s->id is set. Nothing changed on an error. */
 ms_err ms_h2_submit(struct h2_stream *s,
                     const struct ms_request *req) MS_MUST_CHECK;
+
+/* Lets nghttp2 ask for the request's body again. */
+void ms_h2_body_on(struct h2_stream *s);
 
 #endif

@@ -23,9 +23,9 @@
  *     on_head (1xx) *,  on_head,  on_data *,  on_end
  *
  * where an end with an error may come anywhere. Calls come up from inside
- * feed() and eof() only. Meanwhile nothing may be called on the session but
- * cancel() and room(); the on_end()s come last in there, with the session's
- * state settled.
+ * feed(), eof() and, for a streamed body, pull() only. Meanwhile nothing may be
+ * called on the session but cancel() and room(); the on_end()s come last in
+ * there, with the session's state settled.
  *
  * HTTP/1 has one stream at a time, HTTP/2 many: what concerns one of them
  * never waits for another.
@@ -52,6 +52,10 @@ struct ms_request {
                                * Host and framing fields */
     struct ms_span body;      /* empty unless has_body */
     bool has_body;            /* send it with its length, even an empty one */
+    bool streamed;            /* the body comes from on_pull, `body` is empty */
+    int64_t length;           /* of a streamed body, -1: not known */
+    bool expect;              /* ask for a 100 (Expect: 100-continue) and keep
+                               * the body back until proceed() */
     const struct ms_fields *list; /* the fields again, one by one */
 };
 
@@ -70,12 +74,26 @@ struct ms_stream_ops {
     ms_err (*on_data)(struct ms_stream *s, const char *p, size_t n,
                       size_t *taken);
 
+    /* The body of a streamed request: up to `cap` bytes to `p`, how many to
+     * `*n` (0 before). `*end` (false before) says that they are the last. No
+     * byte and no end: there is nothing now; it is asked again at the next
+     * pull(). An error ends the stream with it. NULL where no request is
+     * streamed. */
+    ms_err (*on_pull)(struct ms_stream *s, char *p, size_t cap, size_t *n,
+                      bool *end);
+
     /* The stream is detached and may be freed or opened elsewhere when the
      * outer call has returned. MS_OK: the response is whole, its trailers are
      * in stream->trailers. Otherwise what went wrong; `detail` is a static
      * text that says it more precisely, or NULL. A head that was not complete
      * has been emptied. */
     void (*on_end)(struct ms_stream *s, ms_err err, const char *detail);
+};
+
+/* How a stream gets on, for an owner that wants to know. */
+struct ms_progress {
+    uint64_t bytes; /* that moved, either way */
+    uint64_t at_us; /* when the last of them did */
 };
 
 struct ms_stream {
@@ -88,6 +106,7 @@ struct ms_stream {
     /* The owner's wish while attached: body bytes of the request stay where
      * they are. After clearing it, resume(). */
     bool hold_send;
+    struct ms_progress *progress; /* kept up to date while attached, or NULL */
 
     /* Kept by the session; the bools stay as they are after the end. They
      * are what a retry goes by: a request that is not `asked` did nothing. */
@@ -119,6 +138,10 @@ struct ms_session_ops {
      * where nothing was. Harmless when it stood not still. */
     void (*resume)(struct ms_session *, struct ms_stream *s);
 
+    /* The body of a request that `expect`ed a 100 is sent from now on. Harmless
+     * when nothing was kept back. */
+    void (*proceed)(struct ms_session *, struct ms_stream *s);
+
     /* Takes bytes that arrived, in order; none of them will do when
      * session->due is set. `*used` is less than `in.n` when a
      * stream paused (the rest is to be fed again, before anything newer, once
@@ -133,9 +156,13 @@ struct ms_session_ops {
      * resume(). room() is 0. */
     void (*eof)(struct ms_session *, ms_err why);
 
+    /* Every stream is told that it failed with `err`; room() is 0. */
+    void (*close)(struct ms_session *, ms_err err);
+
     /* Lends up to `max` runs of bytes that are to leave now, in order, none
      * of them empty; returns how many, 0 when there is nothing. They are good
-     * until the next call to the session. */
+     * until the next call to the session. A streamed body that fails ends its
+     * stream in here. */
     size_t (*pull)(struct ms_session *, struct ms_span *out, size_t max);
 
     /* The first `n` of the bytes last pulled have left. True when the last
@@ -144,6 +171,9 @@ struct ms_session_ops {
 
     /* How many streams could be opened now; 0 while the session is busy. */
     size_t (*room)(const struct ms_session *);
+
+    /* How many streams can be open at a time; 0 while that is not known. */
+    size_t (*capacity)(const struct ms_session *);
 
     /* True once no stream can be opened any more: those attached are the
      * last. */
@@ -163,11 +193,21 @@ struct ms_session_ops {
 
 struct ms_session {
     const struct ms_session_ops *ops;
-    uint64_t now_us; /* the engine's clock; it sets this before feed, pull and
-                      * sent */
-    bool due;        /* feed() has something to tell that no byte will bring:
-                      * after resume(), cancel() and pull() */
-    bool wants_pull; /* feed(), cancel() or resume() left something to send */
+    uint64_t now_us;  /* the engine's clock; it sets this before feed, pull and
+                       * sent */
+    unsigned streams; /* attached */
+    bool due;         /* feed() has something to tell that no byte will bring:
+                       * after resume(), cancel() and pull() */
+    bool wants_pull;  /* feed(), cancel() or resume() left something to send */
 };
+
+/* For sessions: `n` bytes of a stream that is attached moved. */
+static inline void ms_stream_moved(struct ms_stream *s, size_t n)
+{
+    if (!s->progress || !n)
+        return;
+    s->progress->bytes += n;
+    s->progress->at_us = s->session->now_us;
+}
 
 #endif

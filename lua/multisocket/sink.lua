@@ -1,0 +1,105 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Where a body goes that is not read by hand: a path, an open file, a function.
+local core = require "multisocket.core"
+local errors = require "multisocket.errors"
+local stream = require "multisocket.stream"
+
+-- Bytes asked for at a time: whatever has come.
+local ALL = math.maxinteger
+-- What is being written has this added to its name until it is whole.
+local PART = ".part"
+
+local sink = {}
+
+local function is_file(value)
+  return io.type(value) == "file"
+end
+
+---@param value any
+---@return any value
+function sink.check(value)
+  if type(value) == "string" or type(value) == "function" or is_file(value) then return value end
+  return errors.usage("bad_option", "sink must be a path, an open file or a function, not %s",
+    io.type(value) or type(value))
+end
+
+local function failed(res, code, category, why, cause)
+  return core.error({ category = category, code = code, message = why, cause = cause,
+    phase = "body", url = res.url, retryable = false })
+end
+
+-- Hands every chunk to write(chunk), which returns an err when it fails; that
+-- ends the transfer.
+local function pour(res, write)
+  local source = stream.of(res)
+  while true do
+    local chunk, err = source:next(ALL)
+    if not chunk then
+      if err then return nil, err end
+      return true
+    end
+    err = write(chunk)
+    if err then
+      source:cancel("it could not be written")
+      return nil, err
+    end
+  end
+end
+
+local function to_file(res, file)
+  return pour(res, function(chunk)
+    local ok, why = file:write(chunk)
+    if not ok then return failed(res, "save_failed", "body", "cannot write: " .. why, why) end
+  end)
+end
+
+local function to_function(res, fn)
+  return pour(res, function(chunk)
+    local ok, cause = pcall(fn, chunk)
+    if ok then return end
+    return failed(res, "callback_error", "callback", "the sink raised: " .. tostring(cause), cause)
+  end)
+end
+
+-- Written beside its place and moved there when it is whole: who looks at the
+-- path finds all of it or what was there before.
+local function to_path(res, path)
+  local file, why = io.open(path .. PART, "wb")
+  if not file then
+    stream.of(res):cancel("it could not be written")
+    return nil, failed(res, "save_failed", "body", "cannot write: " .. why, why)
+  end
+  local _ <close> = setmetatable({}, { __close = function()
+    if io.type(file) == "file" then -- given up, or it failed
+      file:close()
+      os.remove(path .. PART)
+    end
+  end })
+  local ok, err = to_file(res, file)
+  if not ok then return nil, err end
+  ok, why = file:close()
+  if ok then ok, why = os.rename(path .. PART, path) end
+  if ok then return true end
+  os.remove(path .. PART)
+  return nil, failed(res, "save_failed", "body", "cannot write: " .. why, why)
+end
+
+---Takes the rest of the body; true when all of it went there.
+---@param res multisocket.Response
+---@param target string|file*|fun(chunk: string) a path, an open file, a function
+---@return boolean?
+---@return multisocket.Error? err
+function sink.drain(res, target)
+  if type(target) == "string" then return to_path(res, target) end
+  if type(target) == "function" then return to_function(res, target) end
+  return to_file(res, target)
+end
+
+---Reads the rest and forgets it.
+---@param res multisocket.Response
+function sink.discard(res)
+  return pour(res, function() end)
+end
+
+return sink

@@ -1,0 +1,334 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Bodies that are read while they come.
+local ms = require "multisocket"
+local uv = require "luv"
+local async = require "spec.support.async"
+local peer = require "spec.support.peer"
+local server = require "spec.support.server"
+
+local HEAD = "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+local STREAM = { stream = true }
+local STUCK = { { { "request" }, { "send", HEAD:format(10) .. "1" }, { "hang" } } }
+local MiB = 1 << 20
+
+local function idle(client)
+  local now = client:stats()
+  return now.running == 0 and now.connections == now.idle
+end
+
+local function wait_until(done)
+  for _ = 1, 5000 do
+    if done() then return true end
+    ms.sleep(1)
+  end
+end
+
+describe("a streamed response", function()
+  local nginx
+
+  setup(function() nginx = server.start() end)
+  teardown(function() nginx:stop() end)
+
+  it("is there with its head, before the body", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", HEAD:format(4) .. "ab" },
+      { "hang" } } })
+    local client <close> = ms.client()
+    local res = assert(client:fetch(p:url("/x"), STREAM))
+    assert.equal(200, res.status)
+    assert.equal("4", res.headers["content-length"])
+    assert.is_nil(res.body)
+    assert.equal("ab", res:read())
+    assert.equal(1, client:stats().running)
+    res:cancel("enough")
+    local chunk, err = res:read()
+    assert.is_nil(chunk)
+    assert.equal("cancelled", err.code)
+    assert.equal(0, client:stats().running)
+  end))
+
+  it("is read in pieces of at most n bytes", async(function()
+    local res = assert(ms.fetch(nginx:url("/bytes/1000"), STREAM))
+    local n = 0
+    while true do
+      local piece = res:read(300)
+      if not piece then break end
+      assert.is_true(#piece >= 1 and #piece <= 300)
+      n = n + #piece
+    end
+    assert.equal(1000, n)
+    assert.is_nil(res:read())
+    assert.is_nil((res:read("a")))
+  end))
+
+  it("is read whole", async(function()
+    local whole = assert(ms.fetch(nginx:url("/bytes/100000"))).body
+    for _, path in ipairs({ "/bytes/100000", "/chunked/100000" }) do
+      assert.equal(whole, assert(ms.fetch(nginx:url(path), STREAM)):read("a"))
+    end
+    assert.is_nil(assert(ms.fetch(nginx:url("/empty"), STREAM)):read("a"))
+  end))
+
+  it("is iterated over", async(function()
+    local client <close> = ms.client()
+    local n = 0
+    for chunk in assert(client:fetch(nginx:url("/bytes/100000"), STREAM)):chunks() do
+      n = n + #chunk
+    end
+    assert.equal(100000, n)
+    assert.is_true(idle(client))
+  end))
+
+  it("has lines, wherever they are cut", async(function()
+    local text = "one\r\ntwo\n\nfour\r\r\nlast"
+    local script = { { "request" }, { "split", HEAD:format(#text) .. text, 1, 0 } }
+    local p <close> = peer.start({ script })
+    local lines = {}
+    for line in assert(ms.fetch(p:url(), STREAM)):lines() do lines[#lines + 1] = line end
+    assert.same({ "one", "two", "", "four\r", "last" }, lines)
+    lines = {}
+    for line in assert(ms.fetch(nginx:url("/empty"), STREAM)):lines() do lines[1] = line end
+    assert.same({}, lines)
+  end))
+
+  it("raises in a loop when it ends early", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", HEAD:format(10) .. "12345" },
+      { "close" } } })
+    for _, name in ipairs({ "chunks", "lines" }) do
+      local res, got = assert(ms.fetch(p:url(), STREAM)), {}
+      local ok, err = pcall(function()
+        for piece in res[name](res) do got[#got + 1] = piece end
+      end)
+      assert.is_false(ok)
+      assert.equal("unexpected_eof", err.code)
+      assert.equal("chunks" == name and "12345" or "", table.concat(got))
+    end
+    local text, err = assert(ms.fetch(p:url(), STREAM)):read("a")
+    assert.is_nil(text)
+    assert.equal("unexpected_eof", err.code)
+  end))
+
+  it("ends when the loop over it is left", async(function()
+    local p <close> = peer.start(STUCK)
+    local client <close> = ms.client()
+    for chunk in assert(client:fetch(p:url(), STREAM)):chunks() do
+      if chunk then break end
+    end
+    assert.equal(0, client:stats().running)
+    assert.is_true(p:wait(function() return p:count("eof") + p:count("error") > 0 end))
+  end))
+
+  it("ends when nobody can read it any more", async(function()
+    local p <close> = peer.start(STUCK)
+    local client <close> = ms.client()
+    local function look() return assert(client:fetch(p:url(), STREAM)).status end
+    assert.equal(200, look())
+    collectgarbage()
+    collectgarbage()
+    assert.equal(0, client:stats().running)
+  end))
+
+  it("is kept by the loop over it", async(function()
+    local client <close> = ms.client()
+    local n = 0
+    for chunk in assert(client:fetch(nginx:url("/slow"), STREAM)):chunks() do
+      n = n + #chunk
+      collectgarbage()
+      if n > 20000 then break end
+    end
+    assert.is_true(n > 20000)
+  end))
+
+  it("ends when the coroutine that reads it is closed", async(function()
+    local p <close> = peer.start(STUCK)
+    local client <close> = ms.client()
+    local res
+    local t = ms.spawn(function()
+      res = assert(client:fetch(p:url(), STREAM))
+      res:read("a")
+    end)
+    assert.is_truthy(wait_until(function() return res end))
+    t:cancel()
+    assert.equal(0, client:stats().running)
+  end))
+
+  it("has trailers and all timings at its end", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n" } } })
+    local res = assert(ms.fetch(p:url(), STREAM))
+    assert.equal("ok", res:read("a"))
+    assert.equal("7", res.trailers["x-sum"])
+    assert.is_true(res.timings.total >= res.timings.first_byte)
+    assert.is_true(res.timings.first_byte > 0)
+  end))
+
+  it("is discarded, and its connection used again", async(function()
+    local client <close> = ms.client()
+    assert.is_true(assert(client:fetch(nginx:url("/bytes/100000"), STREAM)):discard())
+    assert.is_true(assert(client:fetch(nginx:url("/small"))).reused)
+  end))
+
+  it("works in the main program and with a callback", async.main(function()
+    assert.equal(1000, #assert(ms.fetch(nginx:url("/bytes/1000"), STREAM)):read("a"))
+    local n
+    ms.request(nginx:url("/bytes/1000"), STREAM, function(err, res)
+      assert(not err)
+      ms.spawn(function() n = #res:read("a") end)
+    end)
+    assert.is_truthy(wait_until(function() return n end))
+    assert.equal(1000, n)
+    local code
+    local handle = ms.request(nginx:url("/slow"), STREAM, function(err) code = err and err.code end)
+    assert.is_true(handle:cancel())
+    assert.is_truthy(wait_until(function() return code end))
+    assert.equal("cancelled", code)
+  end))
+
+  it("that failed before its head is nil, err", async(function()
+    local p <close> = peer.start({ { { "request" }, { "reset" } } })
+    local res, err = ms.fetch(p:url(), { stream = true, method = "POST", body = "x" })
+    assert.is_nil(res)
+    assert.equal("connection_reset", err.code)
+    res, err = ms.fetch(nginx:url("/nothing"), { stream = true, fail = true })
+    assert.is_nil(res)
+    assert.equal("status", err.code)
+  end))
+
+  it("is read by one at a time", async(function()
+    local p <close> = peer.start(STUCK)
+    local res = assert(ms.fetch(p:url(), STREAM))
+    assert.equal("1", res:read())
+    local t = ms.spawn(function() return res:read() end)
+    ms.sleep(1)
+    local ok, err = pcall(res.read, res)
+    assert.is_false(ok)
+    assert.equal("wrong_context", err.code)
+    res:cancel()
+    assert.is_false((t:wait()))
+  end))
+
+  it("of a whole body is read from that", async(function()
+    local res = assert(ms.fetch(nginx:url("/small")))
+    assert.equal("hello", res:read(5))
+    assert.equal(", world\n", res:read("a"))
+    assert.is_nil(res:read())
+    assert.equal("hello, world\n", res.body)
+  end))
+
+  it("calls on_headers, and takes no other place for the body", async(function()
+    local status
+    assert(ms.fetch(nginx:url("/small"), { stream = true,
+      on_headers = function(head) status = head.status end })):discard()
+    assert.equal(200, status)
+    for _, bad in ipairs({ { stream = true, sink = print }, { stream = true, on_data = print },
+      { stream = 1 }, { sink = 1 }, { sink = {} } }) do
+      local ok, err = pcall(ms.fetch, nginx:url("/small"), bad)
+      assert.is_false(ok)
+      assert.equal("bad_option", err.code)
+    end
+    local res = assert(ms.fetch(nginx:url("/small"), STREAM))
+    for _, bad in ipairs({ 0, -1, 1.5, "b", {} }) do
+      local ok, err = pcall(res.read, res, bad)
+      assert.is_false(ok)
+      assert.equal("bad_argument", err.code)
+    end
+  end))
+
+  it("holds the peer back while nobody reads", async(function()
+    local size = 64 * MiB
+    local p <close> = peer.start({ { { "request" }, { "send", HEAD:format(size) },
+      { "fill", size } } }, { record = false })
+    local client <close> = ms.client()
+    local res = assert(client:fetch(p:url(), STREAM))
+    local stopped, before = 0, nil
+    assert.is_truthy(wait_until(function() -- nothing comes any more
+      local now = client:stats().bytes_in
+      stopped, before = now == before and stopped + 1 or 0, now
+      return stopped > 50
+    end))
+    assert.is_true(before < 2 * MiB, before .. " bytes were read for nobody")
+    local n = 0
+    for chunk in res:chunks() do n = n + #chunk end
+    assert.equal(size, n)
+  end))
+
+  it("stands still for the idle timeout while it is not read", async(function()
+    local size = 16 * MiB
+    local p <close> = peer.start({ { { "request" }, { "send", HEAD:format(size) },
+      { "fill", size } } }, { record = false })
+    local res = assert(ms.fetch(p:url(), { stream = true, timeout = { idle = 100 } }))
+    ms.sleep(300)
+    assert.equal(size, #res:read("a"))
+  end))
+
+  it("is limited by max_body where that is set", async(function()
+    local text, err = assert(ms.fetch(nginx:url("/bytes/100000"),
+      { stream = true, max_body = 99999 })):read("a")
+    assert.is_nil(text)
+    assert.equal("body_too_large", err.code)
+    assert.equal(100000, #assert(ms.fetch(nginx:url("/bytes/100000"),
+      { stream = true, max_body = 100000 })):read("a"))
+  end))
+end)
+
+describe("a sink", function()
+  local nginx, path
+
+  setup(function() nginx = server.start() end)
+  teardown(function() nginx:stop() end)
+  before_each(function() path = os.tmpname() end)
+  after_each(function() os.remove(path) end)
+
+  local function content()
+    local f <close> = assert(io.open(path, "rb"))
+    return f:read("a")
+  end
+
+  it("is a path, a file or a function", async(function()
+    local whole = assert(ms.fetch(nginx:url("/bytes/100000"))).body
+    local res = assert(ms.fetch(nginx:url("/bytes/100000"), { sink = path }))
+    assert.equal(200, res.status)
+    assert.is_nil(res.body)
+    assert.equal(whole, content())
+    local f = assert(io.open(path, "wb"))
+    assert(ms.fetch(nginx:url("/bytes/100000"), { sink = f }))
+    f:close()
+    assert.equal(whole, content())
+    local parts = {}
+    assert(ms.fetch(nginx:url("/bytes/100000"), { sink = function(chunk)
+      ms.sleep(1) -- it may wait
+      parts[#parts + 1] = chunk
+    end }))
+    assert.equal(whole, table.concat(parts))
+    assert.is_true(assert(ms.fetch(nginx:url("/small"), STREAM)):save(path))
+    assert.equal("hello, world\n", content())
+  end))
+
+  it("leaves the file as it was when the body ends early", async(function()
+    local f = assert(io.open(path, "wb"))
+    f:write("old")
+    f:close()
+    local p <close> = peer.start({ { { "request" }, { "send", HEAD:format(10) .. "12345" },
+      { "close" } } })
+    local res, err = ms.fetch(p:url(), { sink = path })
+    assert.is_nil(res)
+    assert.equal("unexpected_eof", err.code)
+    assert.equal("old", content())
+    assert.is_nil(uv.fs_stat(path .. ".part"))
+  end))
+
+  it("that fails ends the transfer", async(function()
+    local client <close> = ms.client()
+    local res, err = client:fetch(nginx:url("/slow"), { sink = "/nowhere/at/all" })
+    assert.is_nil(res)
+    assert.equal("save_failed", err.code)
+    res, err = client:fetch(nginx:url("/slow"), { sink = function() error({ "mine" }) end })
+    assert.is_nil(res)
+    assert.equal("callback_error", err.code)
+    assert.same({ "mine" }, err.cause)
+    res, err = client:fetch(nginx:url("/bytes/100000"), { sink = io.open("/dev/full", "wb") })
+    assert.is_nil(res)
+    assert.equal("save_failed", err.code)
+    assert.equal(0, client:stats().running)
+  end))
+end)

@@ -1,0 +1,120 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The limits on time: each alone, and none moved by another.
+local ms = require "multisocket"
+local async = require "spec.support.async"
+local peer = require "spec.support.peer"
+
+local HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+local LONG = 60000
+
+local function timed_out(why, phase, res, err)
+  assert.is_nil(res)
+  assert.equal("timed_out", err.code, err.message)
+  assert.equal("timeout", err.category)
+  assert.equal(phase, err.phase)
+  assert.matches(why, err.message, 1, true)
+end
+
+describe("timeout.first_byte", function()
+  it("is from the request's last byte to the first of the response", async(function()
+    local p <close> = peer.start({ { { "request" }, { "hang" } } })
+    timed_out("first_byte", "headers", ms.fetch(p:url(), { timeout = { first_byte = 30 } }))
+  end))
+
+  it("is met by one byte, and then counts no more", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", "H" }, { "delay", 150 },
+      { "send", HEAD:sub(2) .. "0123456789" } } })
+    local res = assert(ms.fetch(p:url(), { timeout = { first_byte = 100 } }))
+    assert.equal("0123456789", res.body)
+  end))
+
+  it("does not run while the request is being sent", async(function()
+    local body = ("x"):rep(8 << 20)
+    local p <close> = peer.start({ { { "head" }, { "stop_reading" }, { "delay", 300 }, { "read" },
+      { "bytes", 1 }, { "delay", 50 }, { "eof" } } }, { record = false })
+    timed_out("first_byte", "headers", ms.fetch(p:url(), { body = body,
+      timeout = { first_byte = 200, total = 20000 } }))
+  end))
+end)
+
+describe("timeout.idle", function()
+  it("ends what stands still in the middle of the body", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", HEAD .. "01234" }, { "hang" } } })
+    timed_out("idle", "body", ms.fetch(p:url(), { timeout = { idle = 30 } }))
+  end))
+
+  it("begins anew with every byte", async(function()
+    local p <close> = peer.start({ { { "request" }, { "split", HEAD .. "0123456789", 4, 20 } } })
+    local res = assert(ms.fetch(p:url(), { timeout = { idle = 400 } }))
+    assert.equal("0123456789", res.body)
+  end))
+
+  it("ends an upload that nobody reads", async(function()
+    local p <close> = peer.start({ { { "stop_reading" }, { "hang" } } })
+    timed_out("idle", "send", ms.fetch(p:url(), { body = ("x"):rep(16 << 20),
+      timeout = { idle = 50 } }))
+  end))
+end)
+
+describe("low_speed", function()
+  it("ends what is slower on average", async(function()
+    local text = HEAD:gsub("10", "1000") .. ("x"):rep(1000)
+    local p <close> = peer.start({ { { "request" }, { "split", text, 1, 5 } } })
+    timed_out("low_speed", "body", ms.fetch(p:url(), { low_speed = { limit = 100000, time = 100 },
+      timeout = { total = LONG } }))
+  end))
+
+  it("lets pass what is fast enough, whatever the bursts", async(function()
+    local text = HEAD .. "0123456789"
+    local p <close> = peer.start({ { { "request" }, { "split", text, 20, 30 } } })
+    assert(ms.fetch(p:url(), { low_speed = { limit = 1, time = 20000 } }))
+  end))
+
+  it("is a table with limit and time", function()
+    for _, bad in ipairs({ 100, "x", true, { limit = 0 }, { limit = 1, time = 0 },
+      { speed = 1 } }) do
+      local ok, err = pcall(ms.client, { low_speed = bad })
+      assert.is_false(ok)
+      assert.equal("bad_option", err.code)
+    end
+  end)
+end)
+
+describe("limits on time", function()
+  it("are not moved by neighbours on the same client", async(function()
+    local slow <close> = peer.start({ { { "request" }, { "hang" } } })
+    local busy <close> = peer.start({ { { "request" },
+      { "send", HEAD .. "0123456789" }, { "repeat" } } })
+    local client <close> = ms.client()
+    local over = false
+    local t = ms.spawn(function()
+      while not over do assert(client:fetch(busy:url())) end
+    end)
+    timed_out("idle", "headers", client:fetch(slow:url(), { timeout = { idle = 50 } }))
+    timed_out("first_byte", "headers", client:fetch(slow:url(), { timeout = { first_byte = 50 } }))
+    timed_out("total", "headers", client:fetch(slow:url(), { timeout = 50 }))
+    over = true
+    assert(t:wait())
+  end))
+
+  it("of zero, fractions, NaN and less than nothing raise", function()
+    for _, name in ipairs({ "total", "connect", "first_byte", "idle" }) do
+      for _, bad in ipairs({ 0, -1, 1.5, 0 / 0, math.huge, "1" }) do
+        local ok, err = pcall(ms.client, { timeout = { [name] = bad } })
+        assert.is_false(ok)
+        assert.equal("bad_option", err.code)
+        assert.matches("timeout." .. name, err.message, 1, true)
+      end
+    end
+  end)
+
+  it("of a client are defaults that false switches off", async(function()
+    local p <close> = peer.start({ { { "request" }, { "delay", 100 },
+      { "send", HEAD .. "0123456789" } } })
+    local client <close> = ms.client({ timeout = { first_byte = 20, idle = 20 } })
+    timed_out("timeout", "headers", client:fetch(p:url()))
+    local res = assert(client:fetch(p:url(), { timeout = { first_byte = false, idle = false } }))
+    assert.equal("0123456789", res.body)
+  end))
+end)

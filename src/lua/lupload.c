@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lupload.c - uploads: a request body that Lua hands over piece by piece.
+ *
+ * The engine asks for the body when it can send; what Lua wrote is given
+ * then. When that is used up the upload pauses and says so (on_drain), and
+ * the next piece may be written from wherever it comes, after any wait.
+ */
+#include <string.h>
+
+#include "lua/binding.h"
+
+/* User values. */
+enum { PIECE = 1, ON_DRAIN, UPLOAD_UVS = ON_DRAIN };
+
+struct lb_upload {
+    struct lb_object object;
+    int64_t length; /* -1: not known */
+    const char *p;  /* what is left of PIECE */
+    size_t n;
+    bool ended, used;
+};
+
+/* Protected: the easy and the upload are at 1 and 2. */
+static int tell_drained(lua_State *L)
+{
+    lua_getiuservalue(L, 1, LB_EASY_RUN);
+    lua_getiuservalue(L, -1, LB_OPTIONS_UPLOAD);
+    lua_getiuservalue(L, -1, ON_DRAIN);
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+static enum ms_verdict on_body(struct ms_easy *easy, char *p, size_t cap,
+                               size_t *n, bool *end, void *user)
+{
+    struct lb_upload *u = user;
+    size_t k = u->n < cap ? u->n : cap;
+
+    if (k)
+        memcpy(p, u->p, k);
+    u->p += k;
+    u->n -= k;
+    *n = k;
+    *end = u->ended && !u->n;
+    if (u->n || u->ended)
+        return MS_GO_ON;
+    enum ms_verdict v = lb_give(easy, tell_drained, u);
+    return v == MS_GO_ON && !k ? MS_PAUSE : v;
+}
+
+void lb_install_upload(lua_State *L, struct ms_easy *easy, struct lb_upload *u)
+{
+    if (u && u->used)
+        lb_usage(L, "bad_option", "an upload serves one transfer");
+    ms_err err =
+        ms_easy_on_body(easy, u ? on_body : NULL, u, u ? u->length : 0);
+    if (err)
+        lb_raise(L, err, "body");
+    if (u)
+        u->used = true;
+}
+
+static struct lb_upload *check_upload(lua_State *L)
+{
+    struct lb_upload *u = lb_check(L, 1, LB_UPLOAD);
+
+    if (u->n || u->ended)
+        lb_usage(L, "wrong_context", "the upload is not waiting for a piece");
+    return u;
+}
+
+/* upload:write(piece), once at the start and then when on_drain was called */
+static int upload_write(lua_State *L)
+{
+    struct lb_upload *u = check_upload(L);
+
+    if (lua_type(L, 2) != LUA_TSTRING)
+        lb_usage(L, "bad_argument", "a piece of a body is a string, not %s",
+                 lb_typename(L, 2));
+    u->p = lua_tolstring(L, 2, &u->n);
+    lua_settop(L, 2);
+    lua_setiuservalue(L, 1, PIECE);
+    return 0;
+}
+
+/* upload:finish(): there is no further piece */
+static int upload_finish(lua_State *L)
+{
+    check_upload(L)->ended = true;
+    return 0;
+}
+
+/* upload(length or nil, on_drain) */
+static int new_upload(lua_State *L)
+{
+    lua_Integer length =
+        lua_isnil(L, 1) ? -1 : lb_check_int(L, 1, 0, LUA_MAXINTEGER);
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    struct lb_upload *u = lb_new(L, LB_UPLOAD, sizeof(*u), UPLOAD_UVS);
+    u->length = length;
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 3, ON_DRAIN);
+    return 1;
+}
+
+void lb_open_upload(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"write", upload_write}, {"finish", upload_finish}, {NULL, NULL}};
+    static const luaL_Reg none[] = {{NULL, NULL}};
+    static const luaL_Reg functions[] = {{"upload", new_upload}, {NULL, NULL}};
+
+    lb_set_type(L, LB_UPLOAD, none, methods);
+    lb_setfuncs(L, functions);
+}
