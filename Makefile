@@ -53,7 +53,12 @@ OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
 UNIT_SRC   := $(wildcard spec/unit/*.c)
 UNIT_NAMES := $(patsubst spec/unit/%.c,%,$(wildcard spec/unit/test_*.c))
 UNITS      := $(UNIT_NAMES:%=$(BUILD)/%)
-C_FILES    := $(wildcard src/*.h src/*/*.[ch] spec/unit/*.[ch] spec/support/*.[ch] \
+FUZZ_NAMES := $(patsubst spec/fuzz/fuzz_%.c,%,$(wildcard spec/fuzz/fuzz_*.c))
+REPLAYS    := $(FUZZ_NAMES:%=$(BUILD)/replay_%)
+# The C tests of a variant: units, and what fuzzing has collected.
+c_tests    = $(UNIT_NAMES:%="$(2)build/$(1)/%") \
+             $(foreach n,$(FUZZ_NAMES),"$(2)build/$(1)/replay_$(n) spec/fuzz/corpus/$(n)")
+C_FILES    := $(wildcard src/*.h src/*/*.[ch] spec/*/*.[ch] \
                 examples/*.[ch] bench/*/*.[ch])
 LUA_FILES  := $(wildcard lua/*.lua lua/*/*.lua lua/*/*/*.lua)
 LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples bench \
@@ -77,7 +82,7 @@ Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: all demo test unit spec check deps format format-check layers lint warnings \
-        asan valgrind bench instructions syscalls install rock clean help \
+        asan valgrind fuzz fuzz-coverage bench instructions syscalls install rock clean help \
         core units objects FORCE
 .DELETE_ON_ERROR:
 
@@ -93,11 +98,11 @@ test: ## install what is missing, build, run every test
 	@.ci/deps test
 	@$(MAKE) $(QUICK) core
 	@$(MAKE) $(QUICK) VARIANT=unit units
-	@$(FILES) && $(ENV) $(TALLY) $(UNIT_NAMES:%=build/unit/%) "$(BUSTED)"
+	@$(FILES) && $(ENV) $(TALLY) $(call c_tests,unit) "$(BUSTED)"
 
 unit: ## run the C tests
 	@$(MAKE) $(QUICK) VARIANT=unit units
-	@$(TALLY) $(UNIT_NAMES:%=build/unit/%)
+	@$(TALLY) $(call c_tests,unit)
 
 spec: ## run the Lua tests; SPEC="spec/x_spec.lua --filter=y" for some of them
 	@$(MAKE) $(QUICK) core
@@ -138,14 +143,45 @@ asan: build/nodlclose.so ## every test under the address and undefined behaviour
 	@$(MAKE) $(QUICK) VARIANT=asan CC=gcc CORE=build/asan/multisocket/core.so core
 	@$(MAKE) $(QUICK) VARIANT=asan-unit CC=gcc units
 	@$(FILES) && $(call run_in,build/asan/) \
-	SPEC_TOOL=asan UBSAN_OPTIONS=print_stacktrace=1 $(TALLY) $(UNIT_NAMES:%=build/asan-unit/%) "env LD_PRELOAD=$(shell \
+	SPEC_TOOL=asan UBSAN_OPTIONS=print_stacktrace=1 $(TALLY) $(call c_tests,asan-unit) "env LD_PRELOAD=$(shell \
 	  gcc -print-file-name=libasan.so):$(CURDIR)/build/nodlclose.so $(BUSTED) $(SPEC)"
+
+# Finds new inputs for SECONDS each, keeps those that reach something new, and
+# stops at the first that breaks an expectation.
+SECONDS ?= 60
+FUZZ    := clang -std=c11 -D_GNU_SOURCE -g -O1 -Isrc -fsanitize=address,undefined \
+           -fno-sanitize-recover=undefined
+FUZZED  := $(wildcard src/base/*.c src/proto/*.c) src/net/addr.c
+fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
+	@.ci/deps fuzz
+	@mkdir -p build/fuzz
+	@for n in $(FUZZ_NAMES); do \
+	  $(FUZZ) -fsanitize=fuzzer -o build/fuzz/$$n spec/fuzz/fuzz_$$n.c $(FUZZED) && \
+	  mkdir -p build/fuzz/$$n.new && echo "fuzz $$n" && \
+	  build/fuzz/$$n -max_total_time=$(SECONDS) -print_final_stats=1 -close_fd_mask=1 \
+	    -artifact_prefix=build/fuzz/ build/fuzz/$$n.new spec/fuzz/corpus/$$n \
+	    >build/fuzz/$$n.log 2>&1 || { tail -40 build/fuzz/$$n.log; exit 1; }; \
+	  grep -E "number_of_executed_units|^Done" build/fuzz/$$n.log; \
+	  build/fuzz/$$n -merge=1 spec/fuzz/corpus/$$n build/fuzz/$$n.new >/dev/null 2>&1; \
+	done
+
+fuzz-coverage: ## lines of the parsers that the corpora alone reach
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@for n in $(FUZZ_NAMES); do \
+	  (cd build/coverage && mkdir -p $$n && cd $$n && gcc -std=c11 -D_GNU_SOURCE -O0 --coverage \
+	    -I../../../src $(FUZZED:%=../../../%) ../../../spec/fuzz/fuzz_$$n.c \
+	    ../../../spec/fuzz/replay.c -o replay && \
+	    ./replay ../../../spec/fuzz/corpus/$$n 2>/dev/null && \
+	    gcov -n replay-*.gcda 2>/dev/null | \
+	    awk -F"'" '/^File/ { f = $$2 } /^Lines/ { if (f ~ /src\/(proto|net)\//) print "  " f ": " $$0 }' | \
+	    sed 's/Lines executed://; s#../../../##'); \
+	done
 
 VALGRIND := valgrind -q --leak-check=full --error-exitcode=99
 valgrind: build/nodlclose.so ## C tests and one fetch from Lua under valgrind
 	@$(MAKE) $(QUICK) core
 	@$(MAKE) $(QUICK) VARIANT=unit units
-	@$(TALLY) $(UNIT_NAMES:%="$(VALGRIND) build/unit/%")
+	@$(TALLY) $(call c_tests,unit,$(VALGRIND) )
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke.lua
 
 bench instructions syscalls: all
@@ -177,8 +213,9 @@ help: ## this list
 # ---- one variant -----------------------------------------------------------
 
 core: $(CORE)
-units: $(UNITS)
-objects: $(OBJECTS) $(UNIT_SRC:%.c=$(BUILD)/%.o)
+units: $(UNITS) $(REPLAYS)
+objects: $(OBJECTS) $(UNIT_SRC:%.c=$(BUILD)/%.o) \
+         $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/fuzz/*.c))
 
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
@@ -193,6 +230,11 @@ $(BUILD)/engine.a: $(filter-out $(BUILD)/src/lua/%,$(OBJECTS))
 $(UNITS): $(BUILD)/%: $(BUILD)/spec/unit/%.o $(BUILD)/spec/unit/unit.o $(BUILD)/engine.a
 	@echo "link $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(LIBS) -pthread
+
+$(REPLAYS): $(BUILD)/replay_%: $(BUILD)/spec/fuzz/fuzz_%.o $(BUILD)/spec/fuzz/replay.o \
+              $(BUILD)/engine.a
+	@echo "link $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS)
 
 $(BUILD)/%.o: %.c $(BUILD)/command
 	@mkdir -p $(@D)

@@ -119,7 +119,7 @@ end
 add { "A16", "no body in answer to HEAD", OK .. "Content-Length: 5\r\n\r\n", { 200, "" },
   method = "HEAD", reused = true }
 each("A17", "what is no status line", BAD, map({ "HTTP/1.1 20 OK", "HTTP/1.1 2000 OK",
-  "HTTP/1.1 099 OK", "HTTP/1.1 600 OK", "HTTP/1.1 2x0 OK", "HTTP/1.1  200 OK", "HTTP/1.1\t200 OK",
+  "HTTP/1.1 099 OK", "HTTP/1.1 600 OK", "HTTP/1.1 2x0 OK", "HTTP/1.1 2:0 OK", "HTTP/1.1 2/0 OK", "HTTP/1.1  200 OK", "HTTP/1.1\t200 OK",
   "HTTP/1.1200 OK", "HTTP/1.1 200OK", "HTTP/2.0 200 OK", "HTTP/0.9 200 OK", "HTTP/1.2 200 OK",
   "HTTP/01.1 200 OK", "HTTP/11 200 OK", "http/1.1 200 OK", "ICY 200 OK", " HTTP/1.1 200 OK", "",
   "<html>hello</html>", "HTTP/1.1 -10 OK", "HTTP/1.1 200 \0", "HTTP/1.1 200 a\rb" }, function(line)

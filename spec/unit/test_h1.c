@@ -425,3 +425,28 @@ TEST(any_allocation_may_fail)
         free_all();
     }
 }
+
+/* A head of a mebibyte, a byte at a time: were a byte looked at again for each
+ * that follows, this would take an hour. */
+TEST(a_large_head_in_single_bytes_is_read_once)
+{
+    enum { BYTES = 1 << 20 };
+    struct ms_session *h = open_session("GET", 2 * BYTES);
+    static const char start[] = "HTTP/1.1 200 OK\r\n",
+                      line[] = "X: ", end[] = "\r\n";
+    size_t used, n = 0;
+
+    for (const char *p = start; *p; p++, n++)
+        CHECK(!h->ops->feed(h, ms_span(p, 1), &used) && used == 1);
+    while (n < BYTES) {
+        for (const char *p = line; *p; p++, n++)
+            CHECK(!h->ops->feed(h, ms_span(p, 1), &used) && used == 1);
+        for (int i = 0; i < 1000; i++, n++)
+            CHECK(!h->ops->feed(h, MS_SPAN("y"), &used) && used == 1);
+        for (const char *p = end; *p; p++, n++)
+            CHECK(!h->ops->feed(h, ms_span(p, 1), &used) && used == 1);
+    }
+    CHECK(!h->ops->feed(h, MS_SPAN("Content-Length: 0\r\n\r\n"), &used));
+    CHECK(strstr(t.log, "[MS_OK]"));
+    h->ops->free(h);
+}

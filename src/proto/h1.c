@@ -826,7 +826,7 @@ static bool h1_sent(struct ms_session *s, size_t n)
     n -= of_head;
     if (h->upload) {
         ms_upload_sent(h->upload, n);
-    } else {
+    } else if (n) {
         h->body.p += n;
         h->body.n -= n;
     }

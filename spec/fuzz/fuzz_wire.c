@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Fuzzes the small readers of text that comes from outside: header names and
+ * values, lists, numbers, addresses. Fast ways are compared with slow ones.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/addr.h"
+#include "proto/wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void expect(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+/* RFC 9110, 5.5 and 5.6.2, a byte at a time. */
+static bool is_value(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (((unsigned char)p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static bool is_token(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!p[i] || (!strchr("!#$%&'*+-.^_`|~", p[i]) &&
+                      !(p[i] >= '0' && p[i] <= '9') &&
+                      !((p[i] | 0x20) >= 'a' && (p[i] | 0x20) <= 'z')))
+            return false;
+    return n > 0;
+}
+
+static void check_list(struct ms_span s)
+{
+    struct ms_span item;
+
+    while (ms_span_next_item(&s, &item)) {
+        expect(item.n > 0 && ms_span_trim(item).n == item.n);
+        expect(!memchr(item.p, ',', item.n));
+    }
+}
+
+static void check_decimal(struct ms_span s)
+{
+    uint64_t n;
+    char text[24];
+
+    if (!ms_span_decimal(s, UINT64_MAX, &n) || s.n >= sizeof(text))
+        return;
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    expect(strtoull(text, NULL, 10) == n);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *p = malloc(size + !size);
+
+    expect(p);
+    if (size)
+        memcpy(p, data, size);
+    struct ms_span s = ms_span(p, size);
+    const char *stop = ms_wire_value_end(p, p + size);
+    expect(is_value(p, (size_t)(stop - p)));
+    expect(stop == p + size || !is_value(stop, 1));
+    expect(ms_wire_is_value(s) == is_value(p, size));
+    stop = ms_wire_token_end(p, p + size);
+    expect(stop == p || is_token(p, (size_t)(stop - p)));
+    expect(stop == p + size || !is_token(stop, 1));
+    expect(ms_wire_is_token(s) == is_token(p, size));
+    check_list(s);
+    check_decimal(s);
+    struct ms_addr addr;
+    char text[MS_ADDR_TEXT];
+    if (ms_addr_parse(s, &addr))
+        expect(strlen(ms_addr_text(&addr, text)) < sizeof(text));
+    free(p);
+    return 0;
+}
