@@ -94,8 +94,8 @@ describe("core:", function()
       local names = core.option_names()
       table.sort(names)
       assert.same({ "body", "expect_continue", "fresh_connection", "headers", "low_speed",
-        "max_body", "max_header_size", "method", "on_data", "on_headers", "tcp_nodelay", "timeout",
-        "user_agent" }, names)
+        "max_body", "max_header_size", "method", "on_data", "on_headers", "priority", "tcp_nodelay",
+        "timeout", "user_agent", "version" }, names)
     end)
 
     it("that nobody knows raise, and the nearest is named", function()

@@ -297,7 +297,7 @@ static void on_closed(struct ms_conn *c, ms_err err, int os_errno)
     ms_list_unlink(&c->idle);
     ms_list_unlink(&c->all);
     p->conns--;
-    p->closed++;
+    p->closed += c->session != NULL;
     e->conns--;
     if (!c->session) {
         p->connecting--;
