@@ -82,7 +82,7 @@ Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: all demo test unit spec check deps format format-check layers lint warnings \
-        asan valgrind fuzz fuzz-coverage bench instructions syscalls install rock clean help \
+        asan valgrind fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
         core units objects FORCE
 .DELETE_ON_ERROR:
 
@@ -164,6 +164,12 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 	  grep -E "number_of_executed_units|^Done" build/fuzz/$$n.log; \
 	  build/fuzz/$$n -merge=1 spec/fuzz/corpus/$$n build/fuzz/$$n.new >/dev/null 2>&1; \
 	done
+
+fuzz-diff: ## our parser and Node's over the corpus of responses (needs node)
+	@mkdir -p build/coverage
+	@$(CC) -std=c11 -D_GNU_SOURCE -O1 -Isrc $(wildcard src/base/*.c src/proto/*.c) \
+	  spec/fuzz/h1_outcome.c -o build/coverage/h1_outcome
+	@node spec/fuzz/h1_diff.js build/coverage/h1_outcome
 
 fuzz-coverage: ## lines of the parsers that the corpora alone reach
 	@rm -rf build/coverage && mkdir -p build/coverage

@@ -252,6 +252,28 @@ describe("a streamed response", function()
     assert.equal(size, n)
   end))
 
+  it("is cancelled while it is held back", async(function()
+    local size = 64 * MiB
+    local p <close> = peer.start({ { { "request" }, { "send", HEAD:format(size) },
+      { "fill", size } } }, { record = false })
+    for _, how in ipairs({ "cancel", "client", "task" }) do
+      local client <close> = ms.client()
+      local res
+      local t = ms.spawn(function()
+        res = assert(client:fetch(p:url(), STREAM))
+        ms.sleep(100000)
+      end)
+      assert.is_truthy(wait_until(function() return res and client:stats().bytes_in > MiB // 2 end))
+      if how == "cancel" then res:cancel() elseif how == "client" then client:close() end
+      t:cancel()
+      res = nil
+      collectgarbage()
+      collectgarbage()
+      assert.equal(0, client:stats().running)
+      assert.equal(0, client:stats().connections)
+    end
+  end))
+
   it("stands still for the idle timeout while it is not read", async(function()
     local size = 16 * MiB
     local p <close> = peer.start({ { { "request" }, { "send", HEAD:format(size) },

@@ -174,6 +174,40 @@ describe("a body", function()
     assert.equal("c", unchunk((select(2, sent(p, 2)))))
   end))
 
+  it("ends with a streamed answer that turns it down", async(function()
+    local p <close> = peer.start({ { { "head" },
+      { "send", "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno" }, { "hang" } } },
+      { record = false })
+    local ended = false
+    local body = function() return ("x"):rep(1000) end
+    local t = ms.spawn(function()
+      local _ <close> = setmetatable({}, { __close = function() ended = true end })
+      local res = assert(ms.fetch(p:url(), { stream = true, body = body }))
+      assert.equal("no", res:read("a"))
+    end)
+    assert(t:wait(10000))
+    assert.is_true(ended)
+  end))
+
+  it("that fails after the answer came does no harm", async(function()
+    local p <close> = peer.start({ { { "head" }, { "send", OK }, { "hang" } } }, { record = false })
+    local client <close> = ms.client()
+    for _ = 1, 20 do
+      local n = 0
+      local res, err = client:fetch(p:url(), { body = function()
+        n = n + 1
+        if n > 1 then
+          ms.sleep(1)
+          error("late")
+        end
+        return "x"
+      end })
+      assert.is_truthy(res and res.body == "ok" or err.code == "callback_error")
+      assert.equal(200, (client:fetch(p:url()) or { status = 200 }).status)
+    end
+    assert.equal(0, client:stats().running)
+  end))
+
   it("works in the main program", async.main(function()
     local p <close> = peer.start(SERVE)
     assert.equal("ok", assert(ms.fetch(p:url(), { body = producer({ "a" }, 1) })).body)

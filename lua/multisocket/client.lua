@@ -74,7 +74,7 @@ end
 local function start(engine, url, options, fail)
   local op = engine.free
   if op then engine.free = op.next else op = new_op(engine) end
-  op.url, op.fail = url, fail
+  op.url, op.fail, op.ended = url, fail, false
   local easy = op.easy
   begin(easy, url, options)
   add_handle(engine.multi, easy)
@@ -150,7 +150,10 @@ function client.new(opts)
   return self
 end
 
-local transfers = { start = start, outcome = outcome, abandon = abandon }
+local transfers = { start = start, abandon = abandon, outcome = function(op)
+  op.owner, op.on_wake = nil, nil
+  return outcome(op)
+end }
 
 -- The response is there when its head is; a sink gets the body first.
 local function run_stream(self, url, options, fail, special, on_start)
@@ -174,13 +177,15 @@ local function run_upload(self, url, options, fail, special)
   if special.stream then
     local res, err = run_stream(self, url, options, fail, special, function(op, source)
       up.is_paused = function() return source.paused end
-      up:start(op.easy, function() source:cancel(up.err) end)
+      source.on_over = function() up:stop() end
+      up:start(op.easy, function() source:fail(up.err) end)
     end)
     return res, not res and (up.err or err) or nil
   end
   local _ <close> = setmetatable({ up }, Stopper)
   local op = start(engine, url, options, fail)
   up:start(op.easy, function()
+    if op.ended then return end -- the answer was faster
     engine.multi:remove_handle(op.easy)
     engine.driver:refresh()
     op.err = up.err
@@ -327,10 +332,7 @@ end
 ---The result of such a transfer, which is over with that.
 ---@return multisocket.Response?
 ---@return multisocket.Error?
-function client.outcome(op)
-  op.owner, op.on_wake = nil, nil
-  return outcome(op)
-end
+function client.outcome(op) return transfers.outcome(op) end
 
 ---Ends such a transfer; nobody is called.
 function client.abandon(op)

@@ -64,6 +64,10 @@ ms.with_timeout = race.with_timeout
 ms.semaphore = semaphore.new
 ms.wrap = wrap.wrap
 
+-- ---- URLs ------------------------------------------------------------------
+
+ms.url = core.url
+
 -- ---- settings --------------------------------------------------------------
 
 local USE = { uv = true, wait = true, mode = true }

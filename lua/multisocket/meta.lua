@@ -298,6 +298,27 @@ function ms.run(fn, ...) end
 ---@return multisocket.Task
 function ms.spawn(fn, ...) end
 
+---@class multisocket.Url
+---@field href string all of it, serialised
+---@field protocol "http:"|"https:"
+---@field username string
+---@field password string
+---@field host string "example.org:8080"
+---@field hostname string "example.org", "[::1]"
+---@field port string "" when it is the scheme's own
+---@field pathname string "/a/b"
+---@field search string "?q=1", or ""
+---@field hash string "#top", or ""
+---@field origin string "https://example.org:8080"
+
+---Takes an http or https URL apart by the rules of the URL standard
+---(url.spec.whatwg.org), relative to `base` where one is given.
+---@param input string
+---@param base? string
+---@return multisocket.Url?
+---@return multisocket.Error? err `bad_url` or `unsupported_scheme`
+function ms.url(input, base) end
+
 ---@param milliseconds number
 function ms.sleep(milliseconds) end
 

@@ -29,6 +29,7 @@ local stream = {}
 ---@field over boolean nothing more comes
 ---@field err multisocket.Error? why it ended early
 ---@field op table? the transfer, while it runs
+---@field on_over fun()? told when nothing more comes
 ---@field waiter table? who waits for something to read
 local Stream = {}
 Stream.__index = Stream
@@ -83,6 +84,7 @@ end
 local function on_end(op)
   local self = op.owner
   self.over, self.op = true, nil
+  if self.on_over then self.on_over() end
   local res, err = self.outcome(op)
   self.err = self.err or err
   self.final = res -- with trailers and all timings
@@ -97,8 +99,12 @@ local function end_with(self, err)
   local op = self.op
   self.op = nil
   self.abandon(op)
+  if self.on_over then self.on_over() end
   wake(self)
 end
+
+---Ends the transfer with that err.
+Stream.fail = end_with
 
 local function cancel(self, reason)
   end_with(self, errors.cancelled(reason, "the transfer"))

@@ -195,6 +195,7 @@ function task.completion(ops)
   return function(easy, ok, err)
     local op = ops[easy]
     if not op then return end -- cancelled
+    op.ended = true
     if not ok then op.err = err end
     return task.wake(op)
   end

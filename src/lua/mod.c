@@ -217,6 +217,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_fetch(L);
     lb_open_task(L);
     lb_open_upload(L);
+    lb_open_url(L);
     lb_setfuncs(L, functions);
     return 1;
 }
