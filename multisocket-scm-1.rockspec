@@ -26,6 +26,7 @@ dependencies = {
 
 external_dependencies = {
   CARES = { header = "ares.h", library = "cares" },
+  NGHTTP2 = { header = "nghttp2/nghttp2.h", library = "nghttp2" },
 }
 
 test_dependencies = {
@@ -43,6 +44,8 @@ build = {
     LUA_INCDIR = "$(LUA_INCDIR)",
     CARES_INCDIR = "$(CARES_INCDIR)",
     CARES_LIBDIR = "$(CARES_LIBDIR)",
+    NGHTTP2_INCDIR = "$(NGHTTP2_INCDIR)",
+    NGHTTP2_LIBDIR = "$(NGHTTP2_LIBDIR)",
   },
   install_variables = {
     CORE = "build/rock/multisocket/core.so",

@@ -139,6 +139,8 @@ function Response:cancel(reason) end
 ---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
 ---@field timeout? number|multisocket.Timeouts|false ms; a number is `total`
 ---@field fail? boolean a status of 400 or more is nil, err
+---@field version? "auto"|"1.1"|"2"|"2-prior-knowledge" of HTTP; default "auto"
+---@field priority? string the Priority header (RFC 9218), such as "u=1, i"
 ---@field expect_continue? boolean send the body when the server asks for it, or after a second
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes
@@ -158,6 +160,8 @@ function Response:cancel(reason) end
 ---@field user_agent? string|false default "multisocket/VERSION"
 ---@field max_idle? integer idle connections kept, default 1000
 ---@field idle_timeout? integer ms one is kept, default 60000
+---@field max_concurrent_streams? integer on one HTTP/2 connection, default 100
+---@field ping_interval? integer ms of silence until an HTTP/2 peer is asked whether it lives
 
 ---A request under way.
 ---@class multisocket.Handle
@@ -481,6 +485,8 @@ function Multi:close() end
 ---@field donefunction? false|fun(easy: multisocket.Easy, ok: boolean, err: multisocket.Error?)
 ---@field max_idle? integer
 ---@field idle_timeout? integer
+---@field max_concurrent_streams? integer
+---@field ping_interval? integer
 
 ---One transfer, which may be used again and again.
 ---@class multisocket.Easy

@@ -24,7 +24,7 @@ end
 local FETCH = names(core.option_names(), { "url", "query", "json", "form", "fail", "stream",
   "sink" })
 local CLIENT = names(core.option_names(), { "query", "json", "form", "fail", "base_url", "max_idle",
-  "idle_timeout" })
+  "idle_timeout", "max_concurrent_streams", "ping_interval" })
 FETCH.user_agent = nil -- a client's; one request has its headers
 
 local METHODS = { "get", "head", "post", "put", "patch", "delete", "options" }

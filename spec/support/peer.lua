@@ -26,6 +26,8 @@
 --                         Content-Length or chunked as the head says
 --   "head"                wait for a head only, up to its empty line
 --   "bytes", n            wait for n more bytes
+--   "frame", type         wait for an HTTP/2 frame of that type (a number),
+--                         drop those before it; it is reported as a request
 --   "eof"                 wait until the client has closed its side
 --   "send", data          write data
 --   "split", data, cuts   write data in pieces with a pause between them;

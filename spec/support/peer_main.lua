@@ -146,6 +146,22 @@ function steps.head(c)
   end)
 end
 
+-- HTTP/2: the first whole frame of that type; those before it are dropped.
+function steps.frame(c, step)
+  c:want(function()
+    while #c.input >= 9 do
+      local n, kind = (">I3B"):unpack(c.input)
+      if #c.input < 9 + n then return false end
+      local frame = c:take(9 + n)
+      if kind == step[2] then
+        note(c.id, "request", frame)
+        return true
+      end
+    end
+    return false
+  end)
+end
+
 function steps.bytes(c, step)
   c:want(function() return #c.input >= step[2] and c:take(step[2]) end)
 end
