@@ -1,0 +1,95 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Real HTTP/2 servers without TLS on loopback; each dies with this process.
+--
+--   local s <close> = servers.node()          h2_server.js, which see
+--   local s <close> = servers.nghttpd { ... } more of its options; serves a
+--                                             folder with hello.txt and big
+--   local s <close> = servers.nginx { keepalive_requests = 1000 }
+--                                             /small, /big; SETTINGS say 128
+--   s:url("/path"), s:stop()
+local port = require "spec.support.port"
+local process = require "spec.support.process"
+
+local servers = { BIG = 3000000 }
+
+local START_TIMEOUT = 10000 -- ms
+local ATTEMPTS = 5 -- ports tried: another process may take one before us
+local HERE = debug.getinfo(1, "S").source:match("^@(.*)h2_servers%.lua$")
+
+local Server = {}
+Server.__index = Server
+
+function Server:url(path) return ("http://127.0.0.1:%d%s"):format(self.port, path or "/") end
+
+function Server:stop()
+  if self.child then
+    self.child:kill("sigkill")
+    self.child:wait()
+    self.child = nil
+  end
+  if self.dir then os.execute("rm -r " .. self.dir) end
+  self.dir = nil
+end
+Server.__close = Server.stop
+
+---@param streams? integer what it takes at a time
+function servers.node(streams)
+  local child = process.start({ "node", HERE .. "h2_server.js", tostring(streams or 100) })
+  return setmetatable({ child = child, port = tonumber(child:first_line(START_TIMEOUT)) }, Server)
+end
+
+local function folder()
+  local dir = os.tmpname()
+  os.remove(dir)
+  assert(os.execute("mkdir " .. dir))
+  local function write(name, text)
+    local f = assert(io.open(dir .. "/" .. name, "wb"))
+    f:write(text)
+    f:close()
+  end
+  write("hello.txt", "hello\n")
+  write("small", "hello, world\n")
+  write("big", ("0123456789"):rep(servers.BIG // 10))
+  return dir, write
+end
+
+-- Starts argv(port) until it listens.
+local function start(dir, argv)
+  for _ = 1, ATTEMPTS do
+    local n = port.free()
+    local child = process.start(argv(n))
+    process.wait_until(function() return port.listening(n) or not child:running() end,
+      START_TIMEOUT)
+    if child:running() then
+      return setmetatable({ child = child, port = n, dir = dir }, Server)
+    end
+    child:wait()
+  end
+  error("the server does not start")
+end
+
+function servers.nghttpd(options)
+  local dir = folder()
+  return start(dir, function(n)
+    return { "nghttpd", "--no-tls", "-d", dir, tostring(n), table.unpack(options or {}) }
+  end)
+end
+
+local CONFIG = [[
+daemon off; master_process off; pid $DIR/pid; error_log $DIR/error.log;
+events { worker_connections 1024; }
+http { access_log off; keepalive_requests $REQUESTS;
+  server { listen 127.0.0.1:$PORT http2; root $DIR; } }
+]]
+
+function servers.nginx(options)
+  local dir, write = folder()
+  return start(dir, function(n)
+    write("conf", (CONFIG:gsub("%$(%u+)", { DIR = dir, PORT = tostring(n),
+      REQUESTS = tostring(options and options.keepalive_requests or 1000) })))
+    return { "nginx", "-c", dir .. "/conf" }
+  end)
+end
+
+return servers
