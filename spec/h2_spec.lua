@@ -106,3 +106,141 @@ describe("HTTP/2 with nginx", function()
     assert.equal(8, client:stats().opened)
   end))
 end)
+
+describe("HTTP/2 with node", function()
+  local server
+  setup(function() server = servers.node() end)
+  teardown(function() server:stop() end)
+
+  it("has trailers", async(function()
+    local res = assert(ms.fetch(server:url("/trailers"), PRIOR))
+    assert.equal("body", res.body)
+    assert.equal("42", res.trailers["x-sum"])
+  end))
+
+  it("tells of early hints", async(function()
+    local seen = {}
+    local res = assert(ms.fetch(server:url("/hints"), { version = "2-prior-knowledge",
+      on_headers = function(head)
+        seen[#seen + 1] = head.status .. (head.informational and head.headers.link or "")
+      end }))
+    assert.same({ "103</a.css>", "200" }, seen)
+    assert.equal("hinted", res.body)
+  end))
+
+  it("is told what HTTP/2 has in its requests", async(function()
+    local res = assert(ms.fetch(server:url("/headers?a=b"), { version = "2-prior-knowledge",
+      priority = "u=1, i", headers = { Host = "example.test", Connection = "keep-alive",
+        Cookie = "a=b; c=d", ["X-Case"] = "Kept" } }))
+    local function has(line) assert.is_truthy(("\n" .. res.body):find("\n" .. line .. "\n", 1, true)) end
+    has(":authority: example.test")
+    has(":path: /headers?a=b")
+    has(":scheme: http")
+    has("cookie: a=b; c=d")
+    has("priority: u=1, i")
+    has("x-case: Kept")
+    assert.is_nil(res.body:find("connection"))
+    assert.is_nil(res.body:find("\nhost:"))
+  end))
+
+  it("names the error a stream was reset with", async(function()
+    local client <close> = new_client()
+    for code, name in pairs { [2] = "INTERNAL_ERROR", [8] = "CANCEL", [11] = "ENHANCE_YOUR_CALM" } do
+      local res, err = client:fetch(server:url("/rst/" .. code))
+      assert.is_nil(res)
+      assert.equal("stream_reset", err.code)
+      assert.is_truthy(err.message:find(name, 1, true))
+    end
+    assert.equal(1, client:stats().opened)
+  end))
+
+  it("gives up a refused request after a few attempts", async(function()
+    local res, err = ms.fetch(server:url("/rst/7"), PRIOR)
+    assert.is_nil(res)
+    assert.equal("stream_refused", err.code)
+    assert.is_true(err.retryable)
+    assert.equal(5, err.attempts)
+  end))
+
+  it("sends what a function gives, as the server takes it", async(function()
+    local client <close> = new_client()
+    local i = 0
+    local res = assert(client:post(server:url("/echo"), { body = function()
+      i = i + 1
+      if i % 10 == 0 then ms.sleep(1) end
+      return i <= 50 and (string.char(64 + i % 26)):rep(10000) or nil
+    end }))
+    assert.equal(500000, #res.body)
+    assert.equal("A", res.body:sub(1, 1))
+    res = assert(client:put(server:url("/echo"), { body = ("y"):rep(3000000) }))
+    assert.equal(3000000, #res.body)
+    assert.equal(1, client:stats().opened)
+  end))
+
+  it("stops an upload that was answered early", async(function()
+    local client <close> = new_client()
+    local res = assert(client:post(server:url("/early"), { body = ("x"):rep(5000000) }))
+    assert.equal(413, res.status)
+    assert.equal("too much", res.body)
+    assert.equal(200, assert(client:fetch(server:url("/hints"))).status)
+    assert.equal(1, client:stats().opened)
+  end))
+
+  it("follows the number of streams the server takes", async(function()
+    local two <close> = servers.node(2)
+    local client <close> = new_client()
+    assert.equal("set", assert(client:fetch(two:url("/settings/1"))).body)
+    for _, res in ipairs(many(client, 6, two:url("/slow/5"))) do assert.equal("slow", res.body) end
+    assert.equal("set", assert(client:fetch(two:url("/settings/50"))).body)
+    local before = client:stats().opened
+    many(client, 20, two:url("/slow/5"))
+    assert.is_true(client:stats().opened <= before + 1)
+  end))
+
+  it("opens another connection after GOAWAY", async(function()
+    local client <close> = new_client()
+    local slow = ms.spawn(function() return client:fetch(server:url("/slow/50")) end)
+    assert.equal("last", assert(client:fetch(server:url("/goaway"))).body)
+    assert.equal("hinted", assert(client:fetch(server:url("/hints"))).body)
+    local ok, res = slow:wait()
+    assert.is_true(ok)
+    assert.equal("slow", res.body)
+    assert.equal(2, client:stats().opened)
+  end))
+
+  it("cancels one stream without harm to the others", async(function()
+    local client <close> = new_client()
+    assert(client:fetch(server:url("/hints")))
+    local task = ms.spawn(function() return client:fetch(server:url("/slow/10000")) end)
+    local other = ms.spawn(function() return client:fetch(server:url("/slow/30")) end)
+    ms.sleep(5)
+    assert.is_true(task:cancel())
+    local _, res = other:wait()
+    assert.equal("slow", res.body)
+    assert.equal(1, client:stats().opened)
+    assert.equal(1, client:stats().idle)
+  end))
+
+  it("keeps what a paused reader does not take, and nothing of the others", async(function()
+    local client <close> = new_client()
+    local BIG = 4000000
+    local paused = assert(client:fetch(server:url("/bytes/" .. BIG), { stream = true }))
+    for _, res in ipairs(many(client, 20, server:url("/bytes/" .. BIG))) do
+      assert.equal(BIG, #res.body)
+    end
+    local n = 0
+    for chunk in paused:chunks() do n = n + #chunk end
+    assert.equal(BIG, n)
+    assert.equal(1, client:stats().opened)
+  end))
+
+  it("ends a request that takes too long, alone", async(function()
+    local client <close> = new_client()
+    local other = ms.spawn(function() return client:fetch(server:url("/slow/60")) end)
+    local res, err = client:fetch(server:url("/slow/10000"), { timeout = 20 })
+    assert.is_nil(res)
+    assert.equal("timed_out", err.code)
+    local _, slow = other:wait()
+    assert.equal("slow", slow.body)
+  end))
+end)

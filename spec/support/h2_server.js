@@ -4,8 +4,8 @@
 // its port. The path says what happens:
 //   /bytes/N       N bytes       /echo           the request's body
 //   /trailers      body and trailers             /hints          a 103 first
-//   /rst/CODE      reset before the head         /rst-body/CODE  and in a body
-//   /slow/MS       answers after MS ms           /early          before the body
+//   /rst/CODE      reset before the head         /slow/MS        after MS ms
+//   /early         before the body came
 //   /headers       what came in, one a line      /goaway         graceful GOAWAY
 //   /settings/N    MAX_CONCURRENT_STREAMS is N from now on
 "use strict";
@@ -44,10 +44,6 @@ const actions = {
     stream.end("hinted");
   },
   rst: (stream, headers, code) => stream.close(Number(code)),
-  "rst-body": (stream, headers, code) => {
-    stream.respond({ ":status": 200 });
-    stream.write("begun", () => stream.close(Number(code)));
-  },
   slow: (stream, headers, ms) => setTimeout(() => {
     if (!stream.destroyed) { stream.respond({ ":status": 200 }); stream.end("slow"); }
   }, Number(ms)),
