@@ -69,6 +69,29 @@ function h2.answer(id, body)
   return { "send", h2.ok(id) .. h2.data(id, body or "", h2.END_STREAM) }
 end
 
+---What a client sent, frame by frame.
+---@param bytes string all of it, with the preface
+---@return { kind: integer, flags: integer, id: integer, payload: string }[]
+function h2.frames(bytes)
+  local list, at = {}, 25
+  while at + 8 <= #bytes do
+    local n, kind, flags, id = (">I3BBI4"):unpack(bytes, at)
+    list[#list + 1] = { kind = kind, flags = flags, id = id,
+      payload = bytes:sub(at + 9, at + 8 + n) }
+    at = at + 9 + n
+  end
+  return list
+end
+
+---@return integer how many frames of that kind (and stream) the peer got
+function h2.count(p, kind, id)
+  local n = 0
+  for _, frame in ipairs(h2.frames(p:received())) do
+    if frame.kind == kind and (not id or frame.id == id) then n = n + 1 end
+  end
+  return n
+end
+
 ---What begins a connection: the client's preface is read, ours sent.
 ---@return any[], any[]
 function h2.hello(settings) return { "bytes", 24 }, { "send", h2.settings(settings) } end

@@ -179,7 +179,7 @@ static const struct vector vectors[] = {
     {"an increment of nothing", "GET", OK1 "W 0 0\n", OK, "[MS_EHTTP2]",
      "G:1room0"},
     {"a stream's window beyond all", "GET", OK1 "W 3 2147483647\n", OK,
-     "[MS_ESTREAM]", "R3:3room4"},
+     "[MS_EHTTP2]", "R3:3room4"},
     {"PING of a stream", "GET", OK1 "X 6 0 3 12345678\n", OK, "[MS_EHTTP2]",
      "G:1room0"},
     {"a short PING", "GET", OK1 "X 6 0 0 1234\n", OK, "[MS_EHTTP2]",

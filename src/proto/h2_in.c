@@ -435,6 +435,10 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
     case NGHTTP2_DATA:
         data_came(h, find(h, frame->hd.stream_id), frame);
         break;
+    case NGHTTP2_RST_STREAM:
+        if ((s = find(h, frame->hd.stream_id)))
+            s->reset_by_peer = true;
+        break;
     case NGHTTP2_SETTINGS:
         h->settled |= !(frame->hd.flags & NGHTTP2_FLAG_ACK);
         break;
@@ -457,6 +461,20 @@ static void refused(struct h2_stream *s)
                                   : NULL);
 }
 
+/* Closed before its response was whole, and not by us: by the peer, or by
+ * nghttp2 because the peer broke a rule. */
+static void cut_off(struct h2_stream *s, uint32_t code)
+{
+    if (code == NGHTTP2_REFUSED_STREAM) {
+        refused(s);
+    } else if (s->reset_by_peer) {
+        s->up->needs_h1 = code == NGHTTP2_HTTP_1_1_REQUIRED;
+        ms_h2_fail(s, MS_ESTREAM, ms_h2_text_reset(code));
+    } else {
+        ms_h2_fail(s, MS_EHTTP2, ms_h2_text_broken(code));
+    }
+}
+
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
                            void *user)
 {
@@ -469,16 +487,10 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
     assert(s->open);
     s->open = false;
     h->open--;
-    if (!s->up) {
+    if (!s->up)
         ms_h2_drop(s);
-    } else if (s->failed || s->complete) {
-        return 0;
-    } else if (code == NGHTTP2_REFUSED_STREAM) {
-        refused(s);
-    } else {
-        s->up->needs_h1 = code == NGHTTP2_HTTP_1_1_REQUIRED;
-        ms_h2_fail(s, MS_ESTREAM, ms_h2_text_reset(code));
-    }
+    else if (!s->failed && !s->complete)
+        cut_off(s, code);
     return 0;
 }
 

@@ -44,6 +44,7 @@ struct h2_stream {
     bool head_request;  /* its response has no body */
     bool has_length;    /* the head coming in said how long the body is */
     bool got_head;      /* the final one */
+    bool reset_by_peer; /* its RST_STREAM came */
     bool complete;      /* the whole response came */
     bool paused;        /* until resume() */
     bool streamed;      /* the request's body comes by on_pull */

@@ -1,0 +1,206 @@
+-- SPDX-License-Identifier: MIT
+--
+-- HTTP/2 peers that do wrong or odd things, statement by statement (B1 to B20
+-- of the project's reliability rules); spec/unit/test_h2.c has the same and
+-- more without sockets, in every split.
+local async = require "spec.support.async"
+local h2 = require "spec.support.h2_peer"
+local ms = require "multisocket"
+local peer = require "spec.support.peer"
+local servers = require "spec.support.h2_servers"
+
+local PRIOR = { version = "2-prior-knowledge", timeout = 5000 }
+local ENDLESS = 1000000 -- times; no flood gets that far
+
+local function response(list) return h2.headers(1, list) end
+
+-- A fetch from a peer with these steps; the peer has left when it returns.
+local function fetch(steps, opts)
+  local p <close> = h2.peer(steps)
+  local client <close> = ms.client(PRIOR)
+  local res, err = client:fetch(p:url("/"), opts)
+  return res, err
+end
+
+local function assert_fails(code, steps, detail)
+  local res, err = fetch(steps)
+  assert.is_nil(res)
+  assert.equal(code, err.code)
+  if detail then
+    assert.is_truthy(err.message:find(detail, 1, true), err.message)
+  end
+  return err
+end
+
+local function sends(...)
+  local data = table.concat { ... }
+  return { { "send", data }, { "hang" } }
+end
+
+-- name, code, what is sent, part of the message
+local STREAM_ERRORS = {
+  { "B1 a body shorter than its length", "bad_response",
+    response { { ":status", "200" }, { "content-length", "5" } } .. h2.data(1, "1234", 1) },
+  { "B1 a body longer than its length", "bad_response",
+    response { { ":status", "200" }, { "content-length", "5" } } .. h2.data(1, "123456", 1) },
+  { "B3 RST", "stream_reset", h2.rst(1, 2), "INTERNAL_ERROR" },
+  { "B3 RST in a body", "stream_reset", h2.ok(1) .. h2.data(1, "x") .. h2.rst(1, 11),
+    "ENHANCE_YOUR_CALM" },
+  { "B4 RST NO_ERROR before the end", "stream_reset", h2.ok(1) .. h2.rst(1, 0), "NO_ERROR" },
+  { "B6 no status", "bad_response", response { { "a", "b" } } },
+  { "B6 two statuses", "bad_response", response { { ":status", "200" }, { ":status", "200" } } },
+  { "B6 a status after fields", "bad_response", response { { "a", "b" }, { ":status", "200" } } },
+  { "B6 a status of four digits", "bad_response", response { { ":status", "2000" } } },
+  { "B6 101", "bad_response", response { { ":status", "101" } } },
+  { "B7 upper case", "bad_response", response { { ":status", "200" }, { "A", "b" } } },
+  { "B7 CR LF", "bad_response", response { { ":status", "200" }, { "a", "b\r\nc: d" } } },
+  { "B7 NUL", "bad_response", response { { ":status", "200" }, { "a", "b\0c" } } },
+  { "B7 pseudo in trailers", "bad_response", h2.ok(1) .. h2.headers(1, { { ":status", "200" } }, 5) },
+  { "B7 Connection", "bad_response", response { { ":status", "200" }, { "connection", "x" } } },
+  { "B7 Transfer-Encoding", "bad_response",
+    response { { ":status", "200" }, { "transfer-encoding", "chunked" } } },
+  { "B8 a window beyond all", "http2_error", h2.ok(1) .. h2.window(1, 0x7fffffff),
+    "FLOW_CONTROL_ERROR" },
+  { "B11 an HPACK bomb", "headers_too_large", h2.frame(h2.HEADERS, 4, 1, "\x88\x40\1a" ..
+    "\x7f\xa1\x1e" .. ("x"):rep(4000) .. ("\xbe"):rep(12000)) },
+}
+
+describe("a stream of HTTP/2 fails alone:", function()
+  for _, case in ipairs(STREAM_ERRORS) do
+    local name, code, frames, detail = table.unpack(case)
+    it(name, async(function() assert_fails(code, sends(frames), detail) end))
+
+    it(name .. ", in pieces", async(function()
+      local head = frames:sub(1, 300)
+      assert_fails(code, { { "split", head, 7, 0 }, { "send", frames:sub(301) }, { "hang" } }, detail)
+    end))
+
+    it(name .. ", with a sibling", async(function() -- B16
+      local p <close> = h2.peer { { "frame", h2.HEADERS },
+        { "send", frames .. h2.ok(3) .. h2.data(3, "fine", 1) }, { "hang" } }
+      local client <close> = ms.client(PRIOR)
+      local victim = ms.spawn(function() return client:fetch(p:url("/")) end)
+      local other = ms.spawn(function() return client:fetch(p:url("/")) end)
+      assert.equal("fine", assert(select(2, other:wait())).body)
+      local ok, err = victim:wait()
+      assert.is_false(ok)
+      assert.equal(code, err.code)
+      assert.equal(1, client:stats().opened)
+    end))
+  end
+end)
+
+-- ---- the connection -----------------------------------------------------------
+
+local function head_of_4_MB()
+  local block = h2.block { { ":status", "200" } } .. h2.block { { "a", ("x"):rep(15000) } }:rep(280)
+  local out = { h2.frame(h2.HEADERS, 0, 1, block:sub(1, 16384)) }
+  for at = 16385, #block, 16384 do
+    out[#out + 1] = h2.frame(h2.CONTINUATION, at + 16384 > #block and 4 or 0, 1,
+      block:sub(at, at + 16383))
+  end
+  return table.concat(out)
+end
+
+local CONNECTION_ERRORS = {
+  { "DATA of the connection", h2.data(0, "x"), "PROTOCOL_ERROR" },
+  { "a frame too large", h2.data(1, ("x"):rep(16385)), "FRAME_SIZE_ERROR" },
+  { "more padding than frame", h2.data(1, "\5abc", 8), "PROTOCOL_ERROR" },
+  { "SETTINGS of odd size", h2.frame(4, 0, 0, "abc"), "FRAME_SIZE_ERROR" },
+  { "SETTINGS of a stream", h2.frame(4, 0, 1, ""), "PROTOCOL_ERROR" },
+  { "a window beyond all", h2.window(0, 0x7fffffff), "FLOW_CONTROL_ERROR" },
+  { "HEADERS of an idle stream", h2.headers(9, { { ":status", "200" } }), "PROTOCOL_ERROR" },
+  { "a frame inside a head", h2.headers(1, {}, 0) .. h2.ping, "PROTOCOL_ERROR" },
+  { "B9 a push", h2.frame(h2.PUSH_PROMISE, 4, 1, "\0\0\0\2" .. h2.block { { ":path", "/" } }),
+    "PROTOCOL_ERROR" },
+  { "B12 an HPACK index that is not there", h2.frame(h2.HEADERS, 4, 1, "\xff\xff\x7f"),
+    "COMPRESSION_ERROR" },
+}
+
+describe("a connection of HTTP/2 ends, and all its streams, by", function()
+  for _, case in ipairs(CONNECTION_ERRORS) do
+    it(case[1], async(function()
+      local p <close> = h2.peer { { "frame", h2.HEADERS }, { "send", case[2] }, { "hang" } }
+      local client <close> = ms.client(PRIOR)
+      local tasks = {}
+      for i = 1, 2 do tasks[i] = ms.spawn(function() return client:fetch(p:url("/")) end) end
+      for i = 1, 2 do
+        local ok, err = tasks[i]:wait()
+        assert.is_false(ok)
+        assert.equal("http2_error", err.code)
+        assert.is_truthy(err.message:find(case[3], 1, true), err.message)
+      end
+      ms.sleep(1) -- the descriptor is closed when the engine returns
+      assert.is_truthy(p:wait(function() return p:count("eof") + p:count("error") > 0 end))
+      assert.equal(1, h2.count(p, h2.GOAWAY))
+    end))
+  end
+
+  it("what is not HTTP/2", async(function() -- B17
+    for _, hello in ipairs { "HTTP/1.1 400 Bad Request\r\n\r\n", "220 mail.test ESMTP ready\r\n" } do
+      local p <close> = h2.peer { bare = true, { "bytes", 24 }, { "send", hello }, { "hang" } }
+      local res, err = ms.fetch(p:url("/"), PRIOR)
+      assert.is_nil(res)
+      assert.equal("http2_error", err.code)
+      assert.is_truthy(err.message:find("does not speak HTTP/2", 1, true))
+    end
+  end))
+
+  it("a head of 4 MB, whose stream is told why", async(function()
+    assert_fails("headers_too_large", sends(head_of_4_MB()))
+  end))
+
+  it("an end of the connection", async(function()
+    assert_fails("unexpected_eof", { { "send", h2.ok(1) .. h2.data(1, "x") }, { "shutdown" },
+      { "hang" } })
+    assert_fails("http2_error", { { "send", h2.ok(1) .. h2.goaway(1, 2) }, { "shutdown" },
+      { "hang" } }, "INTERNAL_ERROR")
+    assert_fails("connection_reset", { { "send", h2.ok(1) }, { "reset" } })
+  end))
+end)
+
+-- ---- floods ---------------------------------------------------------------------
+
+local FLOODS = {
+  PING = h2.ping, SETTINGS = h2.settings(), ["WINDOW_UPDATE"] = h2.window(0, 1),
+  ["empty DATA"] = h2.data(1, ""), RST_STREAM = h2.rst(1, 8), unknown = h2.frame(250, 0, 0, "abc"),
+  PRIORITY = h2.frame(h2.PRIORITY, 0, 3, "\0\0\0\0\1"), GOAWAY = h2.goaway(0x7fffffff, 0),
+  ["empty CONTINUATION"] = h2.frame(h2.CONTINUATION, 0, 3, ""),
+  ["DATA of a stream that is over"] = h2.data(1, "x"),
+}
+
+describe("B10 a flood of HTTP/2 frames", function()
+  for name, frame in pairs(FLOODS) do
+    it("ends the connection: " .. name, async(function()
+      local over = name:find("over") or name == "RST_STREAM"
+      local before = over and h2.ok(1) .. h2.data(1, "", 1) or name == "empty DATA" and h2.ok(1)
+        or name:find("CONT") and h2.headers(3, { { ":status", "200" } }, 0) or ""
+      local p <close> = h2.peer { { "frame", h2.HEADERS }, { "send", before },
+        { "fill", #frame * ENDLESS, frame:rep(100) }, { "hang" } }
+      local client <close> = ms.client(PRIOR)
+      local first = ms.spawn(function() return client:fetch(p:url("/")) end)
+      local ok, err = ms.spawn(function() return client:fetch(p:url("/")) end):wait()
+      assert.is_false(ok)
+      assert.equal("http2_error", err.code)
+      assert.is_truthy(err.message:find("ENHANCE_YOUR_CALM", 1, true), err.message)
+      first:wait()
+    end))
+  end
+
+  it("that stays below every limit ends with the deadline, and others go on", async(function()
+    local server <close> = servers.nghttpd()
+    local drip = h2.data(1, "x"):rep(200)
+    local p <close> = h2.peer { { "send", h2.ok(1) }, { "fill", #drip * ENDLESS, drip }, { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local victim = ms.spawn(function() return client:fetch(p:url("/"), { timeout = 300 }) end)
+    local done = 0
+    while victim.status == "running" do
+      assert.equal(200, assert(client:fetch(server:url("/hello.txt"))).status)
+      done = done + 1
+    end
+    local ok, err = victim:wait()
+    assert.is_false(ok)
+    assert.equal("timed_out", err.code, err.message)
+    assert.is_true(done > 5)
+  end))
+end)
