@@ -204,3 +204,160 @@ describe("B10 a flood of HTTP/2 frames", function()
     assert.is_true(done > 5)
   end))
 end)
+
+-- ---- what is retried, waited for and given back -----------------------------------
+
+describe("HTTP/2:", function()
+  it("B2 a refused stream is asked for again", async(function()
+    local p <close> = h2.peer { { "send", h2.rst(1, 7) }, { "frame", h2.HEADERS }, h2.answer(3, "ok"),
+      { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local res = assert(client:post(p:url("/"), { body = "b" }))
+    assert.equal("ok", res.body)
+    assert.equal(1, client:stats().opened)
+  end))
+
+  it("B2 what GOAWAY leaves out goes to another connection", async(function()
+    local p <close> = h2.peers({ { "frame", h2.HEADERS },
+      { "send", h2.goaway(1, 0) .. h2.ok(1) .. h2.data(1, "first", 1) }, { "hang" } },
+      { h2.answer(1, "second"), { "hang" } })
+    local client <close> = ms.client(PRIOR)
+    local first = ms.spawn(function() return client:fetch(p:url("/")) end)
+    local second = ms.spawn(function() return client:post(p:url("/"), { body = "b" }) end)
+    assert.equal("second", select(2, second:wait()).body)
+    assert.equal("first", select(2, first:wait()).body)
+    assert.equal(2, client:stats().opened)
+  end))
+
+  it("B2 there is an end of attempts", async(function()
+    local p <close> = h2.peer { { "send", h2.goaway(0, 0) }, { "shutdown" }, { "hang" } }
+    local res, err = ms.fetch(p:url("/"), PRIOR)
+    assert.is_nil(res)
+    assert.equal("stream_refused", err.code)
+    assert.equal(5, p:connections())
+  end))
+
+  it("B3 a reset request is not repeated", async(function()
+    local p <close> = h2.peer { { "send", h2.rst(1, 13) }, { "hang" } }
+    local res, err = ms.fetch(p:url("/"), PRIOR)
+    assert.is_nil(res)
+    assert.equal("stream_reset", err.code)
+    assert.is_truthy(err.message:find("HTTP_1_1_REQUIRED", 1, true))
+    assert.equal(1, p:connections())
+  end))
+
+  it("B4 RST NO_ERROR after the whole response is fine", async(function()
+    local res = assert(fetch(sends(h2.ok(1) .. h2.data(1, "all", 1) .. h2.rst(1, 0)),
+      { method = "POST", body = ("x"):rep(200000) }))
+    assert.equal("all", res.body)
+  end))
+
+  it("B13 windows are returned as the reader takes", async(function()
+    local MiB = 1 << 20
+    local frame = h2.data(1, ("x"):rep(16384))
+    local p <close> = h2.peer { { "send", h2.ok(1) .. frame:rep(MiB // 16384) },
+      { "frame", h2.WINDOW_UPDATE }, { "frame", h2.WINDOW_UPDATE },
+      { "send", h2.data(1, "", 1) }, { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local res = assert(client:fetch(p:url("/"), { stream = true }))
+    ms.sleep(20)
+    -- half a window was taken into the response's own buffer, and no more
+    local before = h2.count(p, h2.WINDOW_UPDATE, 1)
+    assert.is_true(before <= 1)
+    local n = 0
+    for chunk in res:chunks() do n = n + #chunk end
+    assert.equal(MiB, n)
+    assert.is_true(h2.count(p, h2.WINDOW_UPDATE, 1) > before)
+  end))
+
+  it("B14 an upload follows the peer's window, also a smaller one", async(function()
+    local FIRST, MORE = 65535, 500 -- what both windows are at first; what comes
+    local p <close> = h2.peer { { "frame", h2.DATA }, { "frame", h2.DATA }, { "frame", h2.DATA },
+      { "frame", h2.DATA },
+      { "send", h2.settings { [4] = 100 } .. h2.window(1, FIRST + 1000) .. h2.window(0, MORE) },
+      { "frame", h2.DATA }, { "send", h2.ok(1) .. h2.data(1, "ok", 1) }, { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local res = assert(client:post(p:url("/"), { body = ("x"):rep(100000) }))
+    assert.equal("ok", res.body)
+    local total = 0
+    for _, frame in ipairs(h2.frames(p:received())) do
+      if frame.kind == h2.DATA then total = total + #frame.payload end
+    end
+    assert.equal(FIRST + MORE, total)
+  end))
+
+  it("B15 no stream is opened where none is taken", async(function()
+    local p <close> = h2.peer { settings = { [3] = 0 }, { "send", h2.ok(1) .. h2.data(1, "", 1) },
+      { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    assert(client:fetch(p:url("/"))) -- was under way when it heard
+    local res, err = client:fetch(p:url("/"), { timeout = 50 })
+    assert.is_nil(res)
+    assert.equal("timed_out", err.code)
+    assert.equal("queue", err.phase)
+    assert.equal(1, p:connections())
+    assert.equal(1, h2.count(p, h2.HEADERS))
+  end))
+
+  it("B18 a cancelled stream is reset, in any state", async(function()
+    for _, frames in ipairs { "", h2.ok(1), h2.ok(1) .. h2.data(1, "x") } do
+      local p <close> = h2.peer { { "send", frames .. h2.ping }, { "hang" } }
+      local client <close> = ms.client(PRIOR)
+      local heard = 0
+      local task = ms.spawn(function()
+        return client:fetch(p:url("/"), { on_data = function() heard = heard + 1 end })
+      end)
+      ms.sleep(20)
+      local before = heard
+      task:cancel()
+      ms.sleep(5)
+      assert.is_truthy(p:wait(function() return h2.count(p, h2.RST_STREAM, 1) == 1 end))
+      assert.equal(before, heard)
+      assert.equal(1, client:stats().idle)
+    end
+  end))
+
+  it("B19 a peer that answers no ping is gone", async(function()
+    local p <close> = h2.peer { { "hang" } }
+    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 20 }
+    local res, err = client:fetch(p:url("/"))
+    assert.is_nil(res)
+    assert.equal("timed_out", err.code)
+    assert.equal(1, h2.count(p, h2.PING))
+  end))
+
+  it("B19 a peer that answers stays, also an idle one", async(function()
+    local server <close> = servers.node()
+    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 5 }
+    assert.equal("slow", assert(client:fetch(server:url("/slow/60"))).body)
+    ms.sleep(60)
+    assert(client:fetch(server:url("/slow/1")))
+    assert.equal(1, client:stats().opened)
+  end))
+
+  it("an attempt belongs to all that wait for it", async(function()
+    local p <close> = h2.peer { h2.answer(1, "a"), { "frame", h2.HEADERS }, h2.answer(3, "b"),
+      { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local first = ms.spawn(function() return client:fetch(p:url("/")) end)
+    local others = {}
+    for i = 1, 2 do others[i] = ms.spawn(function() return client:fetch(p:url("/")) end) end
+    first:cancel()
+    for i = 1, 2 do assert.equal(200, select(2, others[i]:wait()).status) end
+    assert.equal(1, p:connections())
+  end))
+
+  it("an attempt that fails is told to each that waits, once", async(function()
+    local p = peer.start { { { "hang" } } }
+    local url = p:url("/")
+    p:stop()
+    local client <close> = ms.client(PRIOR)
+    local tasks = {}
+    for i = 1, 5 do tasks[i] = ms.spawn(function() return client:fetch(url) end) end
+    for i = 1, 5 do
+      local ok, err = tasks[i]:wait()
+      assert.is_false(ok)
+      assert.equal("connection_refused", err.code)
+    end
+  end))
+end)

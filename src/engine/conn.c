@@ -219,6 +219,15 @@ static void peer_is_gone(struct ms_conn *c, ms_err why, int os_errno)
         ms_conn_close(c, why, os_errno);
 }
 
+/* An end that is read after sending failed is no orderly one: what reset the
+ * connection was told to the sender and is not told again. */
+static void peer_closed(struct ms_conn *c)
+{
+    ms_err why = c->out_dead ? ms_err_from_errno(c->out_errno) : MS_OK;
+
+    peer_is_gone(c, why, c->out_errno);
+}
+
 /* True when anything came. */
 static bool read_some(struct ms_conn *c)
 {
@@ -228,7 +237,7 @@ static bool read_some(struct ms_conn *c)
         if (r.what == MS_IO_AGAIN)
             return i > 0;
         if (r.what == MS_IO_EOF) {
-            peer_is_gone(c, MS_OK, 0);
+            peer_closed(c);
             return true;
         }
         if (r.what == MS_IO_ERROR) {
@@ -249,6 +258,7 @@ static bool read_some(struct ms_conn *c)
 static void send_failed(struct ms_conn *c, int os_errno)
 {
     c->out_dead = true;
+    c->out_errno = os_errno;
     c->last_exchange = true;
     c->blocked = false;
     if (!c->hold_recv)

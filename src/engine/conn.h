@@ -82,6 +82,7 @@ struct ms_conn {
     uint64_t resolved_us, connected_us;
     uint64_t heard_us;         /* when it was read last */
     unsigned id, exchanges;    /* streams opened, ever */
+    int out_errno;             /* why sending failed, 0: it did not */
     unsigned char state;       /* enum ms_conn_state */
     bool feeding;              /* the session is on the stack */
     bool blocked;              /* bytes wait for room in the socket */
