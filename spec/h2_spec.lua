@@ -132,7 +132,9 @@ describe("HTTP/2 with node", function()
     local res = assert(ms.fetch(server:url("/headers?a=b"), { version = "2-prior-knowledge",
       priority = "u=1, i", headers = { Host = "example.test", Connection = "keep-alive",
         Cookie = "a=b; c=d", ["X-Case"] = "Kept" } }))
-    local function has(line) assert.is_truthy(("\n" .. res.body):find("\n" .. line .. "\n", 1, true)) end
+    local function has(line)
+      assert.is_truthy(("\n" .. res.body):find("\n" .. line .. "\n", 1, true), line)
+    end
     has(":authority: example.test")
     has(":path: /headers?a=b")
     has(":scheme: http")
@@ -145,7 +147,8 @@ describe("HTTP/2 with node", function()
 
   it("names the error a stream was reset with", async(function()
     local client <close> = new_client()
-    for code, name in pairs { [2] = "INTERNAL_ERROR", [8] = "CANCEL", [11] = "ENHANCE_YOUR_CALM" } do
+    local names = { [2] = "INTERNAL_ERROR", [8] = "CANCEL", [11] = "ENHANCE_YOUR_CALM" }
+    for code, name in pairs(names) do
       local res, err = client:fetch(server:url("/rst/" .. code))
       assert.is_nil(res)
       assert.equal("stream_reset", err.code)

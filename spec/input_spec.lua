@@ -124,7 +124,8 @@ describe("I: input", function()
       timeout = { "1", true, print, 0, -1, 1.5, 0 / 0, math.huge, { total = {} }, { no = 1 } },
       max_body = { "1", true, {}, -1, 1.5, 0 / 0 }, max_header_size = { "1", true, 0, -1 },
       tcp_nodelay = { 1, "x", {} }, fresh_connection = { 1, "x", {} },
-      expect_continue = { 1, "x", {} }, on_headers = { 1, "x", {}, true },
+      expect_continue = { 1, "x", {} }, version = { 1, 2, true, {}, "3", "2.0", "" },
+      priority = { 1, true, {}, print }, on_headers = { 1, "x", {}, true },
       on_data = { 1, "x", {}, true }, low_speed = { 1, "x", true, { limit = 0 } },
     }
     for name, list in pairs(wrong) do

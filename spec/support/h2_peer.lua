@@ -94,7 +94,7 @@ end
 
 ---What begins a connection: the client's preface is read, ours sent.
 ---@return any[], any[]
-function h2.hello(settings) 
+function h2.hello(settings)
   return { "bytes", 24 }, { "send", h2.settings(settings) .. h2.settings_ack }
 end
 
