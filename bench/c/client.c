@@ -69,6 +69,7 @@ _Noreturn static void usage(const char *program)
     fprintf(stderr,
             "usage: %s --url URL [--requests N] [--concurrency C]\n"
             "  [--new-connections]  Connection: close, nothing is reused\n"
+            "  [--http2]            HTTP/2 without asking\n"
             "  [--hosts H]          spread 127.x.0.1 over H addresses\n"
             "  [--held N --held-url URL]  open N unanswered transfers first\n",
             program);
@@ -90,6 +91,7 @@ static const struct option LONG_OPTIONS[] = {
     {"requests", required_argument, NULL, 'n'},
     {"concurrency", required_argument, NULL, 'c'},
     {"new-connections", no_argument, NULL, 'x'},
+    {"http2", no_argument, NULL, '2'},
     {"hosts", required_argument, NULL, 'H'},
     {"held", required_argument, NULL, 'l'},
     {"held-url", required_argument, NULL, 'L'},
@@ -110,6 +112,9 @@ static void set_option(struct client *c, int option, const char *program)
         break;
     case 'x':
         c->new_connections = true;
+        break;
+    case '2':
+        c->http2 = true;
         break;
     case 'H':
         c->hosts = (unsigned)number(optarg, program);

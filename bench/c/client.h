@@ -28,6 +28,7 @@ struct client {
     uint64_t requests;
     unsigned concurrency, hosts, held;
     bool new_connections;
+    bool http2;
 
     /* Filled in by the client before client_run(). */
     bool (*prepare)(struct client *c, struct client_slot *slot,

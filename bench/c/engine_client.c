@@ -112,9 +112,14 @@ static void start(struct client *c, struct client_slot *slot)
 
 static ms_err make_options(struct engine_client *c)
 {
-    if (!c->base.new_connections)
+    if (!c->base.new_connections && !c->base.http2)
         return MS_OK;
     ms_err err = ms_options_new(&c->options, NULL);
+    if (!err && c->base.http2)
+        err = ms_options_set_string(c->options, MS_OPT_VERSION,
+                                    "2-prior-knowledge", 17);
+    if (err || !c->base.new_connections)
+        return err;
     if (!err)
         err = ms_options_set_bool(c->options, MS_OPT_FRESH_CONNECTION, true);
     if (!err)

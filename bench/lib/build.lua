@@ -64,7 +64,7 @@ end
 function build.engine()
   process.must({ "make", "-s", "VARIANT=release", "build/release/engine.a" },
     { timeout = TIMEOUT })
-  local libs = flags({ "pkg-config", "--libs", "libcares" }, "-lcares")
+  local libs = flags({ "pkg-config", "--libs", "libcares", "libnghttp2" }, "-lcares -lnghttp2")
   compile("engine_client",
     { "bench/c/client.c", "build/release/engine.a", table.unpack(libs) })
 end

@@ -14,6 +14,7 @@ local clients = {}
 ---@field requests integer
 ---@field concurrency integer
 ---@field new_connections boolean?
+---@field http2 boolean? all on one connection
 ---@field hosts integer? addresses of the loopback it is spread over
 ---@field held integer? transfers that stay unanswered meanwhile
 ---@field held_url string? below the same server's URL
@@ -55,6 +56,7 @@ local function arguments(program, job)
   add("--held", job.held)
   add("--held-url", job.held and job.held_url)
   if job.new_connections then argv[#argv + 1] = "--new-connections" end
+  if job.http2 then argv[#argv + 1] = "--http2" end
   return argv
 end
 
@@ -95,6 +97,23 @@ local function wrk_argv(job)
   return argv
 end
 
+-- h2load takes no `base` of requests apart: it runs them all, on one connection.
+local function h2load_argv(job)
+  return { "h2load", "-t1", "-c1", "-m" .. job.concurrency, "-n" .. job.requests, job.url }
+end
+
+local function h2load_report(out)
+  local ok = out:match("(%d+) succeeded")
+  local failed = out:match("(%d+) failed")
+  return ok and { requests = math.tointeger(tonumber(ok)), failed = tonumber(failed) }
+end
+
+local function needs(program)
+  return function()
+    if not process.exists(program) then error(program .. " is not installed", 0) end
+  end
+end
+
 local function fetch_client(key, name, driver)
   local program = { "lua5.4", "bench/lua/fetch_client.lua" }
   if driver then table.move({ "--driver", driver }, 1, 2, #program + 1, program) end
@@ -131,11 +150,16 @@ clients.all = {
   {
     key = "wrk",
     name = "wrk",
-    prepare = function()
-      if not process.exists("wrk") then error("wrk is not installed", 0) end
-    end,
+    prepare = needs("wrk"),
     argv = wrk_argv,
     counts = wrk_report,
+  },
+  {
+    key = "h2load",
+    name = "h2load",
+    prepare = needs("h2load"),
+    argv = h2load_argv,
+    counts = h2load_report,
   },
 }
 
@@ -196,7 +220,8 @@ end
 -- Fewer or more connections than the workload means: it was not the work of the row's name.
 local function wrong_connections(counts, job)
   if not counts.opened then return nil end
-  local expected = (job.new_connections and counts.requests or job.concurrency) + (job.held or 0)
+  local expected = job.http2 and 1
+    or (job.new_connections and counts.requests or job.concurrency) + (job.held or 0)
   if math.abs(counts.opened - expected) > expected // 50 then
     return ("opened %d connections where %d were meant"):format(counts.opened, expected)
   end

@@ -17,6 +17,7 @@ local TIMEOUT = 1200000 -- callgrind makes a client fifty times slower
 ---@field more integer
 ---@field concurrency integer
 ---@field new_connections boolean?
+---@field http2 boolean?
 ---@field ours boolean? our clients only: libcurl's under callgrind would take hours
 
 --- The situations in which requests are counted. The longer run adds `more` requests to `base`;
@@ -35,6 +36,8 @@ difference.situations = {
     concurrency = 100,
     new_connections = true,
   },
+  { name = "h2", title = "HTTP/2, 100 streams", base = 2000, more = 10000, concurrency = 100,
+    http2 = true },
 }
 
 --- The situations named in `args`, or all; raises on an unknown name.
@@ -54,7 +57,7 @@ end
 -- The clients that run a given number of requests; the Lua fetch also in its other shapes.
 function difference.clients()
   local ready, complete = clients.prepare({
-    engine = true, fetch = true, ["fetch-epoll"] = true, curl = true,
+    engine = true, fetch = true, ["fetch-epoll"] = true, curl = true, h2load = true,
   })
   local list = {}
   for _, client in ipairs(ready) do
@@ -65,6 +68,26 @@ function difference.clients()
     end
   end
   return list, complete
+end
+
+--- The server of every situation, by what it speaks.
+---@return fun(situation: bench.situation): bench.server
+function difference.servers()
+  local running = {}
+  return function(situation)
+    local http2 = situation.http2 or false
+    running[http2] = running[http2] or server.nginx(http2)
+    return running[http2]
+  end
+end
+
+--- Whether `client` takes part in `situation`.
+---@param client bench.client
+---@param situation bench.situation
+---@return boolean
+function difference.applies(client, situation)
+  if client.key == "h2load" then return situation.http2 == true end
+  return not ((situation.ours or situation.http2) and client.key == "curl") -- see workloads.lua
 end
 
 --- Runs `client` at both lengths below `count`, which runs one command line and returns a table of
@@ -81,6 +104,7 @@ function difference.per_request(client, situation, s, count)
       requests = requests,
       concurrency = situation.concurrency,
       new_connections = situation.new_connections,
+      http2 = situation.http2,
     })
     return count(argv, { env = client.env and client.env(), timeout = TIMEOUT })
   end

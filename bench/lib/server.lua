@@ -81,24 +81,26 @@ local function write_file(path, text)
   assert(file:close())
 end
 
-local function listen_lines(port)
+local function listen_lines(port, http2)
   local lines = {}
   for x = 0, NETWORKS - 1 do
-    lines[#lines + 1] = ("listen 127.%d.0.1:%d reuseport backlog=4096;"):format(x, port)
+    lines[#lines + 1] = ("listen 127.%d.0.1:%d%s reuseport backlog=4096;"):format(x, port,
+      http2 and " http2" or "")
   end
   return table.concat(lines, "\n    ")
 end
 
 --- nginx with a six byte answer.
+---@param http2 boolean? HTTP/2 and nothing else
 ---@return bench.server
-function server.nginx()
+function server.nginx(http2)
   local layout = machine.layout()
-  local dir = uv.fs_realpath("build/bench") .. "/nginx"
+  local dir = uv.fs_realpath("build/bench") .. (http2 and "/nginx-h2" or "/nginx")
   local port = free_port()
   uv.fs_mkdir(dir, tonumber("755", 8))
   write_file(dir .. "/nginx.conf", (NGINX:gsub("%u%u%u%u+", {
     WORKERS = tostring(layout.workers),
-    LISTEN = listen_lines(port),
+    LISTEN = listen_lines(port, http2),
   })))
   local child = process.start(
     { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },

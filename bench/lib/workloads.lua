@@ -5,7 +5,7 @@
 ---@class bench.workload
 ---@field name string as given on the command line
 ---@field title string
----@field server "nginx" | "hold"
+---@field server "nginx" | "nginx-h2" | "hold"
 ---@field path string? below the server's URL
 ---@field job bench.job without its URLs
 ---@field saturating boolean? the client is meant to be the limit
@@ -14,7 +14,8 @@
 ---@field max_rounds integer? for runs that take long and scatter little
 ---@field full boolean? only with --full
 
-local NO_WRK = { wrk = true }
+local NO_WRK = { wrk = true, h2load = true }
+local NO_H2LOAD = { h2load = true }
 
 -- Held transfers: every slot is used this often, so that connecting is a third of it.
 local USES = 3
@@ -38,12 +39,14 @@ return {
     name = "keepalive-1",
     title = "small answer, keep-alive, one at a time",
     server = "nginx",
+    without = NO_H2LOAD,
     job = { requests = 20000, concurrency = 1 },
   },
   {
     name = "keepalive-100",
     title = "small answer, keep-alive, 100 at a time",
     server = "nginx",
+    without = NO_H2LOAD,
     saturating = true,
     job = { requests = 100000, concurrency = 100 },
   },
@@ -51,6 +54,7 @@ return {
     name = "keepalive-1000",
     title = "small answer, keep-alive, 1000 at a time, one host",
     server = "nginx",
+    without = NO_H2LOAD,
     saturating = true,
     job = { requests = 100000, concurrency = 1000 },
   },
@@ -58,8 +62,19 @@ return {
     name = "new-100",
     title = "small answer, a new connection each, 100 at a time",
     server = "nginx",
+    without = NO_H2LOAD,
     saturating = true,
     job = { requests = 20000, concurrency = 100, new_connections = true },
+  },
+  {
+    name = "h2-100",
+    title = "small answer, HTTP/2 without TLS, 100 at a time on one connection",
+    server = "nginx-h2",
+    saturating = true,
+    -- libcurl 7.88 uses no connection twice that began with prior knowledge ("Error in the HTTP2
+    -- framing layer").
+    without = { wrk = true, curl = true },
+    job = { requests = 100000, concurrency = 100, http2 = true },
   },
   held(1000, 1000, { name = "held-1000", title = "1000 transfers wait 1 s, 100 hosts" }),
   held(10000, 3000, { name = "held-10000", title = "10,000 transfers wait 3 s, 100 hosts" }),

@@ -17,6 +17,7 @@ local function new_client()
   return ms.client({
     max_idle = options.concurrency + options.held,
     fresh_connection = options.new_connections,
+    version = options.http2 and "2-prior-knowledge" or nil,
     headers = options.new_connections and { connection = "close" } or nil,
   })
 end

@@ -104,9 +104,8 @@ static void place(struct ms_pool *p, struct ms_conn *c)
         leave_idle(p, c);
     if (!was_idle && !in_use)
         become_idle(p, c);
-    if (!ms_conn_room(c))
-        ms_list_unlink(&c->idle);
-    else
+    ms_list_unlink(&c->idle);
+    if (ms_conn_room(c))
         ms_list_push_front(in_use ? &e->roomy : &e->idle, &c->idle);
     if (was_idle || in_use)
         return;
