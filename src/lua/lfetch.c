@@ -357,11 +357,21 @@ static int returned(lua_State *L, int status, lua_KContext ctx)
     return lua_gettop(L);
 }
 
+/* Only the client and a URL are given; more may be there if it is nil. */
+static bool is_plain(lua_State *L)
+{
+    if (lua_gettop(L) != 2) {
+        if (!lua_isnoneornil(L, 3))
+            return false;
+        lua_settop(L, 2);
+    }
+    return lua_type(L, 2) == LUA_TSTRING && lua_isyieldable(L);
+}
+
 /* fetch(client, url [, opts]) */
 static int fetch(lua_State *L)
 {
-    if (lua_gettop(L) == 2 && lua_type(L, 2) == LUA_TSTRING &&
-        lua_isyieldable(L))
+    if (is_plain(L))
         return begin(L, lua_upvalueindex(FETCH_OPTIONS));
     lua_pushvalue(L, lua_upvalueindex(FETCH_SLOW));
     lua_insert(L, 1);
