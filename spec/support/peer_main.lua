@@ -240,6 +240,11 @@ end
 
 if job.full then be_full() end
 
+-- A client that resets its connection must not end the others' peer.
+local on_pipe = uv.new_signal()
+on_pipe:start("sigpipe", function() end)
+on_pipe:unref()
+
 local accepted = 0
 local server
 server = listen(4096, function(err)

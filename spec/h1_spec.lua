@@ -1,0 +1,162 @@
+-- SPDX-License-Identifier: MIT
+--
+-- HTTP/1 as servers speak it, and as they should not: spec/support/h1_rows.lua
+-- row by row, and what takes more than one connection.
+local ms = require "multisocket"
+local async = require "spec.support.async"
+local peer = require "spec.support.peer"
+local rows = require "spec.support.h1_rows"
+
+local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+local AT_ONCE = 64
+
+-- The scripts that play a response whole, byte by byte and in two parts.
+local function scripts_of(row)
+  local text, last = row[3], { row.reset and "reset" or "close" }
+  local before = row.reset and { "delay", 20 } or nil -- what was sent is to be read first
+  local list = {}
+  local function play(step)
+    list[#list + 1] = { { "request" }, step, before or last, before and last }
+  end
+  play({ "send", text })
+  if #text <= 4000 then play({ "split", text, 1, 0 }) else play({ "split", text, 1000, 0 }) end
+  for cut = 1, #text - 1, row.long and #text // 20 or 1 do play({ "split", text, { cut }, 1 }) end
+  return list
+end
+
+local function check_fields(row, fields, wanted)
+  for name, value in pairs(wanted) do
+    if type(value) == "table" then
+      assert.same(value, fields:get_all(name))
+    else
+      assert.equal(value or nil, fields[name], row[2])
+    end
+  end
+end
+
+local function check(row, res, err)
+  local expected = row[4]
+  if type(expected) == "string" then
+    assert.is_nil(res, row[2])
+    assert.equal(expected, err.code, row[2] .. ": " .. err.message)
+    return
+  end
+  assert(res, err)
+  assert.same(expected, { res.status, res.body }, row[2])
+  check_fields(row, res.headers, row.headers or {})
+  check_fields(row, res.trailers, row.trailers or {})
+end
+
+local function options_of(row)
+  local options = { method = row.method, timeout = 30000 }
+  for k, v in pairs(row.options or {}) do options[k] = v end
+  return options
+end
+
+local function play_everywhere(row)
+  local scripts = scripts_of(row)
+  local p <close> = peer.start(scripts, { record = false })
+  local client <close> = ms.client({ fresh_connection = true })
+  local list = {}
+  for i = 1, #scripts do
+    list[i] = options_of(row)
+    list[i].url = p:url()
+  end
+  for _, res, err in client:each(list, { concurrency = AT_ONCE }) do check(row, res, err) end
+end
+
+-- Whether the connection waits for another request.
+local function play_for_reuse(row)
+  local p <close> = peer.start({ { { "request" }, { "send", row[3] }, { "hang" } } })
+  local client <close> = ms.client()
+  if row[2] == "a body until the end of the connection" then return end
+  check(row, client:fetch(p:url(), options_of(row)))
+  assert.equal(row.reused and 1 or 0, client:stats().idle, row[2])
+end
+
+describe("HTTP/1:", function()
+  local by_statement, order = {}, {}
+  for _, row in ipairs(rows) do
+    local title = row[1] .. ": " .. row[2]
+    if not by_statement[title] then
+      by_statement[title] = {}
+      order[#order + 1] = title
+    end
+    table.insert(by_statement[title], row)
+  end
+
+  for _, title in ipairs(order) do
+    it(title, async(function()
+      for _, row in ipairs(by_statement[title]) do
+        play_everywhere(row)
+        if row.reused ~= nil then play_for_reuse(row) end
+      end
+    end))
+  end
+
+  it("A12: what came before the end is delivered", async(function()
+    local p <close> = peer.start({ { { "request" },
+      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello" }, { "close" } } })
+    local got = {}
+    local res, err = ms.fetch(p:url(), { on_data = function(chunk) got[#got + 1] = chunk end })
+    assert.is_nil(res)
+    assert.equal("unexpected_eof", err.code)
+    assert.equal("hello", table.concat(got))
+  end))
+
+  it("A25: what comes on an idle connection is nobody's response", async(function()
+    local p <close> = peer.start({
+      { { "request" }, { "send", OK }, { "delay", 20 }, { "send", "HTTP/1.1 200 OK\r\n\r\nevil" },
+        { "hang" } },
+      { { "request" }, { "send", OK }, { "hang" } },
+    })
+    local client <close> = ms.client()
+    assert.equal("ok", assert(client:fetch(p:url())).body)
+    while client:stats().idle > 0 do ms.sleep(1) end
+    local res = assert(client:fetch(p:url()))
+    assert.equal("ok", res.body)
+    assert.is_false(res.reused)
+  end))
+
+  it("A26: an idle connection that the peer ends is not used again", async(function()
+    for _, ending in ipairs({ { "close" }, { "reset" },
+      { "send", "HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n" } }) do
+      local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 10 }, ending },
+        { { "request" }, { "send", OK }, { "hang" } } })
+      local client <close> = ms.client()
+      assert.equal("ok", assert(client:fetch(p:url())).body)
+      while client:stats().idle > 0 do ms.sleep(1) end
+      assert.equal("ok", assert(client:fetch(p:url(), { method = "POST" })).body)
+    end
+  end))
+
+  it("A27: a request on a kept connection that dies unheard is tried again, once", async(function()
+    local dies = { { "request" }, { "send", OK }, { "request" }, { "close" } }
+    local serves = { { "request" }, { "send", OK }, { "hang" } }
+    local p <close> = peer.start({ dies, serves })
+    local client <close> = ms.client()
+    assert(client:fetch(p:url()))
+    local res = assert(client:fetch(p:url()))
+    assert.equal("ok", res.body)
+    assert.equal(2, client:stats().opened)
+    -- Not what is not idempotent, and not when a byte came.
+    local byte = { { "request" }, { "send", OK }, { "request" }, { "send", "H" }, { "close" } }
+    for _, case in ipairs({ { dies, "POST" }, { byte, "GET" } }) do
+      local q <close> = peer.start({ case[1], serves })
+      local other <close> = ms.client()
+      assert(other:fetch(q:url()))
+      local none, err = other:fetch(q:url(), { method = case[2] })
+      assert.is_nil(none)
+      assert.equal("unexpected_eof", err.code)
+      assert.equal(1, other:stats().opened)
+    end
+    -- Once only.
+    local q <close> = peer.start({ dies, { { "request" }, { "close" } } })
+    local other <close> = ms.client()
+    assert(other:fetch(q:url()))
+    local none, err = other:fetch(q:url())
+    assert.is_nil(none)
+    assert.equal("unexpected_eof", err.code)
+    assert.equal(2, err.attempts)
+  end))
+end)

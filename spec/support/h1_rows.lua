@@ -1,0 +1,163 @@
+-- SPDX-License-Identifier: MIT
+--
+-- What servers may and may not say in HTTP/1 (RFC 9112), as data: what a peer
+-- sends in answer to one request, and what has to become of it. spec/h1_spec.lua
+-- plays every row whole, byte by byte and cut in two at every place.
+--
+-- A row: { statement, what it is, response, expected }
+--   expected   { status, body } or the code of the err
+--   method     of the request, default GET
+--   reset      the peer ends with a reset, not in order
+--   reused     true or false: whether the connection is kept afterwards
+--   trailers   what the response's trailers hold
+--   headers    what its headers hold; false for what they must not
+--   options    of the request
+--   long       too long to be cut everywhere: in some places only
+-- luacheck: no max line length
+local rows = {}
+
+local OK = "HTTP/1.1 200 OK\r\n"
+local CHUNKED = OK .. "Transfer-Encoding: chunked\r\n\r\n"
+local BAD, EOF, LARGE = "bad_response", "unexpected_eof", "headers_too_large"
+
+local function add(row) rows[#rows + 1] = row end
+
+-- The same for several responses.
+local function each(statement, what, expected, responses, more)
+  for _, response in ipairs(responses) do
+    local row = { statement, what, response, expected }
+    for k, v in pairs(more or {}) do row[k] = v end
+    add(row)
+  end
+end
+
+local function map(list, fn)
+  local out = {}
+  for i, v in ipairs(list) do out[i] = fn(v) end
+  return out
+end
+
+add { "A1", "two lengths that differ", OK .. "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+  BAD }
+add { "A2", "one length said twice is one", OK .. "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+  { 200, "hello" }, reused = true }
+each("A3", "a length that is no number", BAD, map({ "+5", "-5", "5a", "0x5", "5 5", "5, 5", "5,", "",
+  "\v5", "5.0", "five", "9223372036854775808", "18446744073709551621",
+  "99999999999999999999999999999" }, function(value)
+  return OK .. "Content-Length: " .. value .. "\r\n\r\nhello"
+end))
+each("A4", "length and transfer coding at once", BAD, {
+  OK .. "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+  OK .. "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+})
+each("A5", "a transfer coding that is not just chunked", BAD, map({ "gzip", "chunked, gzip",
+  "gzip, chunked", "chunked, chunked", "xchunked", "chunked;q=1", "identity", "\"chunked\"", "",
+  "chunked\r\nTransfer-Encoding: chunked" }, function(value)
+  return OK .. "Transfer-Encoding: " .. value .. "\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+end))
+add { "A5", "chunked in other letters", OK .. "transfer-encoding: \tCHUNKED \r\n\r\n1\r\nx\r\n0\r\n\r\n",
+  { 200, "x" }, reused = true }
+add { "A6", "a transfer coding in HTTP/1.0",
+  "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", BAD }
+
+each("A7", "a chunk size that is no hexadecimal number", BAD, map({ "", "g", "0x5", "+5", "-5", " 5",
+  "5 ", "5_0", "5,", "\t5", "10000000000000000", "fffffffffffffffff" }, function(size)
+  return CHUNKED .. size .. "\r\nhello\r\n0\r\n\r\n"
+end))
+add { "A7", "chunk sizes in any letters, with zeros", CHUNKED .. "000A\r\n0123456789\r\na\r\nabcdefghij\r\n"
+  .. "00\r\n\r\n", { 200, "0123456789abcdefghij" }, reused = true }
+each("A8", "chunk data that is not followed by CRLF", BAD, {
+  CHUNKED .. "5\r\nhelloX\r\n0\r\n\r\n", CHUNKED .. "5\r\nhello\n0\r\n\r\n",
+  CHUNKED .. "5\r\nhello\rX0\r\n\r\n", CHUNKED .. "5\r\nhello0\r\n\r\n",
+})
+each("A9", "chunk extensions are passed over", { 200, "hello" }, {
+  CHUNKED .. "5;a=b;c=\"d;e\"\r\nhello\r\n0;last\r\n\r\n", CHUNKED .. "5;\r\nhello\r\n0\r\n\r\n",
+}, { reused = true })
+each("A9", "a line end inside a chunk extension", BAD, {
+  CHUNKED .. "5;a\nb\r\nhello\r\n0\r\n\r\n", CHUNKED .. "5;a\rb\r\nhello\r\n0\r\n\r\n",
+  CHUNKED .. "5\nhello\r\n0\r\n\r\n",
+})
+add { "A9", "endless chunk extensions", CHUNKED .. ("1;" .. ("e"):rep(1000) .. "\r\nx\r\n"):rep(100)
+  .. "0\r\n\r\n", BAD, long = true }
+add { "A10", "trailers are no headers", CHUNKED .. "1\r\nx\r\n0\r\nX-Sum: 7\r\nContent-Length: 99\r\n\r\n",
+  { 200, "x" }, trailers = { ["x-sum"] = "7", ["content-length"] = "99" },
+  headers = { ["x-sum"] = false, ["content-length"] = false }, reused = true }
+each("A10", "a malformed trailer", BAD, map({ "X", ": x", "X : y", " X: y", "X: \0" }, function(line)
+  return CHUNKED .. "1\r\nx\r\n0\r\n" .. line .. "\r\n\r\n"
+end))
+add { "A10", "endless trailers", CHUNKED .. "0\r\n" .. ("X: " .. ("y"):rep(1000) .. "\r\n"):rep(100)
+  .. "\r\n", LARGE, long = true }
+each("A11", "the end of the connection before that of the chunks", EOF, {
+  CHUNKED, CHUNKED .. "5", CHUNKED .. "5\r\n", CHUNKED .. "5\r\nhel", CHUNKED .. "5\r\nhello\r\n",
+  CHUNKED .. "5\r\nhello\r\n0\r\n", CHUNKED .. "5\r\nhello\r\n0\r\nX: y\r\n",
+})
+each("A12", "the end of the connection before that of the length", EOF, {
+  OK .. "Content-Length: 5\r\n\r\n", OK .. "Content-Length: 5\r\n\r\nhell",
+})
+each("A13", "the end of the connection inside the head", EOF, {
+  "H", OK, OK .. "Content-Length: 5", OK .. "Content-Length: 5\r\n",
+})
+each("A13", "a reset inside the head", "connection_reset", { "H", OK .. "Content-Length: 5\r\n" },
+  { reset = true })
+add { "A14", "a body until the end of the connection", OK .. "\r\nhello", { 200, "hello" },
+  reused = false }
+add { "A14", "a reset is no end of a body", OK .. "\r\nhello", "connection_reset", reset = true }
+add { "A15", "responses before the response", "HTTP/1.1 100 Continue\r\n\r\n"
+  .. "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" .. OK .. "Content-Length: 1\r\n\r\nx",
+  { 200, "x" }, reused = true, headers = { link = false } }
+add { "A15", "an end without the response", "HTTP/1.1 100 Continue\r\n\r\n", EOF }
+add { "A15", "a protocol that nobody asked for",
+  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", BAD }
+add { "A15", "more of them than anybody needs", ("HTTP/1.1 102 Wait\r\n\r\n"):rep(200) .. OK .. "\r\n",
+  BAD, long = true }
+for _, status in ipairs({ 204, 304 }) do
+  for _, field in ipairs({ "Content-Length: 5", "Transfer-Encoding: chunked" }) do
+    add { "A16", "no body whatever the headers say", ("HTTP/1.1 %d X\r\n%s\r\n\r\n"):format(status, field),
+      { status, "" }, reused = true }
+  end
+end
+add { "A16", "no body in answer to HEAD", OK .. "Content-Length: 5\r\n\r\n", { 200, "" },
+  method = "HEAD", reused = true }
+each("A17", "what is no status line", BAD, map({ "HTTP/1.1 20 OK", "HTTP/1.1 2000 OK",
+  "HTTP/1.1 099 OK", "HTTP/1.1 600 OK", "HTTP/1.1 2x0 OK", "HTTP/1.1 2:0 OK", "HTTP/1.1 2/0 OK", "HTTP/1.1  200 OK", "HTTP/1.1\t200 OK",
+  "HTTP/1.1200 OK", "HTTP/1.1 200OK", "HTTP/2.0 200 OK", "HTTP/0.9 200 OK", "HTTP/1.2 200 OK",
+  "HTTP/01.1 200 OK", "HTTP/11 200 OK", "http/1.1 200 OK", "ICY 200 OK", " HTTP/1.1 200 OK", "",
+  "<html>hello</html>", "HTTP/1.1 -10 OK", "HTTP/1.1 200 \0", "HTTP/1.1 200 a\rb" }, function(line)
+  return line .. "\r\nContent-Length: 1\r\n\r\nx"
+end))
+each("A17", "a status line without a reason", { 200, "x" }, {
+  "HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\nx", "HTTP/1.1 200\r\nContent-Length: 1\r\n\r\nx",
+}, { reused = true })
+each("A18", "a folded header line", BAD, {
+  OK .. "A: b\r\n c\r\nContent-Length: 1\r\n\r\nx", OK .. "A: b\r\n\tc\r\nContent-Length: 1\r\n\r\nx",
+  OK .. " Content-Length: 1\r\n\r\nx",
+})
+each("A19", "a malformed header name", BAD, map({ "A : b", ": b", "A b", "A(b): c", "A\tb: c",
+  "\"A\": b", "A", "Content-Length : 1", "\x80: b" }, function(line)
+  return OK .. line .. "\r\nContent-Length: 1\r\n\r\nx"
+end))
+each("A20", "a NUL in the head", BAD, map({ "A\0: b", "A: b\0", "A: \0b", "\0A: b" }, function(line)
+  return OK .. line .. "\r\nContent-Length: 1\r\n\r\nx"
+end))
+each("A21", "a bare CR", BAD, {
+  OK .. "A: b\rContent-Length: 1\r\n\r\nx", OK .. "A: b\r\r\nContent-Length: 1\r\n\r\nx",
+  OK .. "Content-Length: 1\r\n\r\r\nx",
+})
+each("A22", "a bare LF", BAD, {
+  "HTTP/1.1 200 OK\nContent-Length: 1\r\n\r\nx", OK .. "Content-Length: 1\n\r\nx",
+  OK .. "Content-Length: 1\r\n\nx",
+})
+add { "A23", "an endless status line", "HTTP/1.1 200 " .. ("x"):rep(100000), LARGE, long = true }
+add { "A23", "an endless header line", OK .. "X: " .. ("x"):rep(300000), LARGE, long = true }
+add { "A23", "header lines without end", OK .. ("X: y\r\n"):rep(20000), LARGE, long = true }
+add { "A23", "a head beyond max_header_size", OK .. ("X: " .. ("y"):rep(80) .. "\r\n"):rep(20) .. "\r\n",
+  LARGE, options = { max_header_size = 1000 }, long = true }
+add { "A25", "bytes behind the response", OK .. "Content-Length: 1\r\n\r\nx" .. OK, { 200, "x" },
+  reused = false }
+add { "A25", "bytes behind the last chunk", CHUNKED .. "1\r\nx\r\n0\r\n\r\n!", { 200, "x" },
+  reused = false }
+add { "A31", "cookies are never joined",
+  OK .. "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 1\r\n\r\nx", { 200, "x" },
+  headers = { ["set-cookie"] = { "a=1", "b=2" } }, reused = true }
+
+return rows
