@@ -130,6 +130,23 @@ describe("HTTP/1:", function()
     end
   end))
 
+  -- The loop has not looked at the socket yet when the next request starts.
+  it("A26: nor one where something waits to be read", async(function()
+    local evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+    for _, ending in ipairs({ { "close" }, { "reset" }, { "send", evil } }) do
+      for _, method in ipairs({ "GET", "POST" }) do
+        local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 10 }, ending },
+          { { "request" }, { "send", OK }, { "hang" } } })
+        local client <close> = ms.client()
+        assert.equal("ok", assert(client:fetch(p:url())).body)
+        assert(p:wait("closed")) -- blocks
+        local res = assert(client:fetch(p:url(), { method = method }))
+        assert.equal("ok", res.body)
+        assert.is_false(res.reused)
+      end
+    end
+  end))
+
   it("A27: a request on a kept connection that dies unheard is tried again, once", async(function()
     local dies = { { "request" }, { "send", OK }, { "request" }, { "close" } }
     local serves = { { "request" }, { "send", OK }, { "hang" } }

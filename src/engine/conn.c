@@ -99,10 +99,23 @@ void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
     ms_loop_bury(loop_of(c), &c->grave, free_conn);
 }
 
+/* Whether nothing waits to be read behind a response that filled the buffer
+ * to its last byte. */
+static bool is_drained(struct ms_conn *c)
+{
+    struct ms_io_result r;
+
+    if (!c->more_to_read)
+        return true;
+    r = ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
+    c->more_to_read = false;
+    return r.what == MS_IO_AGAIN;
+}
+
 static void after_exchange(struct ms_conn *c)
 {
     bool again = !c->last_exchange && !ms_buf_len(&c->link.stash) &&
-                 c->session->ops->room(c->session) > 0;
+                 c->session->ops->room(c->session) > 0 && is_drained(c);
 
     detach(c);
     if (!again) {
@@ -187,7 +200,8 @@ static bool read_some(struct ms_conn *c)
             return true;
         }
         /* A short read has emptied the socket. */
-        if (!feed(c, ms_span(c->env->scratch, r.n)) || r.n < MS_SCRATCH_BYTES)
+        c->more_to_read = r.n == MS_SCRATCH_BYTES;
+        if (!feed(c, ms_span(c->env->scratch, r.n)) || !c->more_to_read)
             return true;
     }
     return true;
@@ -374,6 +388,14 @@ ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
     update_wish(c);
     ms_task_post_at_exit(loop_of(c), &c->service);
     return MS_OK;
+}
+
+bool ms_conn_look(struct ms_conn *c)
+{
+    assert(is_open(c) && !c->stream);
+
+    read_some(c);
+    return is_open(c);
 }
 
 void ms_conn_cancel_stream(struct ms_conn *c)

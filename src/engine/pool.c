@@ -9,6 +9,10 @@
 #define DEFAULT_MAX_IDLE 1000
 /* Servers drop idle connections after 5 to 75 seconds. */
 #define DEFAULT_IDLE_TIMEOUT_MS 60000
+/* How long a connection that became idle in this entry is used again without a
+ * look at its socket: a thousand completions in a row take some milliseconds,
+ * what blocks in one of them takes more. */
+#define TRUSTED_US 10000
 
 static struct ms_pool *pool_of(const struct ms_conn *c)
 {
@@ -70,6 +74,7 @@ void ms_pool_trim(struct ms_pool *p)
 static void become_idle(struct ms_pool *p, struct ms_conn *c)
 {
     c->idle_since_us = p->env.loop->now_us;
+    c->idle_entry = p->env.loop->entries;
     ms_list_push_front(&c->endpoint->idle, &c->idle);
     ms_list_push(&p->lru, &c->lru);
     p->idle++;
@@ -252,16 +257,47 @@ static void reuse(struct ms_pool *p, struct ms_waiter *w, struct ms_conn *c)
     w->on_conn(w, c);
 }
 
+/* The entry that left a connection idle had read its socket empty. Later the
+ * peer may have closed or spoken, and the host not told of it yet. */
+static bool is_usable(const struct ms_pool *p, struct ms_conn *c)
+{
+    const struct ms_loop *l = p->env.loop;
+    bool just_now = c->idle_entry == l->entries &&
+                    l->now_us - c->idle_since_us < TRUSTED_US;
+
+    return just_now || ms_conn_look(c);
+}
+
+/* The endpoint for `key` and the connection that was idle there last, NULL for
+ * none. Endpoints go with their last connection: one that turns out to be dead
+ * means to begin anew. */
+static ms_err find_idle(struct ms_pool *p, const struct ms_endpoint_key *key,
+                        struct ms_endpoint **e, struct ms_conn **c)
+{
+    ms_err err;
+
+    do {
+        *c = NULL;
+        if ((err = ms_endpoint_get(&p->endpoints, key, e)))
+            return err;
+        if (!ms_list_empty(&(*e)->idle))
+            *c = MS_CONTAINER((*e)->idle.next, struct ms_conn, idle);
+    } while (*c && !is_usable(p, *c));
+    return MS_OK;
+}
+
 ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
                    const struct ms_pool_wish *wish)
 {
     struct ms_endpoint *e;
-    ms_err err = ms_endpoint_get(&p->endpoints, &wish->key, &e);
+    struct ms_conn *c = NULL;
+    ms_err err = wish->fresh ? ms_endpoint_get(&p->endpoints, &wish->key, &e)
+                             : find_idle(p, &wish->key, &e, &c);
 
     if (err)
         return err;
-    if (!wish->fresh && !ms_list_empty(&e->idle)) {
-        reuse(p, w, MS_CONTAINER(e->idle.next, struct ms_conn, idle));
+    if (c) {
+        reuse(p, w, c);
         return MS_OK;
     }
     w->endpoint = e;
