@@ -103,11 +103,9 @@ void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
  * to its last byte. */
 static bool is_drained(struct ms_conn *c)
 {
-    struct ms_io_result r;
+    struct ms_io_result r =
+        ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
 
-    if (!c->more_to_read)
-        return true;
-    r = ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
     c->more_to_read = false;
     return r.what == MS_IO_AGAIN;
 }
@@ -115,7 +113,8 @@ static bool is_drained(struct ms_conn *c)
 static void after_exchange(struct ms_conn *c)
 {
     bool again = !c->last_exchange && !ms_buf_len(&c->link.stash) &&
-                 c->session->ops->room(c->session) > 0 && is_drained(c);
+                 c->session->ops->room(c->session) > 0 &&
+                 (MS_LIKELY(!c->more_to_read) || is_drained(c));
 
     detach(c);
     if (!again) {

@@ -265,41 +265,26 @@ static bool is_usable(const struct ms_pool *p, struct ms_conn *c)
     bool just_now = c->idle_entry == l->entries &&
                     l->now_us - c->idle_since_us < TRUSTED_US;
 
-    return just_now || ms_conn_look(c);
-}
-
-/* The endpoint for `key` and the connection that was idle there last, NULL for
- * none. Endpoints go with their last connection: one that turns out to be dead
- * means to begin anew. */
-static ms_err find_idle(struct ms_pool *p, const struct ms_endpoint_key *key,
-                        struct ms_endpoint **e, struct ms_conn **c)
-{
-    ms_err err;
-
-    do {
-        *c = NULL;
-        if ((err = ms_endpoint_get(&p->endpoints, key, e)))
-            return err;
-        if (!ms_list_empty(&(*e)->idle))
-            *c = MS_CONTAINER((*e)->idle.next, struct ms_conn, idle);
-    } while (*c && !is_usable(p, *c));
-    return MS_OK;
+    return MS_LIKELY(just_now) || ms_conn_look(c);
 }
 
 ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
                    const struct ms_pool_wish *wish)
 {
     struct ms_endpoint *e;
-    struct ms_conn *c = NULL;
-    ms_err err = wish->fresh ? ms_endpoint_get(&p->endpoints, &wish->key, &e)
-                             : find_idle(p, &wish->key, &e, &c);
+    ms_err err;
 
+    while (!(err = ms_endpoint_get(&p->endpoints, &wish->key, &e)) &&
+           !wish->fresh && !ms_list_empty(&e->idle)) {
+        struct ms_conn *c = MS_CONTAINER(e->idle.next, struct ms_conn, idle);
+        if (is_usable(p, c)) {
+            reuse(p, w, c);
+            return MS_OK;
+        }
+        /* It is closed, and its endpoint may be gone with it. */
+    }
     if (err)
         return err;
-    if (c) {
-        reuse(p, w, c);
-        return MS_OK;
-    }
     w->endpoint = e;
     w->fresh = wish->fresh;
     ms_list_push(&e->waiting, &w->node);
