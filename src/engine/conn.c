@@ -100,10 +100,22 @@ void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
     ms_loop_bury(loop_of(c), &c->grave, free_conn);
 }
 
+/* Whether nothing waits to be read behind a response that filled the buffer
+ * to its last byte. */
+static bool is_drained(struct ms_conn *c)
+{
+    struct ms_io_result r =
+        ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
+
+    c->more_to_read = false;
+    return r.what == MS_IO_AGAIN;
+}
+
 static void after_exchange(struct ms_conn *c)
 {
     bool again = !c->last_exchange && !ms_buf_len(&c->link.stash) &&
-                 c->session->ops->room(c->session) > 0;
+                 c->session->ops->room(c->session) > 0 &&
+                 (MS_LIKELY(!c->more_to_read) || is_drained(c));
 
     detach(c);
     if (!again) {
@@ -197,7 +209,8 @@ static bool read_some(struct ms_conn *c)
         }
         moved(c, r.n);
         /* A short read has emptied the socket. */
-        if (!feed(c, ms_span(c->env->scratch, r.n)) || r.n < MS_SCRATCH_BYTES)
+        c->more_to_read = r.n == MS_SCRATCH_BYTES;
+        if (!feed(c, ms_span(c->env->scratch, r.n)) || !c->more_to_read)
             return true;
     }
     return true;
@@ -408,6 +421,14 @@ void ms_conn_proceed(struct ms_conn *c)
         return;
     c->session->ops->proceed(c->session, c->stream);
     ms_task_post(loop_of(c), &c->service);
+}
+
+bool ms_conn_look(struct ms_conn *c)
+{
+    assert(is_open(c) && !c->stream);
+
+    read_some(c);
+    return is_open(c);
 }
 
 void ms_conn_cancel_stream(struct ms_conn *c)

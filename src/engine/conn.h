@@ -85,12 +85,14 @@ struct ms_conn {
     struct ms_addr remote;
     uint64_t resolved_us, connected_us;
     unsigned id, exchanges;
-    unsigned char state;       /* enum ms_conn_state */
-    bool feeding;              /* the session is on the stack */
-    bool blocked;              /* bytes wait for room in the socket */
-    bool out_dead;             /* sending failed; the answer may still come */
+    unsigned idle_entry; /* the pool's: the loop's entry it is idle from */
+    unsigned char state; /* enum ms_conn_state */
+    bool feeding;        /* the session is on the stack */
+    bool blocked;        /* bytes wait for room in the socket */
+    bool out_dead;       /* sending failed; the answer may still come */
     bool hold_recv, hold_send; /* the stream is paused */
     bool last_exchange;        /* not to be used again */
+    bool more_to_read;         /* the last read did not empty the socket */
 };
 
 /* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */
@@ -118,6 +120,11 @@ static inline void ms_conn_watch(struct ms_conn *c,
 
 /* Sends the body that was kept back for a 100. */
 void ms_conn_proceed(struct ms_conn *c);
+
+/* Looks whether something came while it was idle that the host has not told
+ * of yet: a close, or bytes, which would pass for the next response. True when
+ * it can still be used; otherwise it has been closed, on_closed was called. */
+bool ms_conn_look(struct ms_conn *c);
 
 /* Detaches the stream without a call to it. What this leaves of the
  * connection is closed, or given back to the pool. */
