@@ -83,8 +83,9 @@ struct ms_conn {
         struct ms_grave grave; /* once it is closed */
     };
     struct ms_addr remote;
+    unsigned exchanges; /* fills the gap behind an address */
     uint64_t resolved_us, connected_us;
-    unsigned id, exchanges;
+    unsigned id;
     unsigned idle_entry; /* the pool's: the loop's entry it is idle from */
     unsigned char state; /* enum ms_conn_state */
     bool feeding;        /* the session is on the stack */
