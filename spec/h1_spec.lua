@@ -2,6 +2,7 @@
 --
 -- HTTP/1 as servers speak it, and as they should not: spec/support/h1_rows.lua
 -- row by row, and what takes more than one connection.
+local uv = require "luv"
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local peer = require "spec.support.peer"
@@ -128,6 +129,60 @@ describe("HTTP/1:", function()
       while client:stats().idle > 0 do ms.sleep(1) end
       assert.equal("ok", assert(client:fetch(p:url(), { method = "POST" })).body)
     end
+  end))
+
+  -- The loop has not looked at the socket yet when the next request starts.
+  it("A26: nor one where something waits to be read", async(function()
+    local evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+    for _, ending in ipairs({ { "close" }, { "reset" }, { "send", evil } }) do
+      for _, method in ipairs({ "GET", "POST" }) do
+        local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 10 }, ending },
+          { { "request" }, { "send", OK }, { "hang" } } })
+        local client <close> = ms.client()
+        assert.equal("ok", assert(client:fetch(p:url())).body)
+        assert(p:wait("closed")) -- blocks
+        local res = assert(client:fetch(p:url(), { method = method }))
+        assert.equal("ok", res.body)
+        assert.is_false(res.reused)
+      end
+    end
+  end))
+
+  it("A26: nor one where something waits, from a callback of the loop's", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 10 }, { "close" } },
+      { { "request" }, { "send", OK }, { "hang" } } })
+    local client <close> = ms.client()
+    assert.equal("ok", assert(client:fetch(p:url())).body)
+    local timer, answer = uv.new_timer(), {}
+    timer:start(0, 0, function()
+      timer:close()
+      p:wait("closed") -- blocks
+      client:request(p:url(), { method = "POST" }, function(...) answer = { ... } end)
+    end)
+    while not answer[2] and not answer[1] do ms.sleep(1) end
+    assert.is_nil(answer[1])
+    assert.equal("ok", answer[2].body)
+  end))
+
+  -- The response ends where the engine's read does; what is evil is still in the socket.
+  it("A25: bytes behind a response that fills the read buffer", async(function()
+    local head = "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    local size = 65536 - #head:format(65000)
+    local evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+    local p <close> = peer.start({
+      { { "request" }, { "send", OK }, { "request" },
+        { "send", head:format(size) .. ("x"):rep(size) .. evil }, { "close" } },
+      { { "request" }, { "send", OK }, { "hang" } } })
+    local client <close> = ms.client()
+    assert.equal("ok", assert(client:fetch(p:url())).body)
+    local task = ms.spawn(function()
+      assert.equal(size, #assert(client:fetch(p:url())).body)
+      return assert(client:fetch(p:url()))
+    end)
+    ms.spawn(function() p:wait("closed") end) -- blocks until all is in the socket
+    local _, res = assert(task:wait())
+    assert.equal("ok", res.body)
+    assert.equal(2, client:stats().opened)
   end))
 
   it("A27: a request on a kept connection that dies unheard is tried again, once", async(function()

@@ -118,6 +118,33 @@ describe("a streamed response", function()
     assert.is_true(p:wait(function() return p:count("eof") + p:count("error") > 0 end))
   end))
 
+  it("is not over for the collector while somebody reads it", async(function()
+    local p <close> = peer.start(STUCK)
+    local function fetch()
+      return assert(ms.fetch(p:url(), { stream = true, timeout = 200 }))
+    end
+    local readers = {
+      function() return select(2, fetch():read("a")) end,
+      function() return select(2, fetch():discard()) end,
+      function() return select(2, pcall(fetch():lines())) end,
+      function()
+        local next_chunk = fetch():chunks()
+        assert.equal("1", next_chunk())
+        return select(2, pcall(next_chunk))
+      end,
+    }
+    for _, reader in ipairs(readers) do
+      local reading = ms.spawn(reader)
+      local _ <close> = ms.spawn(function()
+        while true do
+          collectgarbage()
+          ms.sleep(5)
+        end
+      end)
+      assert.equal("timed_out", select(2, reading:wait()).code)
+    end
+  end))
+
   it("ends when nobody can read it any more", async(function()
     local p <close> = peer.start(STUCK)
     local client <close> = ms.client()

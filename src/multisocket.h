@@ -160,9 +160,9 @@ enum ms_option {
     MS_OPT_FRESH_CONNECTION,   /* bool: use no pooled connection */
     MS_OPT_EXPECT_CONTINUE, /* bool: send the body when the server asks for it
                              * (100), or after a second */
-    MS_OPT_VERSION,            /* string: "auto", the default, "1.1", "2" or
-                                * "2-prior-knowledge" (also without TLS) */
-    MS_OPT_PRIORITY,           /* string: a Priority field (RFC 9218) */
+    MS_OPT_VERSION,         /* string: "auto", the default, "1.1", "2" or
+                             * "2-prior-knowledge" (also without TLS) */
+    MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
     MS_OPT_COUNT
 };
 

@@ -75,10 +75,18 @@ end
 
 local ALL = math.maxinteger
 
-local function read_all(source)
+-- Up to `most` bytes of the body of `res`. Who waits here keeps `res`: a
+-- response that nobody has any more ends its transfer, so whatever reads goes
+-- through here, and none of it by a tail call.
+local function next_of(res, most)
+  local chunk, err = stream.of(res):next(most)
+  return chunk, err
+end
+
+local function read_all(res)
   local chunks, n = {}, 0
   while true do
-    local chunk, err = source:next(ALL)
+    local chunk, err = next_of(res, ALL)
     if not chunk then
       if err then return nil, err end
       return n > 0 and table.concat(chunks) or nil
@@ -94,13 +102,12 @@ end
 ---@return string?
 ---@return multisocket.Error? err it ended early
 function response:read(how)
-  local source = stream.of(self)
-  if how == "a" then return read_all(source) end
-  if how == nil then return source:next(ALL) end
+  if how == "a" then return read_all(self) end
+  if how == nil then return next_of(self, ALL) end
   if math.type(how) ~= "integer" or how < 1 then
     errors.usage("bad_argument", 'read takes a number of bytes or "a", not %s', tostring(how))
   end
-  return source:next(how)
+  return next_of(self, how)
 end
 
 -- Leaving the loop early ends the transfer. The guard keeps `res`.
@@ -114,23 +121,22 @@ end
 ---ends early; leaving the loop ends the transfer.
 ---@return fun(): string?
 function response:chunks()
-  local source = stream.of(self)
   return function()
-    local chunk, err = source:next(ALL)
+    local chunk, err = next_of(self, ALL)
     if err then error(err, 0) end
     return chunk
   end, nil, nil, loop_guard(self)
 end
 
--- The next line of `source`; what follows it stays in `state.rest`.
-local function next_line(source, state)
+-- The next line of the body; what follows it stays in `state.rest`.
+local function next_line(res, state)
   local pieces = {}
   while true do
     local text = state.rest
     state.rest = nil
     if not text then
       local err
-      text, err = source:next(ALL)
+      text, err = next_of(res, ALL)
       if err then error(err, 0) end
       if not text then break end
     end
@@ -149,8 +155,8 @@ end
 ---The same in lines, without their ends ("\n" or "\r\n").
 ---@return fun(): string?
 function response:lines()
-  local source, state = stream.of(self), {}
-  return function() return next_line(source, state) end, nil, nil, loop_guard(self)
+  local state = {}
+  return function() return next_line(self, state) end, nil, nil, loop_guard(self)
 end
 
 ---Writes the body to a file, which is there when all of it is.

@@ -381,3 +381,39 @@ TEST(an_idle_connection_that_the_peer_closes_is_gone)
     CHECK(w.pool.idle == 0 && w.pool.conns == 0);
     end();
 }
+
+/* What the host has not told of yet; the clock stands still meanwhile. */
+static void nobody_gets_what(void (*happened)(int peer))
+{
+    begin();
+    ask(0);
+    wait_for(0);
+    int peer = accept(w.listener, NULL, NULL);
+    struct pollfd p = {w.guests[0].conn->link.sock->fd, POLLIN, 0};
+    give_back(0);
+    happened(peer);
+    CHECK(poll(&p, 1, 5000) == 1);
+    ask(1);
+    CHECK(!w.guests[1].conn && w.pool.idle == 0 && w.pool.conns == 1);
+    wait_for(1);
+    CHECK(w.pool.opened == 2 && w.pool.reused == 0);
+    give_back(1);
+    close(peer);
+    end();
+}
+
+static void closed(int peer)
+{
+    CHECK(!shutdown(peer, SHUT_WR));
+}
+
+static void spoke(int peer)
+{
+    CHECK(send(peer, "HTTP/1.1 408 Late\r\n\r\n", 21, 0) == 21);
+}
+
+TEST(an_idle_connection_is_looked_at_before_it_is_used)
+{
+    nobody_gets_what(closed);
+    nobody_gets_what(spoke);
+}

@@ -133,6 +133,27 @@ size_t ms_conn_room(const struct ms_conn *c)
     return c->session->ops->room(c->session);
 }
 
+/* Whether nothing waits to be read behind a response that filled the buffer
+ * to its last byte. */
+static bool is_drained(struct ms_conn *c)
+{
+    struct ms_io_result r =
+        ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
+
+    c->more_to_read = false;
+    return r.what == MS_IO_AGAIN;
+}
+
+/* Nobody uses it, and nobody can. */
+static bool is_of_no_use(struct ms_conn *c)
+{
+    if (c->session->streams)
+        return false;
+    return c->session->ops->done(c->session) || c->last_exchange ||
+           c->out_dead || c->peer_gone || ms_buf_len(&c->link.stash) ||
+           (MS_UNLIKELY(c->more_to_read) && !c->many && !is_drained(c));
+}
+
 /* Streams came or went: what becomes of the connection. */
 static void settle(struct ms_conn *c)
 {
@@ -140,9 +161,7 @@ static void settle(struct ms_conn *c)
         detach(c);
     update_label(c, NULL);
     update_wish(c);
-    if (!c->session->streams &&
-        (c->session->ops->done(c->session) || c->last_exchange || c->out_dead ||
-         c->peer_gone || ms_buf_len(&c->link.stash)))
+    if (is_of_no_use(c))
         ms_conn_close(c, MS_OK, 0);
     else
         c->events->on_change(c);
@@ -247,7 +266,8 @@ static bool read_some(struct ms_conn *c)
         c->heard_us = loop_of(c)->now_us;
         c->pinged = false;
         /* A short read has emptied the socket. */
-        if (!feed(c, ms_span(c->env->scratch, r.n)) || r.n < MS_SCRATCH_BYTES)
+        c->more_to_read = r.n == MS_SCRATCH_BYTES;
+        if (!feed(c, ms_span(c->env->scratch, r.n)) || !c->more_to_read)
             return true;
     }
     return true;
@@ -554,6 +574,14 @@ void ms_conn_proceed(struct ms_conn *c, struct ms_stream *s)
 {
     c->session->ops->proceed(c->session, s);
     ms_task_post(loop_of(c), &c->service);
+}
+
+bool ms_conn_look(struct ms_conn *c)
+{
+    assert(is_open(c) && !c->session->streams);
+
+    read_some(c);
+    return is_open(c) && ms_conn_room(c) > 0;
 }
 
 void ms_conn_cancel_stream(struct ms_conn *c, struct ms_stream *s)

@@ -79,16 +79,20 @@ struct ms_conn {
         struct ms_grave grave; /* once it is closed */
     };
     struct ms_addr remote;
+    unsigned
+        exchanges; /* streams opened, ever; fills the gap behind an address */
     uint64_t resolved_us, connected_us;
-    uint64_t heard_us;         /* when it was read last */
-    unsigned id, exchanges;    /* streams opened, ever */
-    int out_errno;             /* why sending failed, 0: it did not */
-    unsigned char state;       /* enum ms_conn_state */
-    bool feeding;              /* the session is on the stack */
-    bool blocked;              /* bytes wait for room in the socket */
-    bool out_dead;             /* sending failed; the answer may still come */
+    uint64_t heard_us;   /* when it was read last */
+    unsigned id;         /* stable name in traces */
+    unsigned idle_entry; /* the pool's: the loop's entry it is idle from */
+    int out_errno;       /* why sending failed, 0: it did not */
+    unsigned char state; /* enum ms_conn_state */
+    bool feeding;        /* the session is on the stack */
+    bool blocked;        /* bytes wait for room in the socket */
+    bool out_dead;       /* sending failed; the answer may still come */
     bool hold_recv, hold_send; /* the stream is paused */
     bool last_exchange;        /* not to be used again */
+    bool more_to_read;         /* the last read did not empty the socket */
     bool many;                 /* several streams at a time: HTTP/2 */
     bool pinged;               /* a ping is out, and nothing came since */
     bool peer_gone;            /* only paused readers keep it */
@@ -117,6 +121,11 @@ ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
 
 /* Sends the body that was kept back for a 100. */
 void ms_conn_proceed(struct ms_conn *c, struct ms_stream *s);
+
+/* Looks whether something came while it was idle that the host has not told
+ * of yet: a close, or bytes, which would pass for the next response. True when
+ * it can still be used; otherwise it has been closed, on_closed was called. */
+bool ms_conn_look(struct ms_conn *c);
 
 /* Detaches the stream without a call to it. What this leaves of the
  * connection is closed, or given back to the pool. */

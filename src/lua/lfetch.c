@@ -335,7 +335,6 @@ static int begin(lua_State *L, int options)
     struct lb_fetcher *f = lua_touserdata(L, lua_upvalueindex(FETCH_FETCHER));
     size_t n;
 
-    lua_settop(L, 2);
     struct lb_easy *le = push_free(L, f);
     const char *url = lua_tolstring(L, 2, &n);
     ms_err err = ms_easy_set_url(le->e, url, n);
@@ -358,11 +357,21 @@ static int returned(lua_State *L, int status, lua_KContext ctx)
     return lua_gettop(L);
 }
 
+/* Only the client and a URL are given; more may be there if it is nil. */
+static bool is_plain(lua_State *L)
+{
+    if (lua_gettop(L) != 2) {
+        if (!lua_isnoneornil(L, 3))
+            return false;
+        lua_settop(L, 2);
+    }
+    return lua_type(L, 2) == LUA_TSTRING && lua_isyieldable(L);
+}
+
 /* fetch(client, url [, opts]) */
 static int fetch(lua_State *L)
 {
-    if (lua_isnoneornil(L, 3) && lua_type(L, 2) == LUA_TSTRING &&
-        lua_isyieldable(L))
+    if (is_plain(L))
         return begin(L, lua_upvalueindex(FETCH_OPTIONS));
     lua_pushvalue(L, lua_upvalueindex(FETCH_SLOW));
     lua_insert(L, 1);
@@ -375,6 +384,7 @@ static int fetch_with(lua_State *L)
 {
     lb_check(L, 1, LB_OPTIONS);
     luaL_checktype(L, 2, LUA_TSTRING);
+    lua_settop(L, 2);
     return begin(L, 1);
 }
 

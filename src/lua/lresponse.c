@@ -170,12 +170,12 @@ static int headers_index(lua_State *L)
 
 enum info {
     STATUS = 1,
+    BODY, /* what is asked for most comes first */
     OK,
     REASON,
     VERSION,
     URL,
     HEADERS,
-    BODY,
     TRAILERS,
     TIMINGS,
     REUSED,
@@ -185,9 +185,8 @@ enum info {
 };
 
 static const char *const field_names[] = {
-    "status",  "ok",      "reason",         "version",
-    "url",     "headers", "body",           "trailers",
-    "timings", "reused",  "remote_address", "request"};
+    "status",  "body",     "ok",      "reason", "version",        "url",
+    "headers", "trailers", "timings", "reused", "remote_address", "request"};
 #define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
 
 /* The enum info of a field of responses, 0 when there is none of that name. */

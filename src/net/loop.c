@@ -59,8 +59,10 @@ void ms_loop_touch(struct ms_loop *l)
 
 void ms_loop_enter(struct ms_loop *l)
 {
-    if (l->depth++ == 0)
+    if (l->depth++ == 0) {
+        l->entries++;
         ms_loop_touch(l);
+    }
 }
 
 /* Runs what is on the list now; what is added meanwhile stays for later. */

@@ -68,8 +68,9 @@ struct ms_loop {
     uint64_t told_us;        /* deadline the host knows; MS_NEVER: none */
     uint64_t (*clock)(void); /* tests put a clock of their own here */
     unsigned depth;
-    bool timed_out; /* due timers are to run in this exit */
-    bool refused;   /* a host callback failed: one more round, at once */
+    unsigned entries; /* so far; tells one from another, may wrap */
+    bool timed_out;   /* due timers are to run in this exit */
+    bool refused;     /* a host callback failed: one more round, at once */
 };
 
 #define MS_NEVER UINT64_MAX

@@ -395,6 +395,20 @@ static bool quick_field(struct h1 *h)
     return true;
 }
 
+/* The empty line behind the fields, when it is there and allowed. */
+static bool quick_end(struct h1 *h)
+{
+    const struct ms_buf *text = &h->stream->head->fields.text;
+    size_t end = h->line_start + 2;
+
+    if (!h->stream->head->status || h->scanned != h->line_start ||
+        end > text->to || end > h->stream->max_head_bytes ||
+        text->p[end - 2] != '\r' || text->p[end - 1] != '\n')
+        return false;
+    h->line_start = h->scanned = end;
+    return true;
+}
+
 /* Takes the complete lines that are in the head's text. */
 static void take_lines(struct h1 *h)
 {
@@ -404,6 +418,10 @@ static void take_lines(struct h1 *h)
         struct ms_buf *text = &s->head->fields.text;
         while (s->head->status && h->scanned == h->line_start && quick_field(h))
             ;
+        if (quick_end(h)) {
+            head_complete(h);
+            continue;
+        }
         const char *from = text->p + h->scanned;
         const char *lf = h->scanned < text->to
                              ? memchr(from, '\n', text->to - h->scanned)
