@@ -2,7 +2,8 @@
 --
 -- What servers may and may not say in HTTP/1 (RFC 9112), as data: what a peer
 -- sends in answer to one request, and what has to become of it. spec/h1_spec.lua
--- plays every row whole, byte by byte and cut in two at every place.
+-- plays every row whole, byte by byte and cut in two at every place: the pieces
+-- are what the client reads (spec/support/lockstep.lua).
 --
 -- A row: { statement, what it is, response, expected }
 --   expected   { status, body } or the code of the err
