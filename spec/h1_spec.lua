@@ -5,23 +5,25 @@
 local uv = require "luv"
 local ms = require "multisocket"
 local async = require "spec.support.async"
+local lockstep = require "spec.support.lockstep"
 local peer = require "spec.support.peer"
 local rows = require "spec.support.h1_rows"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-local AT_ONCE = 64
 
--- The scripts that play a response whole, byte by byte and in two parts.
-local function scripts_of(row)
-  local text, last = row[3], { row.reset and "reset" or "close" }
-  local before = row.reset and { "delay", 20 } or nil -- what was sent is to be read first
+local function cut(text, size)
   local list = {}
-  local function play(step)
-    list[#list + 1] = { { "request" }, step, before or last, before and last }
+  for at = 1, #text, size do list[#list + 1] = text:sub(at, at + size - 1) end
+  return list
+end
+
+-- A response byte by byte and in two parts; what is long only here and there.
+local function pieces_of(row)
+  local text = row[3]
+  local list = { cut(text, row.long and 1000 or 1) }
+  for at = 1, #text - 1, row.long and #text // 20 or 1 do
+    list[#list + 1] = { text:sub(1, at), text:sub(at + 1) }
   end
-  play({ "send", text })
-  if #text <= 4000 then play({ "split", text, 1, 0 }) else play({ "split", text, 1000, 0 }) end
-  for cut = 1, #text - 1, row.long and #text // 20 or 1 do play({ "split", text, { cut }, 1 }) end
   return list
 end
 
@@ -40,6 +42,7 @@ local function check(row, res, err)
   if type(expected) == "string" then
     assert.is_nil(res, row[2])
     assert.equal(expected, err.code, row[2] .. ": " .. err.message)
+    if row.message then assert.matches(row.message, err.message, 1, true) end
     return
   end
   assert(res, err)
@@ -54,23 +57,31 @@ local function options_of(row)
   return options
 end
 
-local function play_everywhere(row)
-  local scripts = scripts_of(row)
+local function play_in_pieces(row)
+  local server <close> = lockstep.start()
+  local client <close> = ms.client({ fresh_connection = true })
+  for _, pieces in ipairs(pieces_of(row)) do
+    check(row, server:fetch(client, options_of(row), pieces, row.reset))
+  end
+end
+
+local function play_whole(list)
+  local scripts = {}
+  for i, row in ipairs(list) do
+    scripts[i] = { { "request" }, { "send", row[3] } }
+    if row.reset then -- which takes away what was not read yet
+      scripts[i] = { { "request" }, { "send", row[3] }, { "delay", 20 }, { "reset" } }
+    end
+  end
   local p <close> = peer.start(scripts, { record = false })
   local client <close> = ms.client({ fresh_connection = true })
-  local list = {}
-  for i = 1, #scripts do
-    list[i] = options_of(row)
-    list[i].url = p:url()
-  end
-  for _, res, err in client:each(list, { concurrency = AT_ONCE }) do check(row, res, err) end
+  for _, row in ipairs(list) do check(row, client:fetch(p:url(), options_of(row))) end
 end
 
 -- Whether the connection waits for another request.
 local function play_for_reuse(row)
   local p <close> = peer.start({ { { "request" }, { "send", row[3] }, { "hang" } } })
   local client <close> = ms.client()
-  if row[2] == "a body until the end of the connection" then return end
   check(row, client:fetch(p:url(), options_of(row)))
   assert.equal(row.reused and 1 or 0, client:stats().idle, row[2])
 end
@@ -88,8 +99,9 @@ describe("HTTP/1:", function()
 
   for _, title in ipairs(order) do
     it(title, async(function()
+      play_whole(by_statement[title])
       for _, row in ipairs(by_statement[title]) do
-        play_everywhere(row)
+        play_in_pieces(row)
         if row.reused ~= nil then play_for_reuse(row) end
       end
     end))
@@ -194,6 +206,12 @@ describe("HTTP/1:", function()
     local res = assert(client:fetch(p:url()))
     assert.equal("ok", res.body)
     assert.equal(2, client:stats().opened)
+    local resets = { { "request" }, { "send", OK }, { "request" }, { "reset" } }
+    local r <close> = peer.start({ resets, serves })
+    local third <close> = ms.client()
+    assert(third:fetch(r:url()))
+    assert.equal("ok", assert(third:fetch(r:url(), { method = "PUT", body = "again" })).body)
+    assert.equal("again", r:requests(2)[1]:match("\r\n\r\n(.*)$"))
     -- Not what is not idempotent, and not when a byte came.
     local byte = { { "request" }, { "send", OK }, { "request" }, { "send", "H" }, { "close" } }
     for _, case in ipairs({ { dies, "POST" }, { byte, "GET" } }) do
@@ -213,5 +231,106 @@ describe("HTTP/1:", function()
     assert.is_nil(none)
     assert.equal("unexpected_eof", err.code)
     assert.equal(2, err.attempts)
+  end))
+
+  it("A28: an answer before the request is out is delivered and ends the upload", async(function()
+    local size = 16 * 1024 * 1024 -- more than sockets hold
+    for _, status in ipairs({ "413 Content Too Large", "200 OK" }) do
+      local p <close> = peer.start({
+        { { "head" }, { "stop_reading" },
+          { "send", "HTTP/1.1 " .. status .. "\r\nContent-Length: 2\r\n\r\nno" }, { "hang" } },
+        { { "request" }, { "send", OK }, { "hang" } },
+      }, { record = false })
+      local client <close> = ms.client()
+      local res = assert(client:fetch(p:url(), { method = "PUT", body = ("x"):rep(size) }))
+      assert.equal(tonumber(status:match("%d+")), res.status)
+      assert.equal("no", res.body)
+      assert.equal(0, client:stats().idle)
+      assert.is_true(client:stats().bytes_out < size)
+      assert.is_false(assert(client:fetch(p:url())).reused)
+    end
+  end))
+
+  it("A28: a connection whose upload was complete is kept", async(function()
+    local p <close> = peer.start({ { { "request" },
+      { "send", "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno" }, { "repeat" } } })
+    local client <close> = ms.client()
+    for i = 1, 2 do
+      local res = assert(client:fetch(p:url(), { method = "PUT", body = "small" }))
+      assert.equal(413, res.status)
+      assert.equal(i > 1, res.reused)
+    end
+  end))
+
+  -- No row ends by itself here: the peer goes on until nobody listens.
+  it("A23: endless streams are stopped by the limit", async(function()
+    local head = "HTTP/1.1 200 OK\r\n"
+    local chunked = head .. "Transfer-Encoding: chunked\r\n\r\n"
+    for _, case in ipairs({ { "", "x", "status line" }, { head, "x", "header line" },
+      { head, "X: y\r\n", "header fields" },
+      { "", "HTTP/1.1 102 Wait\r\n\r\n", "informational" },
+      { chunked, "0", "chunk line" }, { chunked .. "1;", "x", "chunk line" },
+      { chunked, "1;" .. ("x"):rep(1000) .. "\r\ny\r\n", "chunk extensions" },
+      { chunked .. "0\r\n", "x", "trailers" }, { chunked .. "0\r\n", "X: y\r\n", "trailers" } }) do
+      local piece = case[2]:rep(16384 // #case[2])
+      local p <close> = peer.start({ { { "request" }, { "send", case[1] },
+        { "fill", 1000 * #piece, piece }, { "hang" } } }, { record = false })
+      local client <close> = ms.client()
+      local res, err = client:fetch(p:url())
+      assert.is_nil(res)
+      assert.matches(case[3], err.message, 1, true)
+      assert.is_true(client:stats().bytes_in < 1024 * 1024)
+      assert.equal(0, client:stats().idle)
+    end
+  end))
+
+  it("what a program asks for is refused before a socket is opened", async(function()
+    local p <close> = peer.start({ { { "hang" } } })
+    local client <close> = ms.client()
+    local refused = {
+      bad_option = { { method = "" }, { method = "GE T" }, { method = "GET\r\nX: y" },
+        { method = "GET\0" }, { method = "G(T" }, { method = "G\xc3\x84T" },
+        { method = "CONNECT" } },
+      bad_header = { { headers = { ["A\r\nB"] = "x" } }, { headers = { ["A\0"] = "x" } },
+        { headers = { ["A:"] = "x" } }, { headers = { ["A "] = "x" } },
+        { headers = { [" A"] = "x" } },
+        { headers = { ["\xc3\x84"] = "x" } }, { headers = { A = "x\ry" } },
+        { headers = { A = "x\ny" } }, { headers = { A = "x\0" } }, { headers = { A = "\x7f" } },
+        { headers = { A = "x\r\n y" } }, { headers = { A = { "x", "y\r\nB: z" } } },
+        { headers = { Host = "h\r\nA: b" } }, { headers = { Host = "" } },
+        { headers = { { "Host", "a" }, { "Host", "b" } } },
+        { headers = { ["Transfer-Encoding"] = "chunked" } },
+        { headers = { ["Content-Length"] = "5" } }, { headers = { ["Content-Length"] = "4, 4" },
+          body = "four" } },
+    }
+    for code, list in pairs(refused) do
+      for i, options in ipairs(list) do
+        local res, err = client:fetch(p:url(), options)
+        assert.is_nil(res)
+        assert.equal(code, err.code, code .. " " .. i)
+        assert.equal("queue", err.phase)
+      end
+    end
+    local agent <close> = ms.client({ user_agent = "x\r\nA: b" })
+    assert.equal("bad_header", select(2, agent:fetch(p:url())).code)
+    assert.equal(0, client:stats().opened + agent:stats().opened)
+    assert.equal(0, p:connections())
+  end))
+
+  it("no URL breaks the request line", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", OK }, { "repeat" } } })
+    local client <close> = ms.client()
+    local targets = { ["/a b"] = "/a%20b", ["/a\r\nX: y"] = "/aX:%20y", ["/\0x"] = "/%00x",
+      ["/?a b\r\nc\0d"] = "/?a%20bc%00d", ["/#\r\nX: y"] = "/", ["/\x7f\xff"] = "/%7F%FF" }
+    for path, target in pairs(targets) do
+      assert(client:fetch(p:url(path)))
+      local list = p:requests()
+      assert.equal("GET " .. target .. " HTTP/1.1", list[#list]:match("^[^\r\n]*"))
+    end
+    for _, host in ipairs({ "a b", "a\0", "a%0d%0aX", "a%20b" }) do
+      local res, err = client:fetch("http://" .. host .. "/")
+      assert.is_nil(res)
+      assert.equal("bad_url", err.code)
+    end
   end))
 end)

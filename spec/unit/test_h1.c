@@ -406,6 +406,13 @@ TEST(requests_that_would_smuggle_are_refused)
         CHECK(h->ops->open(h, &t.stream, &req) == MS_EHEADER);
         CHECK(h->ops->room(h) == 1);
     }
+    struct ms_request tunnel = {
+        .method = MS_SPAN("CONNECT"),
+        .target = MS_SPAN("/"),
+        .authority = MS_SPAN("h"),
+    };
+    CHECK(h->ops->open(h, &t.stream, &tunnel) == MS_EOPTION);
+    CHECK(h->ops->room(h) == 1);
     h->ops->free(h);
 }
 

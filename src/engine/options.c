@@ -354,7 +354,9 @@ static ms_err compile(struct ms_options *o)
                  o->low_speed_limit >= 0 || o->expect_continue;
     snprintf(o->length_text, sizeof(o->length_text), "%zu",
              ms_buf_len(&o->body));
-    if (!ms_wire_is_token(ms_options_method(o)))
+    /* CONNECT makes a tunnel: what follows its answer is no response. */
+    if (!ms_wire_is_token(ms_options_method(o)) ||
+        ms_span_equal(ms_options_method(o), MS_SPAN("CONNECT")))
         return MS_EOPTION;
     if (!ms_wire_is_value(agent) ||
         !ms_wire_is_value(ms_buf_span(&o->priority)))

@@ -47,6 +47,7 @@ struct h1 {
     bool stopped;  /* the answer is there: no more of the body is sent */
     bool got_byte; /* of this response */
     bool keep;     /* the response allows another */
+    bool closes;   /* it says that it does not */
     bool dead;     /* no further stream */
     bool has_length, is_chunked;
 };
@@ -224,20 +225,21 @@ static void transfer_encoding(struct h1 *h, struct ms_span value)
     h->is_chunked = true;
 }
 
+/* A close wins, wherever it stands (RFC 9112, 9.3). */
 static void connection(struct h1 *h, struct ms_span value)
 {
-    bool modern = h->stream->head->version == MS_HTTP_1_1;
     struct ms_span item;
 
     if (is_name(value, MS_SPAN("keep-alive"))) { /* as most have it */
-        h->keep |= !modern;
+        h->keep = !h->closes;
         return;
     }
     while (ms_span_next_item(&value, &item)) {
-        if (ms_span_equal_nocase(item, MS_SPAN("close")))
+        if (ms_span_equal_nocase(item, MS_SPAN("close"))) {
+            h->closes = true;
             h->keep = false;
-        else if (!modern && ms_span_equal_nocase(item, MS_SPAN("keep-alive")))
-            h->keep = true;
+        } else if (ms_span_equal_nocase(item, MS_SPAN("keep-alive")))
+            h->keep = !h->closes;
     }
 }
 
@@ -258,7 +260,7 @@ static void read_framing(struct h1 *h)
 {
     const struct ms_fields *f = &h->stream->head->fields;
 
-    h->has_length = h->is_chunked = false;
+    h->has_length = h->is_chunked = h->closes = false;
     h->left = 0;
     h->keep = h->stream->head->version == MS_HTTP_1_1;
     for (uint32_t i = 0; i < f->count && !h->failed; i++) {
@@ -696,6 +698,8 @@ static ms_err render(struct h1 *h, const struct ms_request *req)
     char length[FRAMING_BYTES];
     int n = 0;
 
+    if (ms_span_equal(req->method, MS_SPAN("CONNECT")))
+        return MS_EOPTION;
     if (!ms_wire_is_token(req->method) || !ms_wire_is_target(req->target) ||
         !ms_wire_is_value(req->authority))
         return MS_EHEADER;
