@@ -442,14 +442,15 @@ static void start_waiting(struct ms_pool *p, struct ms_waiter *w,
 }
 
 /* The entry that left a connection idle had read its socket empty. Later the
- * peer may have closed or spoken, and the host not told of it yet. */
+ * peer may have closed or spoken, and the host not told of it yet. One that is
+ * in use hears of it anyway. */
 static bool is_usable(const struct ms_pool *p, struct ms_conn *c)
 {
     const struct ms_loop *l = p->env.loop;
     bool just_now = c->idle_entry == l->entries &&
                     l->now_us - c->idle_since_us < TRUSTED_US;
 
-    return MS_LIKELY(just_now) || ms_conn_look(c);
+    return MS_LIKELY(just_now) || !is_idle(c) || ms_conn_look(c);
 }
 
 ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
