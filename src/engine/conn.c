@@ -149,15 +149,16 @@ static bool is_of_no_use(struct ms_conn *c)
 {
     if (c->session->streams)
         return false;
-    return c->session->ops->done(c->session) || c->last_exchange ||
-           c->out_dead || c->peer_gone || ms_buf_len(&c->link.stash) ||
-           (MS_UNLIKELY(c->more_to_read) && !c->many && !is_drained(c));
+    if (c->many)
+        return c->session->ops->done(c->session) || c->last_exchange ||
+               c->out_dead || c->peer_gone || ms_buf_len(&c->link.stash);
+    return !ms_conn_room(c) || (MS_UNLIKELY(c->more_to_read) && !is_drained(c));
 }
 
 /* Streams came or went: what becomes of the connection. */
 static void settle(struct ms_conn *c)
 {
-    if (c->stream && !is_attached(c))
+    if (!is_attached(c))
         detach(c);
     update_label(c, NULL);
     update_wish(c);
@@ -389,7 +390,8 @@ static void on_service(struct ms_task *t)
     struct ms_conn *c = MS_CONTAINER(t, struct ms_conn, service);
 
     flush(c);
-    catch_up(c);
+    if (c->many || ms_buf_len(&c->link.stash))
+        catch_up(c);
 }
 
 static void on_resolved(void *owner)
@@ -555,7 +557,7 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
 ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
                            const struct ms_request *req, void *easy)
 {
-    assert(ms_conn_room(c) > 0);
+    assert(is_open(c));
 
     c->session->now_us = loop_of(c)->now_us;
     ms_err err = c->session->ops->open(c->session, s, req);

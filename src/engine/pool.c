@@ -99,6 +99,15 @@ static void become_idle(struct ms_pool *p, struct ms_conn *c)
     MS_TRACE_MORE(&p->env.loop->trace, MS_TRACE_POOL, c->id, 0, "idle");
 }
 
+static void keep_idle(struct ms_pool *p, struct ms_conn *c)
+{
+    become_idle(p, c);
+    ms_list_push_front(&c->endpoint->idle, &c->idle);
+    if (p->max_idle >= 0 && p->idle > p->max_idle)
+        ms_conn_close(oldest_idle(p), MS_OK, 0);
+    arm_idle_timer(p);
+}
+
 /* Offers `c` where it belongs: idle, in use with room for more, or nowhere. */
 static void place(struct ms_pool *p, struct ms_conn *c)
 {
@@ -213,7 +222,7 @@ static void hand_out(struct ms_conn *c)
     if (w)
         give(w, c);
     else
-        place(pool_of(c), c);
+        keep_idle(pool_of(c), c);
 }
 
 /* The endpoint's connections serve one at a time: everybody who waited to

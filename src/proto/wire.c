@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/wire.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 enum { TOKEN = 1, VALUE = 2, TARGET = 4 };
 
 #define o 0                        /* control */
@@ -62,45 +66,46 @@ const char *ms_wire_token_end(const char *p, const char *end)
     return skip(p, end, TOKEN);
 }
 
-/* The top bit of each of the eight bytes that is below 0x20 or equal to 0x7f.
- * Only the lowest is exact: a borrow may reach the byte above one. */
-static inline uint64_t controls(uint64_t word)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-    uint64_t del = word ^ (ones * 0x7f);
+#ifdef __SSE2__
 
-    return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & tops;
-}
+#define BLOCK 16
 
-/* The byte that the lowest bit set is in. */
-static inline const char *lowest(const char *p, uint64_t bits)
+/* A bit for each of sixteen bytes: those below 0x20 or equal to 0x7f. */
+static inline unsigned controls(const char *p)
 {
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return p + __builtin_ctzll(bits) / 8;
-#else
-    (void)bits;
-    return skip(p, p + 8, VALUE);
-#endif
+    __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i low = _mm_min_epu8(text, _mm_set1_epi8(0x1f));
+    __m128i del = _mm_cmpeq_epi8(text, _mm_set1_epi8(0x7f));
+
+    return (unsigned)_mm_movemask_epi8(
+        _mm_or_si128(_mm_cmpeq_epi8(low, text), del));
 }
 
 const char *ms_wire_value_end(const char *p, const char *end)
 {
-    while (end - p >= 8) {
-        uint64_t word, bits;
-        memcpy(&word, p, sizeof(word));
-        bits = controls(word);
-        if (MS_LIKELY(!bits)) {
-            p += 8;
+    while (end - p >= BLOCK) {
+        unsigned bits = controls(p);
+        if (!bits) {
+            p += BLOCK;
             continue;
         }
         /* The line's end, or a tab, which is a control that is allowed. */
-        p = lowest(p, bits);
+        p += __builtin_ctz(bits);
         if (MS_LIKELY(!may(*p, VALUE)))
             return p;
         p++;
     }
     return skip(p, end, VALUE);
 }
+
+#else
+
+const char *ms_wire_value_end(const char *p, const char *end)
+{
+    return skip(p, end, VALUE);
+}
+
+#endif
 
 static bool all(struct ms_span s, unsigned where)
 {
