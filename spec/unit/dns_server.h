@@ -20,6 +20,9 @@
 
 #include "unit.h"
 
+/* What a rule does not say is 0. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_AAAA = 28 };
 enum { RCODE_FORMERR = 1, RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3 };
 
@@ -30,14 +33,15 @@ enum how {
     SERVFAIL,
     FORMERR,
     SILENT,
-    TRUNCATED, /* no answer over UDP, the addresses over TCP */
-    NO_TCP,    /* no answer over UDP, silence over TCP */
-    HANG_UP,   /* no answer over UDP, TCP closed when asked */
-    WRONG_ID,  /* a forged answer first */
-    GARBAGE,   /* noise first */
-    FLOOD,     /* FLOOD_PACKETS of noise first */
-    ALIAS,     /* a chain of three CNAMEs, then the addresses */
-    ADDITIONAL /* records of the other family among the answers */
+    TRUNCATED,  /* no answer over UDP, the addresses over TCP */
+    NO_TCP,     /* no answer over UDP, silence over TCP */
+    HANG_UP,    /* no answer over UDP, TCP closed when asked */
+    WRONG_ID,   /* a forged answer first */
+    GARBAGE,    /* noise first */
+    FLOOD,      /* FLOOD_PACKETS of noise first */
+    ALIAS,      /* a chain of three CNAMEs, then the addresses */
+    ADDITIONAL, /* records of the other family among the answers */
+    HOLD        /* no answer before dns_server_release() */
 };
 
 #define FLOOD_PACKETS 150
@@ -47,10 +51,19 @@ struct rule {
     int type; /* 0: both */
     enum how how;
     unsigned count;
+    const char *list; /* the addresses instead, with blanks between */
 };
 
+#define DNS_SERVER_HELD  8
 #define DNS_SERVER_CONNS 8
 #define DNS_SERVER_LOG   2000
+
+/* A question that is answered later. */
+struct held {
+    unsigned char p[512];
+    size_t n; /* 0: none */
+    struct sockaddr_in from;
+};
 
 struct dns_server {
     int udp, tcp, conns[DNS_SERVER_CONNS];
@@ -58,6 +71,7 @@ struct dns_server {
     const struct rule *rules;     /* ends with a NULL name */
     char log[DNS_SERVER_LOG][96]; /* "A www.test", "tcp AAAA www.test" */
     unsigned asked;
+    struct held held[DNS_SERVER_HELD];
     unsigned char out[65535];
     size_t len;
 };
@@ -99,6 +113,32 @@ static void put_address(struct dns_server *s, size_t owner, int type,
     put(s, type == TYPE_A ? v4 : v6, type == TYPE_A ? 4 : 16);
 }
 
+static unsigned count_listed(const char *list)
+{
+    unsigned n = 0;
+
+    for (const char *p = list; *p; p += strcspn(p, " ")) {
+        p += strspn(p, " ");
+        n += *p != '\0';
+    }
+    return n;
+}
+
+static void put_listed(struct dns_server *s, size_t owner, int type,
+                       const char *list)
+{
+    char text[64];
+    unsigned char bytes[16];
+    int used;
+
+    for (; sscanf(list, " %63s%n", text, &used) == 1; list += used) {
+        int family = type == TYPE_A ? AF_INET : AF_INET6;
+        CHECK_THAT(inet_pton(family, text, bytes) == 1, "%s", text);
+        put_record(s, owner, type, type == TYPE_A ? 4 : 16);
+        put(s, bytes, type == TYPE_A ? 4 : 16);
+    }
+}
+
 /* Three aliases, each a label before the root; returns the last one's place. */
 static size_t put_aliases(struct dns_server *s, size_t owner)
 {
@@ -127,7 +167,7 @@ static unsigned records_of(const struct rule *r)
     case ADDITIONAL:
         return r->count * 2;
     default:
-        return r->count;
+        return r->list ? count_listed(r->list) : r->count;
     }
 }
 
@@ -167,6 +207,8 @@ static void compose_reply(struct dns_server *s, const struct question *q,
         return;
     if (r->how == ALIAS)
         owner = put_aliases(s, owner);
+    if (r->list)
+        put_listed(s, owner, q->type, r->list);
     for (unsigned i = 0; i < r->count; i++) {
         if (r->how == ADDITIONAL)
             put_address(s, owner, other, i);
@@ -219,6 +261,21 @@ static void noise(struct dns_server *s, const struct sockaddr_in *to, int count)
                sizeof(*to));
 }
 
+static void hold(struct dns_server *s, const struct question *q,
+                 const struct sockaddr_in *to)
+{
+    for (int i = 0; i < DNS_SERVER_HELD; i++) {
+        struct held *h = &s->held[i];
+        if (h->n)
+            continue;
+        CHECK(q->n <= sizeof(h->p));
+        memcpy(h->p, q->p, q->n);
+        h->n = q->n;
+        h->from = *to;
+        return;
+    }
+}
+
 static void answer_udp(struct dns_server *s, const struct question *q,
                        const struct sockaddr_in *to)
 {
@@ -226,7 +283,9 @@ static void answer_udp(struct dns_server *s, const struct question *q,
     bool truncated =
         r->how == TRUNCATED || r->how == NO_TCP || r->how == HANG_UP;
 
-    if (r->how == SILENT)
+    if (r->how == HOLD)
+        hold(s, q, to);
+    if (r->how == SILENT || r->how == HOLD)
         return;
     if (r->how == GARBAGE || r->how == FLOOD)
         noise(s, to, r->how == FLOOD ? FLOOD_PACKETS : 50);
@@ -309,6 +368,21 @@ static void pump_accept(struct dns_server *s)
         }
     }
     CHECK(fd < 0);
+}
+
+/* Answers what was held back. */
+static inline void dns_server_release(struct dns_server *s)
+{
+    for (int i = 0; i < DNS_SERVER_HELD; i++) {
+        struct held *h = &s->held[i];
+        struct question q;
+        if (!h->n || !parse_question(h->p, h->n, &q))
+            continue;
+        compose_reply(s, &q, find_rule(s, &q), false);
+        sendto(s->udp, s->out, s->len, 0, (const void *)&h->from,
+               sizeof(h->from));
+        h->n = 0;
+    }
 }
 
 /* Adds what it waits for to `list` from `n` on; returns the new number. */

@@ -13,8 +13,6 @@
 #define MAX_WRITE_PER_TURN (256 * 1024)
 /* A stash is read in small steps: a stream that paused once pauses again. */
 #define STASH_RUNS 16
-/* RFC 8305, 5: the delay between connection attempts. */
-#define ATTEMPT_DELAY_MS 250
 
 static struct ms_loop *loop_of(const struct ms_conn *c)
 {
@@ -538,7 +536,7 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
         .port = c->endpoint->key.port,
         .nodelay = c->endpoint->key.tcp_nodelay,
         .conn = c->id,
-        .delay_ms = ATTEMPT_DELAY_MS,
+        .delay_ms = MS_DIAL_ATTEMPT_DELAY_MS,
         .on_resolved = on_resolved,
         .on_connected = on_connected,
         .on_failed = on_dial_failed,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "net/dial_report.h"
 #include "net/sock.h"
 
 /* One connect() on its way. */
@@ -26,14 +27,18 @@ struct ms_dial {
     struct ms_dial_config config; /* config.host points behind the struct */
     struct ms_loop *loop;
     struct ms_asker asker;
-    struct ms_timer next_attempt;
+    struct ms_timer timer; /* to the next attempt, at first to the first */
     struct ms_grave grave;
     struct queue v6, v4;
     struct ms_list attempts; /* of struct attempt, owned */
     unsigned active;
-    ms_err err; /* of the last failure */
-    int os_errno;
-    bool v4_is_next, all_known, over;
+    uint64_t next_us; /* when the next attempt may start while none fails */
+    struct ms_dial_report report;
+    struct ms_addr favourite; /* worked last; its family AF_UNSPEC: none */
+    bool v4_is_next;
+    bool started;   /* the first attempt was made */
+    bool all_known; /* no more addresses will come */
+    bool over;
 };
 
 static void trace_attempt(struct ms_dial *d, const char *what,
@@ -68,8 +73,7 @@ static void note_failure(struct ms_dial *d, const struct ms_addr *a, ms_err err,
                          int os_errno)
 {
     trace_attempt(d, ms_err_code(err), a);
-    d->err = err;
-    d->os_errno = os_errno;
+    ms_dial_report_add(&d->report, a, err, os_errno);
 }
 
 /* The socket is left to the caller. */
@@ -103,9 +107,12 @@ static void connected(struct attempt *a)
     trace_attempt(d, "connected", &addr);
     end_attempt(a);
     abandon_attempts(d);
-    ms_timer_cancel(d->loop, &d->next_attempt);
+    ms_timer_cancel(d->loop, &d->timer);
     ms_resolve_cancel(&d->asker);
     d->over = true;
+    if (d->config.history)
+        ms_dial_history_note(d->config.history, d->config.host, &addr,
+                             d->loop->now_us);
     d->config.on_connected(d->config.owner, s, &addr);
 }
 
@@ -176,65 +183,114 @@ static bool start_attempt(struct ms_dial *d)
     return true;
 }
 
+static uint64_t in_ms(const struct ms_dial *d, int delay_ms)
+{
+    return d->loop->now_us + (uint64_t)delay_ms * 1000u;
+}
+
 static void arm_next_attempt(struct ms_dial *d)
 {
     if (addresses_left(d) && d->active < MS_DIAL_MAX_ATTEMPTS)
-        ms_timer_start(d->loop, &d->next_attempt,
-                       d->loop->now_us + (uint64_t)d->config.delay_ms * 1000u);
+        ms_timer_start(d->loop, &d->timer, d->next_us);
+    else
+        ms_timer_cancel(d->loop, &d->timer);
 }
 
-static void fail(struct ms_dial *d)
+static void fail(struct ms_dial *d, ms_err err)
 {
     d->over = true;
-    ms_timer_cancel(d->loop, &d->next_attempt);
-    d->config.on_failed(d->config.owner, d->err ? d->err : MS_EHOST,
-                        d->os_errno);
+    ms_timer_cancel(d->loop, &d->timer);
+    if (d->report.err)
+        err = d->report.err;
+    d->config.on_failed(d->config.owner, err ? err : MS_EHOST,
+                        d->report.os_errno);
 }
 
-/* Starts attempts until one is pending; fails when nothing is left to try. */
+/* Starts attempts until one more is pending; fails when nothing is left to
+ * try. */
 static void go_on(struct ms_dial *d)
 {
     unsigned before = d->active;
 
+    d->started = true;
+    d->next_us = in_ms(d, d->config.delay_ms);
     while (d->active <= before && start_attempt(d))
         ;
     if (d->active)
         arm_next_attempt(d);
     else if (d->all_known)
-        fail(d);
+        fail(d, MS_OK);
 }
 
-static void on_next_attempt(struct ms_timer *t)
+static void on_timer(struct ms_timer *t)
 {
-    go_on(MS_CONTAINER(t, struct ms_dial, next_attempt));
+    go_on(MS_CONTAINER(t, struct ms_dial, timer));
 }
 
-static ms_err queue_add(struct queue *q, const struct ms_addr *a)
+/* ---- addresses ----------------------------------------------------------- */
+
+static ms_err queue_add(struct queue *q, const struct ms_addr *a, bool to_front)
 {
     /* Grows one by one: lists are short, and this happens once a connection. */
     struct ms_addr *list = ms_realloc(q->list, (q->count + 1) * sizeof(*list));
 
     if (!list)
         return MS_ENOMEM;
-    list[q->count++] = *a;
     q->list = list;
+    if (to_front && q->count > q->next) {
+        list[q->count] = list[q->next];
+        list[q->next] = *a;
+    } else {
+        list[q->count] = *a;
+    }
+    q->count++;
     return MS_OK;
+}
+
+static void take(struct ms_dial *d, const struct ms_addr *list, size_t count)
+{
+    bool known = d->favourite.any.sa_family != AF_UNSPEC;
+
+    for (size_t i = 0; i < count; i++) {
+        struct queue *q = ms_addr_is_v6(&list[i]) ? &d->v6 : &d->v4;
+        bool first = known && ms_addr_equal(&list[i], &d->favourite);
+        ms_err err = queue_add(q, &list[i], first);
+        if (!err)
+            continue;
+        /* What there is will do; without any this is why it fails. */
+        ms_dial_report_add(&d->report, &list[i], err, 0);
+        return;
+    }
+}
+
+/* Begins when nothing better is to come soon (RFC 8305, 3). */
+static void begin(struct ms_dial *d)
+{
+    const struct queue *preferred = d->v4_is_next ? &d->v4 : &d->v6;
+
+    if (preferred->count || d->all_known)
+        go_on(d);
+    else if (!ms_timer_active(&d->timer))
+        ms_timer_start(d->loop, &d->timer,
+                       in_ms(d, MS_DIAL_RESOLUTION_DELAY_MS));
 }
 
 static void on_addresses(struct ms_asker *asker, const struct ms_addr *list,
                          size_t count)
 {
     struct ms_dial *d = MS_CONTAINER(asker, struct ms_dial, asker);
-    bool first = !d->v6.count && !d->v4.count;
+    bool first = ms_dial_resolving(d);
 
-    for (size_t i = 0; i < count; i++)
-        if (queue_add(ms_addr_is_v6(&list[i]) ? &d->v6 : &d->v4, &list[i]))
-            break;
-    if (first)
+    take(d, list, count);
+    if (first && !ms_dial_resolving(d))
         d->config.on_resolved(d->config.owner);
-    if (!d->active)
+    if (d->over || ms_dial_resolving(d))
+        return;
+    if (!d->started)
+        begin(d);
+    else if (!d->active || d->next_us <= d->loop->now_us)
         go_on(d);
-    else if (!ms_timer_active(&d->next_attempt))
+    else
         arm_next_attempt(d);
 }
 
@@ -246,9 +302,21 @@ static void on_asked(struct ms_asker *asker, ms_err err)
     if (d->over)
         return;
     if (err)
-        d->err = err;
-    if (!d->active && !addresses_left(d))
-        fail(d);
+        fail(d, err);
+    else if (!d->started)
+        go_on(d);
+    else if (!d->active && !addresses_left(d))
+        fail(d, MS_OK);
+}
+
+/* What worked last goes first, and so does its family. */
+static void recall(struct ms_dial *d)
+{
+    struct ms_dial_history *h = d->config.history;
+
+    if (h &&
+        ms_dial_history_find(h, d->config.host, d->loop->now_us, &d->favourite))
+        d->v4_is_next = !ms_addr_is_v6(&d->favourite);
 }
 
 ms_err ms_dial_start(struct ms_dial **out, struct ms_loop *loop,
@@ -266,8 +334,9 @@ ms_err ms_dial_start(struct ms_dial **out, struct ms_loop *loop,
     ms_list_init(&d->asker.node);
     d->asker.on_addresses = on_addresses;
     d->asker.on_done = on_asked;
-    ms_timer_init(&d->next_attempt, on_next_attempt);
+    ms_timer_init(&d->timer, on_timer);
     ms_list_init(&d->attempts);
+    recall(d);
     *out = d;
     ms_err err = ms_resolve_start(resolver, &d->asker, d->config.host);
     if (err) {
@@ -292,7 +361,7 @@ void ms_dial_free(struct ms_dial *d)
         return;
     d->over = true;
     ms_resolve_cancel(&d->asker);
-    ms_timer_cancel(d->loop, &d->next_attempt);
+    ms_timer_cancel(d->loop, &d->timer);
     abandon_attempts(d);
     ms_loop_bury(d->loop, &d->grave, free_dial);
 }
@@ -300,4 +369,15 @@ void ms_dial_free(struct ms_dial *d)
 bool ms_dial_resolving(const struct ms_dial *d)
 {
     return !d->v6.count && !d->v4.count;
+}
+
+const char *ms_dial_tried(const struct ms_dial *d, char *buf)
+{
+    struct ms_dial_report all = d->report;
+
+    ms_list_each (node, &d->attempts) {
+        const struct attempt *a = MS_CONTAINER(node, struct attempt, node);
+        ms_dial_report_add(&all, &a->addr, MS_OK, 0);
+    }
+    return ms_dial_report_text(&all, buf);
 }
