@@ -71,6 +71,7 @@ struct dns_server {
     const struct rule *rules;     /* ends with a NULL name */
     char log[DNS_SERVER_LOG][96]; /* "A www.test", "tcp AAAA www.test" */
     unsigned asked;
+    uint32_t ttl; /* of every record; 60 unless a test says otherwise */
     struct held held[DNS_SERVER_HELD];
     unsigned char out[65535];
     size_t len;
@@ -94,11 +95,13 @@ static void put16(struct dns_server *s, unsigned value)
 static void put_record(struct dns_server *s, size_t owner, int type,
                        size_t rdata)
 {
+    uint32_t ttl = s->ttl;
+
     put16(s, 0xc000u | (unsigned)owner);
     put16(s, (unsigned)type);
     put16(s, 1);
-    put16(s, 0);
-    put16(s, 60);
+    put16(s, ttl >> 16);
+    put16(s, ttl & 0xffff);
     put16(s, (unsigned)rdata);
 }
 
@@ -433,6 +436,7 @@ static void dns_server_open(struct dns_server *s, const struct rule *rules)
     memset(s, 0, sizeof(*s));
     memset(s->conns, -1, sizeof(s->conns));
     s->rules = rules;
+    s->ttl = 60;
     while (!bind_both(s))
         CHECK(--left > 0);
 }

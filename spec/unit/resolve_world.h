@@ -173,7 +173,11 @@ struct setting {
     const char *hosts, *resolv; /* contents */
     const char *servers;        /* NULL: the world's server */
     int timeout_ms, tries;
+    int cache_ms;
 };
+
+/* For tests of what is asked, again and again. */
+#define WITHOUT_CACHE (&(struct setting){.cache_ms = -1})
 
 static ms_err make_resolver(const struct setting *s)
 {
@@ -182,7 +186,8 @@ static ms_err make_resolver(const struct setting *s)
                                    .resolv_conf = w.resolv,
                                    .servers = s->servers ? s->servers : own,
                                    .timeout_ms = s->timeout_ms,
-                                   .tries = s->tries};
+                                   .tries = s->tries,
+                                   .cache_ms = s->cache_ms};
 
     snprintf(own, sizeof(own), "127.0.0.1:%u", w.server.port);
     return ms_resolver_new(&w.resolver, &w.loop, &c);

@@ -158,7 +158,7 @@ static void hang_up(struct party *p)
 
 static void open_dials(const struct rule *rules, const char *hosts)
 {
-    open_world(rules, &(struct setting){.hosts = hosts});
+    open_world(rules, &(struct setting){.hosts = hosts, .cache_ms = -1});
     stop_the_clock();
     ms_dial_history_init(&history);
     open_peers();

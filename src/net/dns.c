@@ -4,6 +4,7 @@
 #include <ares.h>
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -280,6 +281,20 @@ static struct ms_addr address_of(const struct ares_addrinfo_node *n)
     return ms_addr_v6(&((const struct sockaddr_in6 *)sa)->sin6_addr);
 }
 
+/* Of the whole answer: no longer than any record of it, aliases too. */
+static int least_ttl(const struct ares_addrinfo *res, sa_family_t family)
+{
+    int least = INT_MAX;
+
+    for (const struct ares_addrinfo_cname *c = res->cnames; c; c = c->next)
+        least = c->ttl < least ? c->ttl : least;
+    for (const struct ares_addrinfo_node *n = res->nodes; n; n = n->ai_next)
+        if (n->ai_family == family && n->ai_ttl < least)
+            least = n->ai_ttl;
+    /* The upper half of its 32 bits counts as 0 (RFC 2181, 8). */
+    return least > 0 ? least : 0;
+}
+
 /* Keeps what was asked for; a server may add the other family unasked. */
 static ms_err keep_addresses(struct query *q, const struct ares_addrinfo *res)
 {
@@ -297,6 +312,7 @@ static ms_err keep_addresses(struct query *q, const struct ares_addrinfo *res)
     for (n = res->nodes; w->count < count; n = n->ai_next)
         if (n->ai_family == q->family)
             w->list[w->count++] = address_of(n);
+    w->ttl = least_ttl(res, q->family);
     return MS_OK;
 }
 

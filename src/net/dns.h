@@ -28,6 +28,7 @@ struct ms_dns_answer {
     size_t count;
     ms_err err;   /* MS_OK with addresses; MS_EHOST: certainly none */
     bool no_name; /* of MS_EHOST: the name does not exist at all */
+    int ttl;      /* with addresses: seconds for which all of them hold */
 };
 
 /* The answer to one question, exactly once, from a task. The list is the

@@ -7,6 +7,7 @@
  *                      at once: loopback addresses of the hosts file, else
  *                      127.0.0.1 and ::1 (RFC 6761, 6.3)
  *     hosts file       at once
+ *     cache            at once: what DNS said and still holds
  *     DNS              net/dns
  *
  * The search list is walked here, one absolute candidate at a time with A and
@@ -14,9 +15,9 @@
  * only the certain answer that a candidate does not exist or has no addresses
  * leads to the next, so that a server in trouble never sends us to another
  * host than usual. A lookup in flight is shared by all who ask for the same
- * name.
+ * name; what it finds, also that there is nothing, is kept for a while.
  *
- * It opens no connection and keeps no cache.
+ * It opens no connection.
  */
 #ifndef MS_NET_RESOLVE_H
 #define MS_NET_RESOLVE_H
@@ -52,6 +53,7 @@ struct ms_resolver_config {
     const char *servers;     /* "ip[:port],..."; NULL: those of resolv_conf */
     int timeout_ms;          /* of the first try, later ones double; 0: 2000 */
     int tries;               /* per server; 0: 3 */
+    int cache_ms; /* no answer is kept longer; 0: an hour, -1: none is */
 };
 
 /* `config` may be NULL for the defaults; it is copied. DNS is set up at the
