@@ -5,14 +5,15 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "net/dns.h"
 #include "net/hosts.h"
 #include "net/resolve_cache.h"
+#include "net/resolve_channel.h"
 #include "net/resolve_name.h"
 
-#define DEFAULT_HOSTS_FILE "/etc/hosts"
-#define DEFAULT_TIMEOUT_MS 2000
-#define DEFAULT_TRIES      3
+#define DEFAULT_HOSTS_FILE  "/etc/hosts"
+#define DEFAULT_RESOLV_CONF "/etc/resolv.conf"
+#define DEFAULT_TIMEOUT_MS  2000
+#define DEFAULT_TRIES       3
 
 /* Lookups asked and not yet answered or repeated. Each is two questions, and
  * more replies at once than this would overflow the receive buffer that
@@ -31,6 +32,7 @@ struct ms_lookup {
     struct ms_list askers;   /* of struct ms_asker */
     struct ms_grave grave;
     struct ms_resolver *resolver;
+    struct ms_channel *channel;             /* NULL while it waits */
     struct ms_dns_answer answers[FAMILIES]; /* for those who join later */
     unsigned pending;      /* answers to come, of the present candidate */
     size_t next_candidate; /* number of the one to ask after it */
@@ -43,7 +45,7 @@ struct ms_lookup {
 struct ms_resolver {
     struct ms_loop *loop;
     struct ms_hosts hosts;
-    struct ms_dns *dns;               /* NULL until a name needs it */
+    struct ms_channels channels;
     struct ms_resolver_config config; /* its strings are owned */
     struct ms_resolve_cache cache;
     struct ms_map in_flight; /* of struct ms_lookup, by name */
@@ -179,6 +181,17 @@ static void free_buried_lookup(struct ms_grave *g)
     free_lookup(MS_CONTAINER(g, struct ms_lookup, grave));
 }
 
+/* ---- the end of a lookup ------------------------------------------------- */
+
+static void leave_channel(struct ms_lookup *l)
+{
+    struct ms_channel *ch = l->channel;
+
+    l->channel = NULL;
+    if (ch)
+        ms_channel_put(&l->resolver->channels, ch);
+}
+
 static void end_turn(struct ms_lookup *l)
 {
     if (l->is_fresh)
@@ -193,6 +206,7 @@ static void remove_lookup(struct ms_lookup *l)
     assert(l->pending == 0);
 
     end_turn(l);
+    leave_channel(l);
     ms_map_remove(&l->resolver->in_flight, &l->node);
     ms_loop_bury(l->resolver->loop, &l->grave, free_buried_lookup);
 }
@@ -228,7 +242,8 @@ static ms_err ask(struct ms_lookup *l, const char *candidate)
     begin_turn(l);
     clear_answers(l);
     for (int i = 0; i < FAMILIES; i++) {
-        l->answers[i].err = ms_dns_ask(r->dns, candidate, families[i], l);
+        l->answers[i].err =
+            ms_dns_ask(l->channel->dns, candidate, families[i], l);
         if (!l->answers[i].err)
             l->pending++;
     }
@@ -257,6 +272,9 @@ static void remember(struct ms_lookup *l)
     const struct ms_dns_answer *v4 = &l->answers[FAMILY_V4];
     const struct ms_dns_answer *v6 = &l->answers[FAMILY_V6];
 
+    /* What other servers said is no news any more. */
+    if (l->channel != l->resolver->channels.latest)
+        return;
     ms_resolve_cache_put(&l->resolver->cache,
                          &(struct ms_cache_news){
                              .name = ms_span(l->name, l->len),
@@ -271,7 +289,7 @@ static void remember(struct ms_lookup *l)
 /* Asks under the next name; the lookup ends when there is none. */
 static void go_on(struct ms_lookup *l)
 {
-    struct ms_dns_search search = ms_dns_search(l->resolver->dns);
+    struct ms_dns_search search = ms_dns_search(l->channel->dns);
     char candidate[MS_NAME_CANDIDATE];
     ms_err err;
 
@@ -284,6 +302,29 @@ static void go_on(struct ms_lookup *l)
     }
     if (err)
         finish(l, err);
+}
+
+static ms_err refresh_channels(struct ms_resolver *r)
+{
+    bool changed;
+    ms_err err = ms_channels_refresh(&r->channels, &changed);
+
+    /* Other servers may know other answers. */
+    if (changed)
+        ms_resolve_cache_clear(&r->cache);
+    return err;
+}
+
+static void begin(struct ms_lookup *l)
+{
+    ms_err err = refresh_channels(l->resolver);
+
+    if (err) {
+        finish(l, err);
+        return;
+    }
+    l->channel = ms_channel_take(&l->resolver->channels);
+    go_on(l);
 }
 
 static uint64_t patience_ends(const struct ms_lookup *l)
@@ -330,7 +371,7 @@ static void start_waiting(struct ms_resolver *r)
             continue;
         }
         r->lookups++;
-        go_on(l);
+        begin(l);
     }
     if (!r->closed)
         set_patience(r);
@@ -391,27 +432,13 @@ static void on_answer(void *user, sa_family_t family,
     start_waiting(r);
 }
 
-static ms_err open_dns(struct ms_resolver *r)
-{
-    if (r->dns)
-        return MS_OK;
-    return ms_dns_open(&r->dns, r->loop,
-                       &(struct ms_dns_config){
-                           .resolv_conf = r->config.resolv_conf,
-                           .servers = r->config.servers,
-                           .timeout_ms = r->config.timeout_ms,
-                           .tries = r->config.tries,
-                           .on_answer = on_answer,
-                       });
-}
-
 static ms_err ask_dns(struct ms_resolver *r, struct ms_asker *a,
                       struct ms_span name)
 {
     struct ms_lookup *l = find_lookup(r, name);
     ms_err err = MS_OK;
 
-    if (!l && !(err = open_dns(r)))
+    if (!l)
         err = new_lookup(r, name, &l);
     if (err)
         return err;
@@ -461,6 +488,17 @@ static bool answer_from_cache(struct ms_resolver *r, struct ms_asker *a,
     return true;
 }
 
+/* The configuration comes first: when it changed, what is known is void. */
+static ms_err answer_from_dns(struct ms_resolver *r, struct ms_asker *a,
+                              struct ms_span name)
+{
+    ms_err err = refresh_channels(r);
+
+    if (err || answer_from_cache(r, a, name))
+        return err;
+    return ask_dns(r, a, name);
+}
+
 static ms_err resolve_name(struct ms_resolver *r, struct ms_asker *a,
                            struct ms_span name)
 {
@@ -476,7 +514,7 @@ static ms_err resolve_name(struct ms_resolver *r, struct ms_asker *a,
     /* Nobody but the onion network may hear such a name, in no search domain
      * either (RFC 7686, 2). */
     if (!count && !ms_name_is_within(name, MS_SPAN("onion")))
-        return answer_from_cache(r, a, name) ? MS_OK : ask_dns(r, a, name);
+        return answer_from_dns(r, a, name);
     MS_TRACE(&r->loop->trace, MS_TRACE_DNS, 0, 0, "local %.*s: %zu addresses",
              (int)name.n, name.p, count);
     answer(r, a, list, count);
@@ -505,6 +543,14 @@ void ms_resolve_cancel(struct ms_asker *a)
 {
     ms_list_unlink(&a->node);
     a->lookup = NULL;
+}
+
+void ms_resolver_network_changed(struct ms_resolver *r)
+{
+    assert(!r->closed && ms_loop_inside(r->loop));
+
+    ms_resolve_cache_clear(&r->cache);
+    ms_channels_renew(&r->channels);
 }
 
 uint64_t ms_resolver_lookups(const struct ms_resolver *r)
@@ -537,8 +583,6 @@ static void free_resolver(struct ms_grave *g)
 
 static ms_err copy_text(const char **out, const char *text)
 {
-    if (!text)
-        return MS_OK;
     *out = ms_memdup(text, strlen(text));
     return *out ? MS_OK : MS_ENOMEM;
 }
@@ -550,11 +594,20 @@ static ms_err configure(struct ms_resolver *r,
                                                         : DEFAULT_HOSTS_FILE);
 
     if (!err)
-        err = copy_text(&r->config.resolv_conf, c->resolv_conf);
-    if (!err)
+        err = copy_text(&r->config.resolv_conf,
+                        c->resolv_conf ? c->resolv_conf : DEFAULT_RESOLV_CONF);
+    if (!err && c->servers)
         err = copy_text(&r->config.servers, c->servers);
     r->config.timeout_ms = c->timeout_ms ? c->timeout_ms : DEFAULT_TIMEOUT_MS;
     r->config.tries = c->tries ? c->tries : DEFAULT_TRIES;
+    ms_channels_init(&r->channels, r->loop,
+                     &(struct ms_dns_config){
+                         .resolv_conf = r->config.resolv_conf,
+                         .servers = r->config.servers,
+                         .timeout_ms = r->config.timeout_ms,
+                         .tries = r->config.tries,
+                         .on_answer = on_answer,
+                     });
     return err;
 }
 
@@ -605,6 +658,6 @@ void ms_resolver_free(struct ms_resolver *r)
     ms_map_walk(&r->in_flight, check_unwanted, NULL);
     ms_timer_cancel(r->loop, &r->patience);
     ms_resolve_cache_clear(&r->cache);
-    ms_dns_close(r->dns);
+    ms_channels_close(&r->channels);
     ms_loop_bury(r->loop, &r->grave, free_resolver);
 }

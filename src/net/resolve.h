@@ -17,6 +17,10 @@
  * host than usual. A lookup in flight is shared by all who ask for the same
  * name; what it finds, also that there is nothing, is kept for a while.
  *
+ * When resolv.conf changes (it is looked at once a second at most, when a name
+ * is asked for) the next names are asked under the new configuration; what is
+ * under way ends under the old one. One that cannot be used is passed over.
+ *
  * It opens no connection.
  */
 #ifndef MS_NET_RESOLVE_H
@@ -74,6 +78,10 @@ ms_err ms_resolve_start(struct ms_resolver *r, struct ms_asker *a,
 /* No callback comes after this. The lookup goes on for the others, or to its
  * end when there are none. Harmless for an asker that waits for nothing. */
 void ms_resolve_cancel(struct ms_asker *a);
+
+/* Another network may have other servers and other answers: the next name
+ * begins anew, inside a loop entry. Lookups under way go on. */
+void ms_resolver_network_changed(struct ms_resolver *r);
 
 /* Names asked of DNS, ever. */
 uint64_t ms_resolver_lookups(const struct ms_resolver *r);
