@@ -272,8 +272,8 @@ static void remember(struct ms_lookup *l)
     const struct ms_dns_answer *v4 = &l->answers[FAMILY_V4];
     const struct ms_dns_answer *v6 = &l->answers[FAMILY_V6];
 
-    /* What other servers said is no news any more. */
-    if (l->channel != l->resolver->channels.latest)
+    /* What was said before the configuration changed is no news any more. */
+    if (!ms_channel_is_current(&l->resolver->channels, l->channel))
         return;
     ms_resolve_cache_put(&l->resolver->cache,
                          &(struct ms_cache_news){
@@ -424,6 +424,8 @@ static void on_answer(void *user, sa_family_t family,
              ms_err_code(w->err));
     l->answers[family == AF_INET ? FAMILY_V4 : FAMILY_V6] = *w;
     l->pending--;
+    if (w->late)
+        ms_channels_switch(&r->channels, l->channel);
     if (w->count)
         hand_on(&l->askers, w->list, w->count);
     if (r->closed || l->pending)

@@ -32,13 +32,19 @@ static void close_unused(struct ms_channels *c, struct ms_channel *ch)
         close_channel(ch);
 }
 
-void ms_channels_renew(struct ms_channels *c)
+static void retire_latest(struct ms_channels *c)
 {
     struct ms_channel *old = c->latest;
 
     c->latest = NULL;
     if (old)
         close_unused(c, old);
+}
+
+void ms_channels_renew(struct ms_channels *c)
+{
+    c->reading++;
+    retire_latest(c);
 }
 
 static ms_err open_channel(struct ms_channels *c)
@@ -54,7 +60,8 @@ static ms_err open_channel(struct ms_channels *c)
     }
     ms_list_init(&ch->node);
     ms_list_push(&c->all, &ch->node);
-    ms_channels_renew(c);
+    retire_latest(c);
+    ch->reading = c->reading;
     c->latest = ch;
     return MS_OK;
 }
@@ -71,12 +78,22 @@ ms_err ms_channels_refresh(struct ms_channels *c, bool *changed)
     c->look_again_us = c->loop->now_us + MS_FILE_CHECK_US;
     if (had_one && ms_file_same(&now, &c->read))
         return MS_OK;
+    c->config.first = 0;
     ms_err err = open_channel(c);
     if (err)
         return had_one ? MS_OK : err;
     c->read = now;
+    c->latest->reading = ++c->reading;
     *changed = had_one;
     return MS_OK;
+}
+
+void ms_channels_switch(struct ms_channels *c, const struct ms_channel *ch)
+{
+    if (ch != c->latest || ms_dns_servers(ch->dns) < 2)
+        return;
+    c->config.first = (c->config.first + 1) % ms_dns_servers(ch->dns);
+    (void)!open_channel(c);
 }
 
 struct ms_channel *ms_channel_take(struct ms_channels *c)
@@ -85,6 +102,12 @@ struct ms_channel *ms_channel_take(struct ms_channels *c)
 
     c->latest->users++;
     return c->latest;
+}
+
+bool ms_channel_is_current(const struct ms_channels *c,
+                           const struct ms_channel *ch)
+{
+    return ch->reading == c->reading;
 }
 
 void ms_channel_put(struct ms_channels *c, struct ms_channel *ch)

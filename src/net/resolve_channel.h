@@ -16,7 +16,8 @@
 struct ms_channel {
     struct ms_list node; /* on channels->all */
     struct ms_dns *dns;
-    unsigned users; /* who took it and have not put it back */
+    unsigned users;   /* who took it and have not put it back */
+    unsigned reading; /* of the configuration, the how manieth */
 };
 
 /* For embedding; the fields are the module's own. */
@@ -26,7 +27,8 @@ struct ms_channels {
     struct ms_list all;          /* of struct ms_channel */
     struct ms_channel *latest;   /* NULL: to be opened */
     struct ms_file_version read; /* what resolv_conf was for it */
-    uint64_t look_again_us;      /* whether that changed */
+    unsigned reading;            /* grows with every change of that */
+    uint64_t look_again_us;      /* when to look whether it changed */
 };
 
 void ms_channels_init(struct ms_channels *c, struct ms_loop *loop,
@@ -40,11 +42,19 @@ void ms_channels_close(struct ms_channels *c);
  * none. */
 ms_err ms_channels_refresh(struct ms_channels *c, bool *changed) MS_MUST_CHECK;
 
+/* Somebody was answered late on `ch`: the next ones begin with another of the
+ * servers, so that one that is dead costs its timeout once and not once for
+ * every name. Without memory things stay as they are. */
+void ms_channels_switch(struct ms_channels *c, const struct ms_channel *ch);
+
 /* The next refresh opens a new one. */
 void ms_channels_renew(struct ms_channels *c);
 
 /* The latest, to ask; after a refresh that went well. */
 struct ms_channel *ms_channel_take(struct ms_channels *c);
+/* Its configuration is that of today. */
+bool ms_channel_is_current(const struct ms_channels *c,
+                           const struct ms_channel *ch);
 void ms_channel_put(struct ms_channels *c, struct ms_channel *ch);
 
 #endif
