@@ -79,6 +79,7 @@ struct ms_response;
     X(ENETWORK, CONNECT, "network_unreachable", "network unreachable")         \
     X(EUNREACHABLE, CONNECT, "host_unreachable", "host unreachable")           \
     X(EFILES, CONNECT, "too_many_files", "too many open files")                \
+    X(EADDRESS, CONNECT, "address_refused", "address not allowed")             \
     X(ECONNECT, CONNECT, "connect_failed", "could not connect")                \
     X(ETIMEOUT, TIMEOUT, "timed_out", "timed out")                             \
     X(EPROTO, PROTOCOL, "bad_response", "malformed response")                  \

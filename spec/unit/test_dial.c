@@ -127,13 +127,15 @@ static void on_failed(void *owner, ms_err err, int os_errno)
     p->os_errno = os_errno;
 }
 
+static struct ms_route *route; /* of the next dials; NULL: the default one */
+
 static void dial(struct party *p, const char *host)
 {
     struct ms_dial_config c = {
         .host = ms_span_text(host),
         .port = peers.port,
-        .delay_ms = MS_DIAL_ATTEMPT_DELAY_MS,
         .history = &history,
+        .route = route,
         .on_resolved = on_resolved,
         .on_connected = on_connected,
         .on_failed = on_failed,
@@ -254,7 +256,7 @@ TEST(an_attempt_without_an_answer_gets_company_after_the_delay)
     listen_at("127.0.0.1", 8);
     dial(&p, "a");
     settle();
-    advance(MS_DIAL_ATTEMPT_DELAY_MS - 1);
+    advance(MS_ROUTE_DELAY_DEFAULT_MS - 1);
     settle();
     CHECK(!p.connected && in_flight() == 1 && tried(&p, "127.0.0.2"));
     advance(1);
@@ -283,7 +285,7 @@ TEST(six_at_a_time_and_no_more)
     dial(&p, "a");
     for (unsigned i = 0; i < 10; i++) {
         CHECK(in_flight() == (i < 6 ? i + 1 : 6));
-        advance(MS_DIAL_ATTEMPT_DELAY_MS);
+        advance(MS_ROUTE_DELAY_DEFAULT_MS);
     }
     CHECK(strstr(ms_dial_tried(p.dial, text), "127.0.0.7:"));
     CHECK(strstr(text, ": no answer") && !strstr(text, "127.0.0.8:"));
@@ -365,7 +367,7 @@ TEST(the_other_family_joins_when_it_comes)
     listen_at("127.0.0.1", 8);
     dial(&p, "a.test");
     UNTIL(in_flight() == 1);
-    advance(MS_DIAL_ATTEMPT_DELAY_MS - 1);
+    advance(MS_ROUTE_DELAY_DEFAULT_MS - 1);
     dns_server_release(&w.server);
     UNTIL(ms_loop_deadline(&w.loop) == w.loop.now_us + 1000);
     CHECK(in_flight() == 1 && !p.connected);
@@ -388,7 +390,7 @@ TEST(a_latecomer_starts_at_once_when_the_delay_is_over)
     listen_at("127.0.0.1", 8);
     dial(&p, "a.test");
     UNTIL(in_flight() == 1);
-    advance(MS_DIAL_ATTEMPT_DELAY_MS + 1);
+    advance(MS_ROUTE_DELAY_DEFAULT_MS + 1);
     dns_server_release(&w.server);
     UNTIL(p.connected);
     hang_up(&p);
@@ -437,7 +439,7 @@ static bool is_reached_at_once(const char *host)
     settle();
     bool at_once = p.connected;
     while (!p.connected)
-        advance(MS_DIAL_ATTEMPT_DELAY_MS);
+        advance(MS_ROUTE_DELAY_DEFAULT_MS);
     hang_up(&p);
     return at_once;
 }
@@ -627,8 +629,8 @@ static bool dial_without_memory(long nth)
     struct ms_dial_config c = {
         .host = MS_SPAN("a"),
         .port = peers.port,
-        .delay_ms = MS_DIAL_ATTEMPT_DELAY_MS,
         .history = &history,
+        .route = route,
         .on_resolved = on_resolved,
         .on_connected = on_connected,
         .on_failed = on_failed,

@@ -536,7 +536,6 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
         .port = c->endpoint->key.port,
         .nodelay = c->endpoint->key.tcp_nodelay,
         .conn = c->id,
-        .delay_ms = MS_DIAL_ATTEMPT_DELAY_MS,
         .on_resolved = on_resolved,
         .on_connected = on_connected,
         .on_failed = on_dial_failed,

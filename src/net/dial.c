@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "net/dial_report.h"
+#include "net/dns.h"
 #include "net/sock.h"
 
 /* One connect() on its way. */
@@ -25,6 +26,7 @@ struct queue {
 
 struct ms_dial {
     struct ms_dial_config config; /* config.host points behind the struct */
+    struct ms_route_host target;  /* whom to reach; lent by that or the route */
     struct ms_loop *loop;
     struct ms_asker asker;
     struct ms_timer timer; /* to the next attempt, at first to the first */
@@ -46,7 +48,12 @@ static void trace_attempt(struct ms_dial *d, const char *what,
 {
     char text[MS_ADDR_TEXT];
 
-    if (d->loop->trace.on)
+    if (!d->loop->trace.on)
+        return;
+    if (a->any.sa_family == AF_UNSPEC)
+        MS_TRACE(&d->loop->trace, MS_TRACE_DIAL, d->config.conn, 0,
+                 "%s unix socket", what);
+    else
         MS_TRACE(&d->loop->trace, MS_TRACE_DIAL, d->config.conn, 0, "%s %s",
                  what, ms_addr_text(a, text));
 }
@@ -110,8 +117,8 @@ static void connected(struct attempt *a)
     ms_timer_cancel(d->loop, &d->timer);
     ms_resolve_cancel(&d->asker);
     d->over = true;
-    if (d->config.history)
-        ms_dial_history_note(d->config.history, d->config.host, &addr,
+    if (d->config.history && addr.any.sa_family != AF_UNSPEC)
+        ms_dial_history_note(d->config.history, d->target.name, &addr,
                              d->loop->now_us);
     d->config.on_connected(d->config.owner, s, &addr);
 }
@@ -162,30 +169,70 @@ static ms_err watch(struct ms_dial *d, int fd, const struct ms_addr *addr)
     return MS_OK;
 }
 
+/* Asks the program where it wants to be asked; that may end this very dial. */
+static ms_err permission(struct ms_dial *d, const struct ms_addr *addr)
+{
+    if (!d->config.route)
+        return MS_OK;
+    bool allowed = ms_route_allows(d->config.route, addr);
+    if (d->config.route->spec.guard)
+        ms_loop_touch(d->loop);
+    return allowed ? MS_OK : MS_EADDRESS;
+}
+
+static ms_err begin_connect(struct ms_dial *d, const struct ms_addr *addr,
+                            int *os_errno)
+{
+    struct ms_route *r = d->config.route;
+    struct ms_net_options o = {.keepalive = true};
+    int fd;
+
+    if (r) {
+        o = r->net;
+        o.port_turn = r->turn++;
+    }
+    o.nodelay = d->config.nodelay;
+    ms_err err = ms_net_connect(addr, &o, &fd, os_errno);
+    if (err)
+        return err;
+    err = watch(d, fd, addr);
+    if (err)
+        ms_net_close(fd);
+    return err;
+}
+
 /* True when an attempt to the next address is on its way or has failed. */
 static bool start_attempt(struct ms_dial *d)
 {
     struct ms_addr addr;
-    int fd, os_errno = 0;
+    int os_errno = 0;
 
-    if (d->active == MS_DIAL_MAX_ATTEMPTS || !next_address(d, &addr))
+    if (d->over || d->active == MS_DIAL_MAX_ATTEMPTS || !next_address(d, &addr))
         return false;
-    ms_addr_set_port(&addr, d->config.port);
-    trace_attempt(d, "trying", &addr);
-    ms_err err = ms_net_connect(&addr, d->config.nodelay, &fd, &os_errno);
+    ms_addr_set_port(&addr, d->target.port);
+    ms_err err = permission(d, &addr);
+    if (d->over)
+        return false;
     if (!err) {
-        err = watch(d, fd, &addr);
-        if (err)
-            ms_net_close(fd);
+        trace_attempt(d, "trying", &addr);
+        err = begin_connect(d, &addr, &os_errno);
     }
     if (err)
         note_failure(d, &addr, err, os_errno);
     return true;
 }
 
-static uint64_t in_ms(const struct ms_dial *d, int delay_ms)
+static int delay_ms(const struct ms_dial *d)
 {
-    return d->loop->now_us + (uint64_t)delay_ms * 1000u;
+    const struct ms_route *r = d->config.route;
+
+    return r ? (int)r->spec.number[MS_ROUTE_DELAY_MS]
+             : MS_ROUTE_DELAY_DEFAULT_MS;
+}
+
+static uint64_t in_ms(const struct ms_dial *d, int ms)
+{
+    return d->loop->now_us + (uint64_t)ms * 1000u;
 }
 
 static void arm_next_attempt(struct ms_dial *d)
@@ -213,18 +260,53 @@ static void go_on(struct ms_dial *d)
     unsigned before = d->active;
 
     d->started = true;
-    d->next_us = in_ms(d, d->config.delay_ms);
+    d->next_us = in_ms(d, delay_ms(d));
     while (d->active <= before && start_attempt(d))
         ;
+    if (d->over)
+        return;
     if (d->active)
         arm_next_attempt(d);
     else if (d->all_known)
         fail(d, MS_OK);
 }
 
+/* ---- Unix sockets -------------------------------------------------------- */
+
+static struct ms_span unix_path(const struct ms_dial *d)
+{
+    const struct ms_route *r = d->config.route;
+
+    return r ? r->spec.text[MS_ROUTE_UNIX] : ms_span(NULL, 0);
+}
+
+static void go_on_unix(struct ms_dial *d)
+{
+    struct ms_addr none = {.any.sa_family = AF_UNSPEC};
+    int fd = -1, os_errno = 0;
+    ms_err err = ms_net_connect_unix(unix_path(d), &fd, &os_errno);
+
+    d->started = d->all_known = true;
+    if (!err && fd >= 0)
+        err = watch(d, fd, &none);
+    else if (!err)
+        ms_timer_start(d->loop, &d->timer, in_ms(d, MS_DIAL_UNIX_RETRY_MS));
+    if (!err)
+        return;
+    if (fd >= 0)
+        ms_net_close(fd);
+    note_failure(d, &none, err, os_errno);
+    fail(d, err);
+}
+
 static void on_timer(struct ms_timer *t)
 {
-    go_on(MS_CONTAINER(t, struct ms_dial, timer));
+    struct ms_dial *d = MS_CONTAINER(t, struct ms_dial, timer);
+
+    if (unix_path(d).n)
+        go_on_unix(d);
+    else
+        go_on(d);
 }
 
 /* ---- addresses ----------------------------------------------------------- */
@@ -247,12 +329,22 @@ static ms_err queue_add(struct queue *q, const struct ms_addr *a, bool to_front)
     return MS_OK;
 }
 
+static bool is_wanted(const struct ms_dial *d, const struct ms_addr *a)
+{
+    const struct ms_route *r = d->config.route;
+    int64_t ip = r ? r->spec.number[MS_ROUTE_IP] : -1;
+
+    return ip < 0 || (ip == 6) == ms_addr_is_v6(a);
+}
+
 static void take(struct ms_dial *d, const struct ms_addr *list, size_t count)
 {
     bool known = d->favourite.any.sa_family != AF_UNSPEC;
 
     for (size_t i = 0; i < count; i++) {
         struct queue *q = ms_addr_is_v6(&list[i]) ? &d->v6 : &d->v4;
+        if (!is_wanted(d, &list[i]))
+            continue;
         bool first = known && ms_addr_equal(&list[i], &d->favourite);
         ms_err err = queue_add(q, &list[i], first);
         if (!err)
@@ -315,8 +407,39 @@ static void recall(struct ms_dial *d)
     struct ms_dial_history *h = d->config.history;
 
     if (h &&
-        ms_dial_history_find(h, d->config.host, d->loop->now_us, &d->favourite))
+        ms_dial_history_find(h, d->target.name, d->loop->now_us, &d->favourite))
         d->v4_is_next = !ms_addr_is_v6(&d->favourite);
+    /* The other family is not waited for where it would not do. */
+    if (d->config.route && d->config.route->spec.number[MS_ROUTE_IP] > 0)
+        d->v4_is_next = d->config.route->spec.number[MS_ROUTE_IP] == 4;
+}
+
+/* Where the way begins that was asked for. */
+static ms_err begin_route(struct ms_dial *d, struct ms_resolver *resolver)
+{
+    struct ms_addr list[MS_DNS_MAX_ADDRESSES];
+    size_t count = 0;
+
+    if (unix_path(d).n) {
+        /* Nothing to look up: that is known at once. */
+        d->config.on_resolved(d->config.owner);
+        if (!d->over)
+            go_on_unix(d);
+        return MS_OK;
+    }
+    if (d->config.route) {
+        ms_route_redirect(d->config.route, &d->target);
+        count =
+            ms_route_lookup(d->config.route, &d->target, list, MS_COUNT(list));
+    }
+    recall(d);
+    if (!count)
+        return ms_resolve_start(resolver, &d->asker, d->target.name);
+    d->all_known = true;
+    on_addresses(&d->asker, list, count);
+    if (!d->over && !d->started)
+        go_on(d);
+    return MS_OK;
 }
 
 ms_err ms_dial_start(struct ms_dial **out, struct ms_loop *loop,
@@ -336,9 +459,9 @@ ms_err ms_dial_start(struct ms_dial **out, struct ms_loop *loop,
     d->asker.on_done = on_asked;
     ms_timer_init(&d->timer, on_timer);
     ms_list_init(&d->attempts);
-    recall(d);
+    d->target = (struct ms_route_host){d->config.host, d->config.port};
     *out = d;
-    ms_err err = ms_resolve_start(resolver, &d->asker, d->config.host);
+    ms_err err = begin_route(d, resolver);
     if (err) {
         *out = NULL;
         ms_dial_free(d);

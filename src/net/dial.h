@@ -9,17 +9,25 @@
  * come. The next attempt starts at once when one fails, or after a delay
  * while one is still pending. The first to connect wins, the others are
  * forgotten, then closed. It has no timeout of its own.
+ *
+ * A route may send it elsewhere: to another host, to given addresses, to a
+ * Unix socket. What the route does not allow is not connected to, whatever
+ * name led there; that is asked about the address connect() is given.
  */
 #ifndef MS_NET_DIAL_H
 #define MS_NET_DIAL_H
 
 #include "net/dial_history.h"
 #include "net/resolve.h"
+#include "net/route.h"
 
 /* RFC 8305, 8: how long the preferred family is waited for once the other
- * one is known, and how long an attempt has before the next one starts. */
+ * one is known. */
 #define MS_DIAL_RESOLUTION_DELAY_MS 50
-#define MS_DIAL_ATTEMPT_DELAY_MS    250
+
+/* How soon a Unix socket whose queue was full is tried again: a server that
+ * accepts at all makes room within that. */
+#define MS_DIAL_UNIX_RETRY_MS 20
 
 /* Attempts under way at once; more only load the network. */
 #define MS_DIAL_MAX_ATTEMPTS 6
@@ -31,13 +39,14 @@ struct ms_dial_config {
     uint16_t port;
     bool nodelay;
     unsigned conn;                   /* number for the trace */
-    int delay_ms;                    /* between attempts while none fails */
+    struct ms_route *route;          /* lent; NULL: the default one */
     struct ms_dial_history *history; /* lent; NULL: none */
 
     /* The first addresses are known. */
     void (*on_resolved)(void *owner);
     /* Connected: `sock` is the callee's, its owner is to be set with
-     * ms_sock_give(); `addr` is whom it reached. The dial is over. */
+     * ms_sock_give(); `addr` is whom it reached, its family AF_UNSPEC for a
+     * Unix socket. The dial is over. */
     void (*on_connected)(void *owner, struct ms_sock *sock,
                          const struct ms_addr *addr);
     /* All failed. `err` and `os_errno` are of the attempt that tells most,

@@ -23,6 +23,8 @@ static int rank(ms_err err)
         return 5;
     case MS_EREFUSED:
         return 6;
+    case MS_EADDRESS: /* no other try would go another way */
+        return 7;
     case MS_EFILES:
     case MS_ENOMEM:
     case MS_ECALLBACK:
