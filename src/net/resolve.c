@@ -589,41 +589,53 @@ static ms_err copy_text(const char **out, const char *text)
     return *out ? MS_OK : MS_ENOMEM;
 }
 
+static struct ms_resolver_config with_defaults(
+    const struct ms_resolver_config *given)
+{
+    struct ms_resolver_config c = {0};
+
+    if (given)
+        c = *given;
+    if (!c.hosts_file)
+        c.hosts_file = DEFAULT_HOSTS_FILE;
+    if (!c.resolv_conf)
+        c.resolv_conf = DEFAULT_RESOLV_CONF;
+    if (!c.timeout_ms)
+        c.timeout_ms = DEFAULT_TIMEOUT_MS;
+    if (!c.tries)
+        c.tries = DEFAULT_TRIES;
+    if (!c.cache_ms)
+        c.cache_ms = MS_CACHE_MOST_MS;
+    return c;
+}
+
 static ms_err configure(struct ms_resolver *r,
                         const struct ms_resolver_config *c)
 {
-    ms_err err = ms_hosts_init(&r->hosts, c->hosts_file ? c->hosts_file
-                                                        : DEFAULT_HOSTS_FILE);
+    ms_err err = ms_hosts_init(&r->hosts, c->hosts_file);
 
+    r->config = *c;
+    r->config.hosts_file = r->hosts.path;
+    r->config.resolv_conf = r->config.servers = NULL;
     if (!err)
-        err = copy_text(&r->config.resolv_conf,
-                        c->resolv_conf ? c->resolv_conf : DEFAULT_RESOLV_CONF);
+        err = copy_text(&r->config.resolv_conf, c->resolv_conf);
     if (!err && c->servers)
         err = copy_text(&r->config.servers, c->servers);
-    r->config.timeout_ms = c->timeout_ms ? c->timeout_ms : DEFAULT_TIMEOUT_MS;
-    r->config.tries = c->tries ? c->tries : DEFAULT_TRIES;
     ms_channels_init(&r->channels, r->loop,
                      &(struct ms_dns_config){
                          .resolv_conf = r->config.resolv_conf,
                          .servers = r->config.servers,
-                         .timeout_ms = r->config.timeout_ms,
-                         .tries = r->config.tries,
+                         .timeout_ms = c->timeout_ms,
+                         .tries = c->tries,
                          .on_answer = on_answer,
                      });
     return err;
 }
 
-static int cache_ms(const struct ms_resolver_config *c)
-{
-    if (c->cache_ms < 0)
-        return 0;
-    return c->cache_ms ? c->cache_ms : MS_CACHE_MOST_MS;
-}
-
 ms_err ms_resolver_new(struct ms_resolver **out, struct ms_loop *loop,
                        const struct ms_resolver_config *config)
 {
-    static const struct ms_resolver_config defaults = {0};
+    struct ms_resolver_config c = with_defaults(config);
     struct ms_resolver *r = ms_zalloc(sizeof(*r));
 
     if (!r)
@@ -633,9 +645,8 @@ ms_err ms_resolver_new(struct ms_resolver **out, struct ms_loop *loop,
     ms_list_init(&r->fresh);
     ms_list_init(&r->telling);
     ms_timer_init(&r->patience, on_patience);
-    config = config ? config : &defaults;
-    ms_resolve_cache_init(&r->cache, loop, cache_ms(config));
-    ms_err err = configure(r, config);
+    ms_resolve_cache_init(&r->cache, loop, c.cache_ms > 0 ? c.cache_ms : 0);
+    ms_err err = configure(r, &c);
     if (err)
         free_resolver(&r->grave);
     else
@@ -662,4 +673,26 @@ void ms_resolver_free(struct ms_resolver *r)
     ms_resolve_cache_clear(&r->cache);
     ms_channels_close(&r->channels);
     ms_loop_bury(r->loop, &r->grave, free_resolver);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool ms_resolver_is_for(const struct ms_resolver *r,
+                        const struct ms_resolver_config *config)
+{
+    struct ms_resolver_config c = with_defaults(config);
+    const struct ms_resolver_config *own = &r->config;
+
+    return own->timeout_ms == c.timeout_ms && own->tries == c.tries &&
+           own->cache_ms == c.cache_ms && same_text(own->servers, c.servers) &&
+           same_text(own->hosts_file, c.hosts_file) &&
+           same_text(own->resolv_conf, c.resolv_conf);
+}
+
+bool ms_resolver_is_idle(const struct ms_resolver *r)
+{
+    return r->in_flight.count == 0 && ms_list_empty(&r->telling);
 }

@@ -83,6 +83,13 @@ void ms_resolve_cancel(struct ms_asker *a);
  * begins anew, inside a loop entry. Lookups under way go on. */
 void ms_resolver_network_changed(struct ms_resolver *r);
 
+/* Made with an equal configuration. */
+bool ms_resolver_is_for(const struct ms_resolver *r,
+                        const struct ms_resolver_config *config);
+
+/* No lookup is under way. */
+bool ms_resolver_is_idle(const struct ms_resolver *r);
+
 /* Names asked of DNS, ever. */
 uint64_t ms_resolver_lookups(const struct ms_resolver *r);
 
