@@ -126,7 +126,7 @@ static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
         return MS_OK;
     *n = cap < r->piece ? cap : r->piece;
     memset(p, 'x', *n);
-    *end = r->pieces > PIECES * 2;
+    *end = r->pieces >= PIECES * 2;
     return MS_OK;
 }
 
