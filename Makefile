@@ -174,11 +174,15 @@ fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's 
 	  echo "  $$f.c $${lines:-not reached}$$mark"; \
 	done; exit $$low
 
-fuzz-diff: ## our parser and Node's over the corpus of responses (needs node)
-	@mkdir -p build/coverage
-	@$(CC) -std=c11 -D_GNU_SOURCE -O1 -Isrc $(wildcard src/base/*.c src/proto/*.c) \
-	  spec/fuzz/h1_outcome.c -o build/coverage/h1_outcome
-	@node spec/fuzz/h1_diff.js build/coverage/h1_outcome
+# SEED=n COUNT=n, or SECONDS=n for each, choose other changes of the corpora.
+DIFF_ARGS = $(if $(SEED),SEED=$(SEED)) $(if $(COUNT),COUNT=$(COUNT)) \
+            $(if $(filter file,$(origin SECONDS)),,SECONDS=$(SECONDS))
+fuzz-diff: ## our parsers and Node's, over corpora and COUNT (20000) changes of them
+	@mkdir -p build/diff
+	@for n in h1 url; do $(CC) -std=c11 -D_GNU_SOURCE -O1 -Isrc $(wildcard src/base/*.c) \
+	  $(FUZZED:%=%.c) spec/fuzz/$${n}_outcome.c -o build/diff/$${n}_outcome || exit 1; done
+	@node spec/fuzz/h1_diff.js build/diff/h1_outcome $(DIFF_ARGS)
+	@node spec/support/url_diff.js build/diff/url_outcome $(DIFF_ARGS)
 
 VALGRIND := valgrind -q --leak-check=full --error-exitcode=99
 valgrind: build/nodlclose.so ## C tests and one fetch from Lua under valgrind

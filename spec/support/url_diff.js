@@ -127,7 +127,8 @@ function mended(c) {
 }
 
 // Node's host where it took what we refused: the base's when that is it.
-const hostname = (us, c) => new URL(...us.base ? [c.base] : [c.input, c.base || undefined]).hostname;
+const hostname = (us, c) =>
+  new URL(...us.base ? [c.base] : [c.input, c.base || undefined]).hostname;
 
 // Without line breaks and the escapes of ASCII, as a host would be read.
 const plain = (text) => text.replace(/[\t\n\r]/g, "")
@@ -165,7 +166,8 @@ function readCorpus() {
   return fs.readdirSync(CORPUS).map((name) => {
     const text = fs.readFileSync(path.join(CORPUS, name)).toString("utf8");
     const at = text.indexOf("\n");
-    return at < 0 ? { input: text, base: "" } : { input: text.slice(at + 1), base: text.slice(0, at) };
+    return at < 0 ? { input: text, base: "" }
+      : { input: text.slice(at + 1), base: text.slice(0, at) };
   });
 }
 
