@@ -53,6 +53,7 @@ UNITS      := $(UNIT_NAMES:%=$(BUILD)/%)
 FUZZ_NAMES := $(patsubst spec/fuzz/fuzz_%.c,%,$(wildcard spec/fuzz/fuzz_*.c))
 REPLAYS    := $(FUZZ_NAMES:%=$(BUILD)/replay_%)
 FUZZERS    := $(FUZZ_NAMES:%=$(BUILD)/fuzz_%)
+OUTCOMES   := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*_outcome.c))
 # The C tests of a variant: units, and what fuzzing has collected.
 c_tests    = $(UNIT_NAMES:%="$(2)build/$(1)/%") \
              $(foreach n,$(FUZZ_NAMES),"$(2)build/$(1)/replay_$(n) spec/fuzz/corpus/$(n)")
@@ -81,7 +82,7 @@ QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: all demo test unit spec check deps format format-check layers lint warnings \
         asan valgrind fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
-        core units replays fuzzers objects FORCE
+        core units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
 
 all: ## build ./multisocket/core.so (the default)
@@ -178,11 +179,9 @@ fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's 
 DIFF_ARGS = $(if $(SEED),SEED=$(SEED)) $(if $(COUNT),COUNT=$(COUNT)) \
             $(if $(filter file,$(origin SECONDS)),,SECONDS=$(SECONDS))
 fuzz-diff: ## our parsers and Node's, over corpora and COUNT (20000) changes of them
-	@mkdir -p build/diff
-	@for n in h1 url; do $(CC) -std=c11 -D_GNU_SOURCE -O1 -Isrc $(wildcard src/base/*.c) \
-	  $(FUZZED:%=%.c) spec/fuzz/$${n}_outcome.c -o build/diff/$${n}_outcome || exit 1; done
-	@node spec/fuzz/h1_diff.js build/diff/h1_outcome $(DIFF_ARGS)
-	@node spec/support/url_diff.js build/diff/url_outcome $(DIFF_ARGS)
+	@$(MAKE) $(QUICK) VARIANT=unit outcomes
+	@node spec/fuzz/h1_diff.js build/unit/h1_outcome $(DIFF_ARGS)
+	@node spec/support/url_diff.js build/unit/url_outcome $(DIFF_ARGS)
 
 VALGRIND := valgrind -q --leak-check=full --error-exitcode=99
 valgrind: build/nodlclose.so ## C tests and one fetch from Lua under valgrind
@@ -222,6 +221,7 @@ help: ## this list
 core: $(CORE)
 replays: $(REPLAYS)
 fuzzers: $(FUZZERS)
+outcomes: $(OUTCOMES)
 units: $(UNITS) replays
 objects: $(OBJECTS) $(UNIT_SRC:%.c=$(BUILD)/%.o) \
          $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/fuzz/*.c))
@@ -242,6 +242,10 @@ $(UNITS): $(BUILD)/%: $(BUILD)/spec/unit/%.o $(BUILD)/spec/unit/unit.o $(BUILD)/
 
 $(REPLAYS): $(BUILD)/replay_%: $(BUILD)/spec/fuzz/fuzz_%.o $(BUILD)/spec/fuzz/replay.o \
               $(BUILD)/engine.a
+	@echo "link $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS)
+
+$(OUTCOMES): $(BUILD)/%: $(BUILD)/spec/fuzz/%.o $(BUILD)/engine.a
 	@echo "link $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS)
 

@@ -3,7 +3,7 @@
 // Compares our HTTP/1 parser with Node's (llhttp) over the h1 corpus and random
 // changes of it. From the root:
 //
-//   node spec/fuzz/h1_diff.js build/diff/h1_outcome [SEED=n] [COUNT=n] [SECONDS=n]
+//   node spec/fuzz/h1_diff.js build/unit/h1_outcome [SEED=n] [COUNT=n] [SECONDS=n]
 //
 // Ends with 1 at a difference that is none of docs/differences.md. What is
 // compared: accepted or refused, the final status, the body.

@@ -4,7 +4,7 @@
 // with what Node says, then, given our program, its outcome for the cases, the
 // corpus and random changes of both. From the root:
 //
-//   node spec/support/url_diff.js [build/diff/url_outcome [SEED=n] [COUNT=n] [SECONDS=n]]
+//   node spec/support/url_diff.js [build/unit/url_outcome [SEED=n] [COUNT=n] [SECONDS=n]]
 //
 // Ends with 1 at a difference that is none of docs/differences.md.
 "use strict";
