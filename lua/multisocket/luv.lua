@@ -226,8 +226,9 @@ function luv.attach(multi, uv, opts)
   errors.check_type(uv, "table", "the luv module")
   local mode = opts and opts.mode or "poll"
   if not MODES[mode] then
-    errors.usage("bad_option", 'mode must be "poll" or "epoll", not "%s"', tostring(mode))
+    errors.usage("bad_option", 'mode must be "poll" or "epoll", not %s', errors.text(mode))
   end
+  if opts and opts.on_raise then errors.check_option(opts.on_raise, "function", "on_raise") end
   local self = setmetatable({ multi = multi, uv = uv, action = multi.socket_action,
     polls = {}, wanted = {}, on_ready = on_ready,
     held = false, closed = false, due_now = false, armed = false,

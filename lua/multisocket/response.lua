@@ -60,7 +60,7 @@ function response:json(decoder)
   local value, why = decode(decoder or body.json_codec().decode, text)
   if why == nil then return value end
   return nil, body_error(self, ("the body from %s is not JSON: %s"):format(self.url,
-    tostring(why)), why)
+    errors.text(why)), why)
 end
 
 ---Returns the response, or raises an err of code "status" when its status is
@@ -105,7 +105,7 @@ function response:read(how)
   if how == "a" then return read_all(self) end
   if how == nil then return next_of(self, ALL) end
   if math.type(how) ~= "integer" or how < 1 then
-    errors.usage("bad_argument", 'read takes a number of bytes or "a", not %s', tostring(how))
+    errors.usage("bad_argument", 'read takes a number of bytes or "a", not %s', errors.text(how))
   end
   return next_of(self, how)
 end

@@ -113,7 +113,7 @@ function semaphore.new(n)
   local size = math.type(n) and math.tointeger(n)
   if not size or size < 1 then
     errors.usage("bad_argument", "a semaphore has a whole number of at least 1 permits, not %s",
-      tostring(n))
+      errors.text(n))
   end
   return setmetatable({ size = size, free = size, waiters = {}, first = 1, last = 0 }, Semaphore)
 end

@@ -58,7 +58,8 @@ local function to_function(res, fn)
   return pour(res, function(chunk)
     local ok, cause = pcall(fn, chunk)
     if ok then return end
-    return failed(res, "callback_error", "callback", "the sink raised: " .. tostring(cause), cause)
+    local why = "the sink raised: " .. errors.text(cause)
+    return failed(res, "callback_error", "callback", why, cause)
   end)
 end
 

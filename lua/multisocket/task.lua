@@ -42,17 +42,11 @@ local pumping = false -- the main thread waits in await()
 local failure -- what it has to raise: { err, traceback }
 local interrupt -- an error that is nobody's own (Ctrl-C), for it to raise
 
-local function text_of(err)
-  local ok, text = pcall(tostring, err)
-  return ok and text or "(" .. type(err) .. " value)"
-end
-task.text_of = text_of
-
 ---The default of ms.on_error.
 ---@param err any
 ---@param traceback string
 function task.print_error(err, traceback)
-  io.stderr:write("multisocket: nobody caught: ", text_of(err), "\n", traceback or "", "\n")
+  io.stderr:write("multisocket: nobody caught: ", errors.text(err), "\n", traceback or "", "\n")
 end
 
 -- The table whose field `on_error` the application may set.
