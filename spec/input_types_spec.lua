@@ -405,10 +405,11 @@ describe("I6: metamethods that raise:", function()
   teardown(function() p:stop() end)
 
   -- Runs fn(client); then nothing is left, and the client works.
-  local function survived(fn)
+  local function survived(fn, closed)
     return async(function()
       local client <close> = ms.client()
       fn(client)
+      if closed then return end
       local stats = client:stats()
       assert.equal(0, stats.running)
       assert.equal(0, stats.queued)
@@ -433,10 +434,8 @@ describe("I6: metamethods that raise:", function()
   end))
 
   it("of tables in it: raised unchanged, or not looked at", survived(function(client)
-    for _, name in ipairs({ "form", "query", "json" }) do
-      local ok, err = pcall(client.fetch, client, p:url(), { [name] = evil({ a = "1" }) })
-      assert.is_false(ok, name)
-      if name ~= "json" then assert.is_true(rawequal(PLANTED, err), name) end
+    for _, name in ipairs({ "form", "query" }) do
+      comes_out(client.fetch, client, p:url(), { [name] = evil({ a = "1" }) })
     end
     comes_out(client.fetch, client, p:url(), { json = { 1 }, headers = evil({ A = "1" }) })
     comes_out(client.fetch, client, p:url(), { body = evil() })
@@ -452,7 +451,7 @@ describe("I6: metamethods that raise:", function()
     for name in pairs(request.option_names().fetch) do
       for _, enter in pairs(doors) do
         local row = ENGINE[name] or LUA[name]
-        if not row.types.table then
+        if name ~= "url" and not row.types.table then
           local ok, err = pcall(enter, { [name] = evil() })
           assert.is_false(ok, name)
           if not rawequal(PLANTED, err) then
@@ -471,4 +470,116 @@ describe("I6: metamethods that raise:", function()
     raises("bad_option", "concurrency must be a whole number of at least 1, not (table value)",
       ms.gather, {}, { concurrency = evil() })
   end))
+
+  it("of what callbacks, bodies and sinks raise or return: the cause, unchanged",
+    survived(function(client)
+      local function fails(code, opts)
+        local res, err = client:fetch(p:url(), opts)
+        assert.is_nil(res)
+        assert.equal(code, err.code)
+        assert.is_true(rawequal(PLANTED, err.cause))
+        assert.is_string(err.message)
+        assert.is_string(tostring(err))
+        assert.equal(0, client:stats().running)
+      end
+      fails("callback_error", { on_headers = raising })
+      fails("callback_error", { body = raising })
+      fails("upload_failed", { body = function() return nil, PLANTED end })
+      fails("callback_error", { body = raising, stream = true })
+      local q <close> = peer.start({ { { "request" },
+        { "send", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }, { "repeat" } } })
+      for _, opts in ipairs({ { on_data = raising }, { sink = raising } }) do
+        local res, err = client:fetch(q:url(), opts)
+        assert.is_nil(res)
+        assert.equal("callback_error", err.code)
+        assert.is_true(rawequal(PLANTED, err.cause))
+      end
+      local res, err = assert(client:fetch(q:url())):json(raising)
+      assert.is_nil(res)
+      assert.equal("decode_failed", err.code)
+      assert.is_true(rawequal(PLANTED, err.cause))
+    end))
+
+  it("of reasons to cancel and of errors nobody catches", survived(function(client)
+    local q <close> = peer.start({ { { "request" }, { "hang" } } })
+    local got
+    local handle = client:request(q:url(), function(err) got = err end)
+    assert.is_true(handle:cancel(PLANTED))
+    local t = ms.spawn(client.fetch, client, q:url())
+    t:cancel(PLANTED)
+    while not got do ms.sleep(1) end
+    for _, err in ipairs({ got, t.error }) do
+      assert.equal("cancelled", err.code)
+      assert.is_true(rawequal(PLANTED, err.cause))
+    end
+    local reports = async.reports(function()
+      client:request(p:url(), raising)
+      ms.spawn(raising)
+      while client:stats().running > 0 do ms.sleep(1) end
+      ms.spawn(ignore):wait() -- behind both
+    end)
+    assert.equal(2, #reports)
+    for _, report in ipairs(reports) do assert.is_true(rawequal(PLANTED, report.err)) end
+    local entries = ms.gather({ raising, function() return 1 end })
+    assert.is_true(rawequal(PLANTED, entries[1].error))
+    assert.equal(1, entries[2].value)
+    local _, err = ms.any({ raising })
+    assert.equal("all_failed", err.code)
+    assert.is_true(rawequal(PLANTED, err.cause))
+  end))
+
+  it("__close of what a fetching coroutine holds", survived(function(client)
+    local q <close> = peer.start({ { { "request" }, { "hang" } } })
+    local co = coroutine.create(function()
+      local _ <close> = evil()
+      client:fetch(q:url())
+    end)
+    assert(coroutine.resume(co))
+    assert.equal(1, client:stats().running)
+    local ok, err = coroutine.close(co)
+    assert.is_false(ok)
+    assert.is_true(rawequal(PLANTED, err))
+    assert.equal(0, client:stats().running)
+
+    local reports = async.reports(function()
+      local t = ms.spawn(function()
+        local _ <close> = evil()
+        client:fetch(q:url())
+      end)
+      while client:stats().running == 0 do ms.sleep(1) end
+      assert.is_true(t:cancel())
+    end)
+    assert.equal(1, #reports)
+    assert.is_true(rawequal(PLANTED, reports[1].err))
+  end))
+
+  it("__gc of what was handed in", survived(function(client)
+    local collected = 0
+    local function dying(t)
+      return setmetatable(t, { __gc = function()
+        collected = collected + 1
+        error("from a finaliser", 0)
+      end })
+    end
+    local wanted = 0
+    for i = 1, 20 do
+      local held = dying({})
+      local opts = dying({ headers = dying({ A = dying({ "1" }) }), timeout = dying({ total = 9999 }),
+        form = dying({ a = dying({ 1 }) }), on_headers = function() return held end })
+      wanted = wanted + 7
+      if i % 2 == 0 then
+        opts.timeout.no_such = 1
+        pcall(client.fetch, client, p:url(), opts)
+      else
+        assert.equal(204, assert(client:fetch(p:url(), opts)).status)
+      end
+      held, opts = nil, nil
+      collectgarbage("step", 0)
+    end
+    client:fetch(p:url()) -- the client's operation holds the last options until then
+    client:close()
+    collectgarbage()
+    collectgarbage()
+    assert.equal(wanted, collected)
+  end, true))
 end)

@@ -577,8 +577,9 @@ void lb_open_multi(lua_State *L)
                                        {"check", lb_multi_check},
                                        {"close", multi_close},
                                        {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"multi", new_multi}, {"multi_option_names", option_names}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"multi", new_multi},
+                                         {"multi_option_names", option_names},
+                                         {NULL, NULL}};
 
     lb_set_type(L, LB_MULTI, meta, methods);
     lb_setfuncs(L, functions);
