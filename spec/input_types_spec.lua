@@ -5,10 +5,8 @@
 -- tables that contain themselves; metamethods that raise. An option without a
 -- row here fails.
 local core = require "multisocket.core"
-local luv = require "multisocket.luv"
 local ms = require "multisocket"
 local request = require "multisocket.request"
-local uv = require "luv"
 local async = require "spec.support.async"
 local peer = require "spec.support.peer"
 
@@ -316,7 +314,9 @@ describe("I6: right values:", function()
         easy:close()
       end
       for member, member_row in pairs(row.members or {}) do
-        for _, value in ipairs(member_row.also) do core.options({ [name] = { [member] = value } }) end
+        for _, value in ipairs(member_row.also) do
+          core.options({ [name] = { [member] = value } })
+        end
       end
     end
     for _, name in ipairs(core.multi_option_names()) do
@@ -343,12 +343,14 @@ describe("I6: right values:", function()
     for name in pairs(multi) do assert.is_table(MULTI[name], name) end
     for name in pairs(MULTI) do assert.is_true(multi[name], name) end
     for name in pairs(of.fetch) do assert.is_table(ENGINE[name] or LUA[name], name) end
-    for name in pairs(of.client) do assert.is_table(ENGINE[name] or LUA[name] or MULTI[name], name) end
+    for name in pairs(of.client) do
+      assert.is_table(ENGINE[name] or LUA[name] or MULTI[name], name)
+    end
     for name in pairs(LUA) do assert.is_string(of.fetch[name] or of.client[name], name) end
   end)
 
   -- M6: no sum of times wraps, however large they are.
-  for _, value in ipairs({ 2 ^ 31, 2 ^ 53, 2 ^ 62 // 1 | 0, math.maxinteger, math.maxinteger - 1 }) do
+  for _, value in ipairs({ 2 ^ 31, 2 ^ 53, 1 << 62, math.maxinteger, math.maxinteger - 1 }) do
     it(("a limit of %s is none that is met"):format(value), async(function()
       local p <close> = peer.start(SERVE)
       local client <close> = ms.client({ idle_timeout = value, max_idle = value })
@@ -465,8 +467,8 @@ describe("I6: metamethods that raise:", function()
     raises("bad_argument", "the URL must be a string, not table", ms.url, evil())
     raises("bad_argument", "the time to sleep must be a number, not a table", ms.sleep, evil())
     raises("bad_argument", "what to spawn must be a function, not a table", ms.spawn, evil())
-    raises("bad_argument", "a semaphore has a whole number of at least 1 permits, not (table value)",
-      ms.semaphore, evil())
+    raises("bad_argument", "a semaphore has a whole number of at least 1 permits, not (table "
+      .. "value)", ms.semaphore, evil())
     raises("bad_option", "concurrency must be a whole number of at least 1, not (table value)",
       ms.gather, {}, { concurrency = evil() })
   end))
@@ -564,8 +566,9 @@ describe("I6: metamethods that raise:", function()
     local wanted = 0
     for i = 1, 20 do
       local held = dying({})
-      local opts = dying({ headers = dying({ A = dying({ "1" }) }), timeout = dying({ total = 9999 }),
-        form = dying({ a = dying({ 1 }) }), on_headers = function() return held end })
+      local opts = dying({ headers = dying({ A = dying({ "1" }) }),
+        timeout = dying({ total = 9999 }), form = dying({ a = dying({ 1 }) }),
+        on_headers = function() return held end })
       wanted = wanted + 7
       if i % 2 == 0 then
         opts.timeout.no_such = 1
@@ -573,7 +576,6 @@ describe("I6: metamethods that raise:", function()
       else
         assert.equal(204, assert(client:fetch(p:url(), opts)).status)
       end
-      held, opts = nil, nil
       collectgarbage("step", 0)
     end
     client:fetch(p:url()) -- the client's operation holds the last options until then
