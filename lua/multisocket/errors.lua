@@ -48,6 +48,14 @@ function errors.check_type(value, wanted, what)
     value == nil and "nil" or "a " .. type(value))
 end
 
+---Raises because a method was called on something else.
+---@param self any
+---@param wanted string
+function errors.wrong_self(self, wanted)
+  errors.usage("bad_argument", "argument #1 must be %s, not %s: call methods with a colon", wanted,
+    type(self))
+end
+
 ---A whole number of milliseconds, rounded up; raises for anything else.
 ---@param value any
 ---@param what string

@@ -95,6 +95,7 @@ end
 ---Looks again whether transfers run; for whoever removes some outside of the
 ---engine.
 function Driver:refresh()
+  if getmetatable(self) ~= Driver then errors.wrong_self(self, "a driver") end
   if not self.closed then hold(self, self.multi:running() > 0) end
 end
 
@@ -259,6 +260,7 @@ end
 ---Lets go of the multi and closes every handle. The multi itself stays open,
 ---and its transfers stand still until somebody else drives them.
 function Driver:close()
+  if getmetatable(self) ~= Driver then errors.wrong_self(self, "a driver") end
   if self.closed then return end
   if self.multi:forked() then -- the loop watches for the parent, too
     self.closed = true

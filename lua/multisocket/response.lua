@@ -9,6 +9,7 @@ local sink = require "multisocket.sink"
 local stream = require "multisocket.stream"
 
 local response = core.response_methods
+local check = core.attached -- raises for what is no response
 
 local BOM = "\xEF\xBB\xBF"
 local LATIN1 = { ["iso-8859-1"] = true, ["latin1"] = true, ["iso8859-1"] = true }
@@ -29,6 +30,7 @@ end
 ---@return string?
 ---@return multisocket.Error? err the body was not collected
 function response:text()
+  check(self)
   local text = self.body
   if not text then return nil, body_error(self, NO_BODY) end
   if LATIN1[charset(self)] then
@@ -54,6 +56,7 @@ end
 ---@return any
 ---@return multisocket.Error? err
 function response:json(decoder)
+  check(self)
   if decoder ~= nil then errors.check_type(decoder, "function", "the decoder") end
   local text, err = self:text()
   if not text then return nil, err end
@@ -67,6 +70,7 @@ end
 ---400 or more.
 ---@return multisocket.Response
 function response:raise_for_status()
+  check(self)
   if self.status >= 400 then error(errors.status(self), 0) end
   return self
 end
@@ -121,6 +125,7 @@ end
 ---ends early; leaving the loop ends the transfer.
 ---@return fun(): string?
 function response:chunks()
+  check(self)
   return function()
     local chunk, err = next_of(self, ALL)
     if err then error(err, 0) end
@@ -155,6 +160,7 @@ end
 ---The same in lines, without their ends ("\n" or "\r\n").
 ---@return fun(): string?
 function response:lines()
+  check(self)
   local state = {}
   return function() return next_line(self, state) end, nil, nil, loop_guard(self)
 end
@@ -164,6 +170,7 @@ end
 ---@return boolean?
 ---@return multisocket.Error? err
 function response:save(path)
+  check(self)
   errors.check_type(path, "string", "the path")
   return sink.drain(self, path)
 end

@@ -521,6 +521,11 @@ function task.report_failure(t)
   if t.raised then task.report(t.error, t.traceback) end
 end
 
+local function check_task(t)
+  local meta = getmetatable(t)
+  if meta ~= Task and meta ~= task.UnseenTask then errors.wrong_self(t, "a task") end
+end
+
 ---Ends a task where it waits: everything it waits for is cancelled and its
 ---to-be-closed variables are closed. One that runs right now, or resumes
 ---another coroutine, ends when it waits the next time. False when it has
@@ -528,6 +533,7 @@ end
 ---@param reason? any
 ---@return boolean
 function Task:cancel(reason)
+  check_task(self)
   if self.status ~= "running" then return false end
   self.reason = reason
   if self.doomed then return true end
@@ -581,6 +587,7 @@ end
 ---@return boolean ok
 ---@return any ...
 function Task:wait(timeout)
+  check_task(self)
   timeout = timeout and errors.check_ms(timeout, "the timeout")
   if self.record then
     self.group.unseen[self.record] = nil

@@ -158,6 +158,7 @@ lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
 #define LB_MOST (INT64_C(1) << 53)
 
 void lb_check_table(lua_State *L, int index, const char *what);
+void lb_check_function(lua_State *L, int index);
 
 /* ---- entries and callbacks (lentry.c) ---------------------------------- */
 
