@@ -369,3 +369,252 @@ describe("surface: a client", function()
     surface.check({ names = surface.names_of(getmetatable(client)), rows = rows })
   end))
 end)
+
+describe("surface: what calls return:", function()
+  local p
+
+  before_each(function() p = peer.start(STUCK) end)
+  after_each(function() p:stop() end)
+
+  local function class_of(object) return surface.names_of(getmetatable(object)) end
+
+  it("a handle", async(function()
+    local client <close> = ms.client()
+    local errs = {}
+    local function stuck() return client:request(p:url(), function(err) errs[#errs + 1] = err end) end
+    local over = stuck()
+    over:cancel()
+    local handle = stuck()
+    surface.check({ names = class_of(over), rows = {
+      cancel = {
+        good = function()
+          local n, one = #errs, stuck()
+          assert.is_true(one:cancel("enough"))
+          assert.is_false(one:cancel())
+          until_true(function() return #errs > n end)
+          assert.equal("enough", errs[#errs].cause)
+          assert.is_false(over:cancel())
+        end,
+        bad = wrong_selves(over.cancel, "a handle"),
+      },
+      close = {
+        good = function()
+          local closed, one = 0, stuck()
+          one:close(function() closed = closed + 1 end)
+          one:close()
+          until_true(function() return closed == 1 end)
+        end,
+        bad = add(wrong_selves(over.close, "a handle"), {
+          bad("bad_argument", "the callback must be a function, not a number", handle.close,
+            handle, 1) }),
+      },
+      is_closing = {
+        good = function()
+          assert.is_true(over:is_closing())
+          assert.is_false(handle:is_closing())
+        end,
+        bad = wrong_selves(over.is_closing, "a handle"),
+      },
+    } })
+    assert.equal(1, client:stats().running) -- the one that could not be closed
+    assert.is_true(handle:cancel())
+  end))
+
+  it("a task", async(function()
+    local done = ms.spawn(function() return 1 end)
+    done:wait()
+    local function sleeper() return ms.spawn(ms.sleep, 100000) end
+    local failed = ms.spawn(function() return nil, "why" end)
+    surface.check({ names = class_of(done), rows = {
+      wait = {
+        good = function()
+          assert.same({ true, 1 }, { done:wait() })
+          assert.same({ false, "why" }, { failed:wait() })
+          local t <close> = sleeper()
+          assert.equal("timed_out", select(2, t:wait(1)).code)
+        end,
+        bad = add(wrong_selves(done.wait, "a task"), {
+          bad("bad_argument", "the timeout must be a number, not a string", done.wait, done, "1"),
+          bad("bad_argument", "the timeout must be a time in ms, not -1", done.wait, done, -1),
+          bad("wrong_context", "a task cannot wait for itself", function()
+            local t
+            t = ms.spawn(function() t:wait() end)
+            error(select(2, t:wait()), 0)
+          end) }),
+      },
+      cancel = {
+        good = function()
+          local t = sleeper()
+          assert.is_true(t:cancel("enough"))
+          assert.equal("cancelled", t.status)
+          assert.is_false(t:cancel())
+          assert.is_false(done:cancel())
+        end,
+        bad = wrong_selves(done.cancel, "a task"),
+      },
+    } })
+    assert.equal("done", done.status)
+  end))
+
+  it("a semaphore and a permit", async(function()
+    local semaphore = ms.semaphore(2)
+    local permit = semaphore:acquire()
+    surface.check({ names = class_of(semaphore), rows = {
+      acquire = {
+        good = function() semaphore:acquire():release() end,
+        bad = wrong_selves(semaphore.acquire, "a semaphore"),
+      },
+      release = {
+        good = function()
+          semaphore:acquire()
+          semaphore:release()
+        end,
+        bad = add(wrong_selves(semaphore.release, "a semaphore"), {
+          bad("not_acquired", "released more often than acquired: all 1 permits are free",
+            function() ms.semaphore(1):release() end) }),
+      },
+      run = {
+        good = function()
+          assert.same({ 1, 2 }, { semaphore:run(function(...) return ... end, 1, 2) })
+        end,
+        bad = add(wrong_selves(semaphore.run, "a semaphore", nothing), {
+          bad("bad_argument", "what to run must be a function, not nil", semaphore.run,
+            semaphore) }),
+      },
+    } })
+    surface.check({ names = class_of(permit), rows = {
+      release = {
+        good = function()
+          permit:release()
+          permit:release()
+          assert.equal("multisocket.Semaphore (2 of 2 free)", tostring(semaphore))
+        end,
+        bad = wrong_selves(permit.release, "a permit"),
+      },
+    } })
+  end))
+
+  it("a driver, and its module", async(function()
+    local multi = core.multi({})
+    local one = driver.attach(multi, uv)
+    surface.check({ names = class_of(one), rows = {
+      refresh = {
+        good = function() one:refresh() end, bad = wrong_selves(one.refresh, "a driver"),
+      },
+      close = {
+        good = function()
+          local other_multi = core.multi({})
+          local other = driver.attach(other_multi, uv)
+          other_multi:add_handle(core.easy({ url = p:url() }))
+          until_true(function() return other_multi:stats().connections == 1 end)
+          other:close()
+          other:close()
+          other:refresh()
+          assert.equal(1, other_multi:running())
+          other_multi:close()
+        end,
+        bad = wrong_selves(one.close, "a driver"),
+      },
+    } })
+    surface.check({ names = surface.names_of(driver), rows = {
+      attach = {
+        good = function()
+          local other = core.multi({})
+          driver.attach(other, uv, { mode = "epoll" }):close()
+          other:close()
+        end,
+        bad = { bad("bad_argument", "argument #1 must be a multi handle, not nil", driver.attach),
+          bad("bad_argument", "argument #1 must be a multi handle, not table", driver.attach, {}, uv),
+          bad("bad_argument", "the luv module must be a table, not nil", driver.attach, multi),
+          bad("bad_argument", "options must be a table, not a string", driver.attach, multi, uv,
+            "x"),
+          bad("bad_option", 'mode must be "poll" or "epoll", not fast', driver.attach, multi, uv,
+            { mode = "fast" }),
+          bad("bad_option", 'option "on_raise" must be a function, not number', driver.attach,
+            multi, uv, { on_raise = 1 }),
+          bad("bad_option", 'unknown option "modus" (did you mean "mode"?)', driver.attach, multi,
+            uv, { modus = 1 }) },
+      },
+      inside = { good = function() assert.is_false(driver.inside()) end, why = "takes nothing" },
+    } })
+    one:close()
+    multi:close()
+  end))
+end)
+
+describe("surface: a response:", function()
+  local p
+
+  setup(function() p = peer.start({ { { "request" },
+    { "send", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n"
+      .. "[1,2]" }, { "repeat" } } }) end)
+  teardown(function() p:stop() end)
+
+  local function wrong(fn, ...)
+    local words = "argument #1 must be a response, not "
+    return { bad("bad_argument", words .. "nil", fn), bad("bad_argument", words .. "table", fn, {},
+      ...), bad("bad_argument", words .. "string", fn, "x", ...),
+      bad("bad_argument", words .. "multisocket.easy", fn, core.easy(), ...) }
+  end
+
+  -- The same for a whole body and for one that comes as a stream.
+  for what, opts in pairs({ whole = {}, streamed = { stream = true } }) do
+    it("its methods, " .. what, async(function()
+      local function get() return assert(ms.fetch(p:url(), opts)) end
+      local res = get()
+      local function reader(name, good, more)
+        return { good = good, bad = add(wrong(res[name]), more or {}) }
+      end
+      local rows = {
+        read = reader("read", function()
+          local one = get()
+          assert.equal("[1", one:read(2))
+          assert.equal(",2]", one:read("a"))
+          assert.is_nil(one:read())
+        end, { bad("bad_argument", 'read takes a number of bytes or "a", not 0', res.read, res, 0),
+          bad("bad_argument", "read takes", res.read, res, 1.5),
+          bad("bad_argument", "read takes", res.read, res, "*a"),
+          bad("bad_argument", "read takes", res.read, res, {}) }),
+        chunks = reader("chunks", function()
+          for chunk in get():chunks() do assert.equal("[1,2]", chunk) end
+        end),
+        lines = reader("lines", function()
+          for line in get():lines() do assert.equal("[1,2]", line) end
+        end),
+        save = reader("save", function()
+          local path = os.tmpname()
+          assert.is_true(get():save(path))
+          local f <close> = assert(io.open(path))
+          assert.equal("[1,2]", f:read("a"))
+          os.remove(path)
+          local ok, err = get():save("/nowhere/at/all")
+          assert.is_nil(ok)
+          assert.equal("save_failed", err.code)
+        end, { bad("bad_argument", "the path must be a string, not nil", res.save, res),
+          bad("bad_argument", "the path must be a string, not a table", res.save, res, {}) }),
+        discard = reader("discard", function() assert.is_true(get():discard()) end),
+        cancel = reader("cancel", function()
+          local one = get()
+          one:cancel("enough")
+          one:cancel()
+        end),
+        raise_for_status = reader("raise_for_status", function()
+          assert.equal(res, res:raise_for_status())
+        end),
+        text = reader("text", function()
+          local text, err = get():text()
+          assert.equal(what == "whole" and "[1,2]" or nil, text)
+          if err then assert.equal("decode_failed", err.code) end
+        end),
+        json = reader("json", function()
+          local value, err = get():json()
+          if what == "whole" then assert.same({ 1, 2 }, value) end
+          if err then assert.equal("decode_failed", err.code) end
+        end, { bad("bad_argument", "the decoder must be a function, not a string", res.json, res,
+          "x") }),
+      }
+      surface.check({ names = surface.names_of(core.response_methods), rows = rows })
+      assert.equal("[1,2]", res:read("a")) -- no bad use took anything of it
+    end))
+  end
+end)

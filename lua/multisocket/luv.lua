@@ -25,6 +25,7 @@ local luv = {}
 local POLL_IN, POLL_OUT, POLL_REMOVE = core.POLL_IN, core.POLL_OUT, core.POLL_REMOVE
 local CSELECT_IN, CSELECT_OUT, CSELECT_ERR = core.CSELECT_IN, core.CSELECT_OUT, core.CSELECT_ERR
 local SOCKET_TIMEOUT, bind = core.SOCKET_TIMEOUT, core.bind
+local check_multi = core.multi({}).running -- raises for what is no multi
 local MODES = { poll = true, epoll = true }
 local OPTIONS = { mode = true, on_raise = true }
 
@@ -223,6 +224,7 @@ local function rethrow(err) error(err, 0) end
 ---@param opts? { mode: string?, on_raise: fun(err: any)? }
 ---@return multisocket.Driver
 function luv.attach(multi, uv, opts)
+  check_multi(multi)
   errors.check_options(opts, OPTIONS)
   errors.check_type(uv, "table", "the luv module")
   local mode = opts and opts.mode or "poll"

@@ -97,6 +97,7 @@ end
 ---@param ... any
 ---@return any ...
 function Semaphore:run(fn, ...)
+  check_self(self)
   errors.check_type(fn, "function", "what to run")
   local _ <close> = Semaphore.acquire(self)
   return fn(...)
