@@ -323,7 +323,8 @@ describe("surface: a client", function()
         bad("bad_argument", "argument #1 must be a client, not string", client.fetch, small()),
         bad("bad_argument", "argument #1 must be a client, not nil", client.fetch, nil, small()),
         bad("closed", "fetch: the handle is closed", closed.fetch, closed, small()),
-        bad("closed", "add_handle: the handle is closed", closed.fetch, closed, small(), { stream = true }),
+        bad("closed", "add_handle: the handle is closed", closed.fetch, closed, small(),
+          { stream = true }),
       }),
     }
     rows.request = {
@@ -335,7 +336,8 @@ describe("surface: a client", function()
       bad = add(wrong_selves(client.request, "a client"), {
         bad("bad_argument", "the callback must be a function, not nil", client.request, client,
           small()),
-        bad("closed", "add_handle: the handle is closed", closed.request, closed, small(), nothing) }),
+        bad("closed", "add_handle: the handle is closed", closed.request, closed, small(),
+          nothing) }),
     }
     rows.each = {
       good = function()
@@ -381,7 +383,9 @@ describe("surface: what calls return:", function()
   it("a handle", async(function()
     local client <close> = ms.client()
     local errs = {}
-    local function stuck() return client:request(p:url(), function(err) errs[#errs + 1] = err end) end
+    local function stuck()
+      return client:request(p:url(), function(err) errs[#errs + 1] = err end)
+    end
     local over = stuck()
     over:cancel()
     local handle = stuck()
@@ -524,7 +528,8 @@ describe("surface: what calls return:", function()
           other:close()
         end,
         bad = { bad("bad_argument", "argument #1 must be a multi handle, not nil", driver.attach),
-          bad("bad_argument", "argument #1 must be a multi handle, not table", driver.attach, {}, uv),
+          bad("bad_argument", "argument #1 must be a multi handle, not table", driver.attach, {},
+            uv),
           bad("bad_argument", "the luv module must be a table, not nil", driver.attach, multi),
           bad("bad_argument", "options must be a table, not a string", driver.attach, multi, uv,
             "x"),
