@@ -58,17 +58,12 @@ describe("surface: a multi handle", function()
     return { good = good, bad = add(wrong(M[name], "a multi handle"), more or {}) }
   end
 
-  it("has a good and a bad use of every method", async(function()
-    local d <close> = drive.new()
-    local m, easy = d.multi, core.easy({ url = p:url() })
-    local other, closed = core.multi({}), core.multi({})
-    local elsewhere, gone = core.easy({ url = p:url() }), core.easy()
-    other:add_handle(elsewhere)
-    closed:close()
-    gone:close()
+  local d, m, easy, other, closed, elsewhere, gone
+
+  local function transfers()
     local EASY = "argument #2 must be an easy handle, not "
     local FD = "argument #2 must be a number, not nil"
-    local rows = {
+    return {
       add_handle = checked("add_handle", function()
         local one = core.easy({ url = p:url() })
         assert.is_true(m:add_handle(one))
@@ -112,6 +107,11 @@ describe("surface: a multi handle", function()
         assert.equal("usage", err.category)
         assert.is_nil((closed:assign(1, 1)))
       end, { bad("bad_argument", FD, M.assign, m) }),
+    }
+  end
+
+  local function state(rows)
+    for name, row in pairs({
       setopt = checked("setopt", function()
         m:setopt({ max_idle = 5 })
         closed:setopt({ max_idle = 5 })
@@ -140,10 +140,22 @@ describe("surface: a multi handle", function()
         one:close()
         one:close()
       end),
-    }
-    surface.check({ names = surface.names_of(M), rows = rows })
+    }) do rows[name] = row end
+    return rows
+  end
+
+  it("has a good and a bad use of every method", async(function()
+    d = drive.new()
+    m, easy = d.multi, core.easy({ url = p:url() })
+    other, closed = core.multi({}), core.multi({})
+    elsewhere, gone = core.easy({ url = p:url() }), core.easy()
+    other:add_handle(elsewhere)
+    closed:close()
+    gone:close()
+    surface.check({ names = surface.names_of(M), rows = state(transfers()) })
     assert.same({ elsewhere }, other:handles())
     other:close()
+    d:close()
   end))
 end)
 
