@@ -21,7 +21,7 @@ void ms_response_clear(struct ms_response *r)
     r->authority = ms_span(NULL, 0);
     memset(r->timing_us, 0, sizeof(r->timing_us));
     r->remote.any.sa_family = 0;
-    r->reused = r->delivered = false;
+    r->reused = r->delivered = r->streamed = r->expecting = false;
 }
 
 void ms_response_free(struct ms_response *r)
@@ -196,7 +196,26 @@ struct ms_response *ms_response_copy(const struct ms_response *r, void *memory,
     return to;
 }
 
-/* In the order of the wire: Host, the set's fields, the framing. */
+static struct ms_field text_field(const char *name, const char *value)
+{
+    return (struct ms_field){name, value, strlen(name), strlen(value)};
+}
+
+/* How the end of the request was told; false when there was no body. */
+static bool framing_of(const struct ms_response *r, struct ms_field *field)
+{
+    if (!r->streamed && !ms_options_sends_body(r->options))
+        return false;
+    if (!r->streamed)
+        *field = text_field("Content-Length", r->options->length_text);
+    else if (*r->upload_length)
+        *field = text_field("Content-Length", r->upload_length);
+    else
+        *field = text_field("Transfer-Encoding", "chunked");
+    return true;
+}
+
+/* In the order of the wire: Host, the set's fields, the framing, Expect. */
 bool ms_response_request_header(const struct ms_response *r, size_t index,
                                 struct ms_field *field)
 {
@@ -210,11 +229,11 @@ bool ms_response_request_header(const struct ms_response *r, size_t index,
     }
     if (field_at(&o->sent, index - 1, field))
         return true;
-    if (index - 1 > o->sent.count || !ms_options_sends_body(o))
-        return false;
-    *field = (struct ms_field){"Content-Length", o->length_text, 14,
-                               strlen(o->length_text)};
-    return true;
+    size_t left = index - 1 - o->sent.count;
+    if (framing_of(r, field) && left-- == 0)
+        return true;
+    *field = text_field("Expect", "100-continue");
+    return r->expecting && left == 0;
 }
 
 bool ms_response_reused(const struct ms_response *r)

@@ -22,6 +22,11 @@ struct ms_response {
     struct ms_options *options; /* what was asked; a reference */
     int64_t timing_us[MS_TIMING_COUNT];
     struct ms_addr remote;
+    /* Of a body that was sent while it was produced: its length in decimal,
+     * empty when that was not known. */
+    char upload_length[24];
+    bool streamed;  /* there was such a body */
+    bool expecting; /* the request said Expect: 100-continue */
     bool reused;
     bool delivered; /* the body went to on_data */
 };

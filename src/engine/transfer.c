@@ -2,6 +2,8 @@
 #include "engine/transfer.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 
@@ -433,6 +435,17 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
     }
 }
 
+/* For who asks later what was sent. */
+static void note_request(struct ms_response *r, const struct ms_request *req)
+{
+    r->expecting = req->expect;
+    r->streamed = req->streamed;
+    *r->upload_length = '\0';
+    if (req->streamed && req->length >= 0)
+        snprintf(r->upload_length, sizeof(r->upload_length), "%" PRId64,
+                 req->length);
+}
+
 static void on_conn(struct ms_waiter *w, struct ms_conn *c)
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
@@ -450,6 +463,8 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
         return;
     }
     note_connection(e, c);
+    if (req.streamed || req.expect)
+        note_request(e->response, &req);
     e->conn = c;
     if (options_of(e)->close)
         c->last_exchange = true;
