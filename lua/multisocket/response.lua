@@ -88,6 +88,7 @@ local function next_of(res, most)
 end
 
 local function read_all(res)
+  stream.of(res):check_can_read()
   local chunks, n = {}, 0
   while true do
     local chunk, err = next_of(res, ALL)
@@ -114,11 +115,30 @@ function response:read(how)
   return next_of(self, how)
 end
 
--- Leaving the loop early ends the transfer. The guard keeps `res`.
-local function loop_guard(res)
-  return setmetatable({ res }, { __close = function(guard)
-    stream.of(guard[1]):cancel("the loop over it was left")
-  end })
+-- Leaving the loop early ends the transfer, unless it is left because nobody
+-- can read here: that raises, and the transfer goes on.
+local Loop = {}
+
+function Loop.__close(guard)
+  if not guard.reading then stream.of(guard.res):cancel("the loop over it was left") end
+end
+
+-- What a generic for takes: read(res, state) for each turn.
+local function loop(res, read)
+  local guard, state = setmetatable({ res = res, reading = false }, Loop), {}
+  local function advance()
+    guard.reading = true
+    local piece, err = read(res, state)
+    guard.reading = false
+    if err then error(err, 0) end
+    return piece
+  end
+  return advance, nil, nil, guard
+end
+
+local function next_chunk(res)
+  local chunk, err = next_of(res, ALL)
+  return chunk, err
 end
 
 ---An iterator over the body as it comes. It raises the err of a body that
@@ -126,33 +146,33 @@ end
 ---@return fun(): string?
 function response:chunks()
   check(self)
-  return function()
-    local chunk, err = next_of(self, ALL)
-    if err then error(err, 0) end
-    return chunk
-  end, nil, nil, loop_guard(self)
+  return loop(self, next_chunk)
 end
 
--- The next line of the body; what follows it stays in `state.rest`.
+-- The next line of the body; what follows it stays in `state.rest`, and what
+-- was found of it in `state.pieces` when the rest cannot be waited for.
 local function next_line(res, state)
-  local pieces = {}
+  local pieces = state.pieces or {}
+  state.pieces = pieces
   while true do
     local text = state.rest
     state.rest = nil
     if not text then
       local err
       text, err = next_of(res, ALL)
-      if err then error(err, 0) end
+      if err then return nil, err end
       if not text then break end
     end
     local stop = text:find("\n", 1, true)
     if stop then
       pieces[#pieces + 1] = text:sub(1, stop - 1)
-      if stop < #text then state.rest = text:sub(stop + 1) end
-      return (table.concat(pieces):gsub("\r$", ""))
+      state.rest, state.pieces = stop < #text and text:sub(stop + 1) or nil, nil
+      local line = table.concat(pieces):gsub("\r$", "")
+      return line
     end
     pieces[#pieces + 1] = text
   end
+  state.pieces = nil
   if #pieces == 0 then return nil end
   return table.concat(pieces)
 end
@@ -161,8 +181,7 @@ end
 ---@return fun(): string?
 function response:lines()
   check(self)
-  local state = {}
-  return function() return next_line(self, state) end, nil, nil, loop_guard(self)
+  return loop(self, next_line)
 end
 
 ---Writes the body to a file, which is there when all of it is.

@@ -33,6 +33,7 @@ end
 -- ends the transfer.
 local function pour(res, write)
   local source = stream.of(res)
+  source:check_can_read()
   while true do
     local chunk, err = source:next(ALL)
     if not chunk then

@@ -111,8 +111,9 @@ local function cancel(self, reason)
 end
 
 -- Waits until `done` says so. Whoever is closed while he waits ends the
--- transfer.
+-- transfer; who cannot wait at all is told so, and the transfer goes on.
 local function wait(self, done)
+  task.check_can_wait()
   if self.waiter then
     errors.usage("wrong_context", "the body is being read from another coroutine")
   end
@@ -168,6 +169,12 @@ function Stream:next(most)
   return nil, self.err
 end
 
+---Raises where reading on would have to wait and nobody can: for readers that
+---take several pieces, none of which may be lost.
+function Stream:check_can_read()
+  if not self.over then task.check_can_wait() end
+end
+
 Stream.cancel = cancel
 
 -- ---- opening ---------------------------------------------------------------
@@ -200,6 +207,7 @@ end
 ---@return multisocket.Response?
 ---@return multisocket.Error?
 function stream.open(engine, transfers, url, options, on_headers, on_start)
+  task.check_can_wait()
   local self = new({ engine = engine, outcome = transfers.outcome, abandon = transfers.abandon })
   local op = transfers.start(engine, url, core.options({
     on_headers = function(head)

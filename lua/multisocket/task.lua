@@ -297,6 +297,13 @@ local function check_main_thread()
   end
 end
 
+---Raises where nobody can wait, before anything is waited for: what would be
+---cancelled with the wait stays as it is.
+function task.check_can_wait()
+  if select(2, running()) then return check_main_thread() end
+  if not coroutine.isyieldable() then errors.usage("wrong_context", BOUNDARY) end
+end
+
 local function run_turns(op)
   local _ <close> = op
   op.main = true
