@@ -106,8 +106,21 @@ end
 ---Ends the transfer with that err.
 Stream.fail = end_with
 
+-- Forgets what waits to be read; true when there was something.
+local function forget(self)
+  local some = self.last >= self.first
+  for i = self.first, self.last do self[i] = nil end
+  self.first, self.last, self.offset, self.size = 1, 0, 0, 0
+  return some
+end
+
+-- What was not read is gone, and a body that lacks it has no good end.
 local function cancel(self, reason)
-  end_with(self, errors.cancelled(reason, "the transfer"))
+  local cut = forget(self)
+  if self.over and not cut then return end
+  local err = errors.cancelled(reason, "the transfer")
+  if not self.over then return end_with(self, err) end
+  self.err = self.err or err
 end
 
 -- Waits until `done` says so. Whoever is closed while he waits ends the
