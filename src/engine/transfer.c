@@ -2,8 +2,6 @@
 #include "engine/transfer.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 
 #include "base/mem.h"
 
@@ -436,14 +434,10 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
 }
 
 /* For who asks later what was sent. */
-static void note_request(struct ms_response *r, const struct ms_request *req)
+static ms_err note_request(struct ms_response *r, const struct ms_request *req)
 {
     r->expecting = req->expect;
-    r->streamed = req->streamed;
-    *r->upload_length = '\0';
-    if (req->streamed && req->length >= 0)
-        snprintf(r->upload_length, sizeof(r->upload_length), "%" PRId64,
-                 req->length);
+    return req->streamed ? ms_response_set_upload(r, req->length) : MS_OK;
 }
 
 static void on_conn(struct ms_waiter *w, struct ms_conn *c)
@@ -456,15 +450,15 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     e->stream.max_head_bytes = options_of(e)->max_header_size < 0
                                    ? SIZE_MAX
                                    : (size_t)options_of(e)->max_header_size;
-    ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);
+    ms_err err = note_request(e->response, &req);
+    if (!err)
+        err = ms_conn_open_stream(c, &e->stream, &req, e);
     if (err) {
         ms_pool_release(c);
         ms_run_end(e, err, NULL);
         return;
     }
     note_connection(e, c);
-    if (req.streamed || req.expect)
-        note_request(e->response, &req);
     e->conn = c;
     if (options_of(e)->close)
         c->last_exchange = true;
