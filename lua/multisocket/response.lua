@@ -149,32 +149,36 @@ function response:chunks()
   return loop(self, next_chunk)
 end
 
--- The next line of the body; what follows it stays in `state.rest`, and what
--- was found of it in `state.pieces` when the rest cannot be waited for.
+-- A line in pieces, without its end.
+local function joined(pieces)
+  local line = table.concat(pieces)
+  return line:byte(-1) == 13 and line:sub(1, -2) or line
+end
+
+-- The next line of the body. What was read is `state.text`, of which the part
+-- from `state.at` on is still to be looked at; the pieces found of a line stay
+-- in `state.pieces` when the rest of it cannot be waited for.
 local function next_line(res, state)
   local pieces = state.pieces or {}
   state.pieces = pieces
   while true do
-    local text = state.rest
-    state.rest = nil
-    if not text then
-      local err
-      text, err = next_of(res, ALL)
+    if not state.text then
+      local text, err = next_of(res, ALL)
       if err then return nil, err end
       if not text then break end
+      state.text, state.at = text, 1
     end
-    local stop = text:find("\n", 1, true)
+    local text, at = state.text, state.at
+    local stop = text:find("\n", at, true)
+    pieces[#pieces + 1] = text:sub(at, stop and stop - 1)
+    state.text, state.at = stop and stop < #text and text or nil, stop and stop + 1
     if stop then
-      pieces[#pieces + 1] = text:sub(1, stop - 1)
-      state.rest, state.pieces = stop < #text and text:sub(stop + 1) or nil, nil
-      local line = table.concat(pieces):gsub("\r$", "")
-      return line
+      state.pieces = nil
+      return joined(pieces)
     end
-    pieces[#pieces + 1] = text
   end
   state.pieces = nil
-  if #pieces == 0 then return nil end
-  return table.concat(pieces)
+  return #pieces > 0 and table.concat(pieces) or nil
 end
 
 ---The same in lines, without their ends ("\n" or "\r\n").

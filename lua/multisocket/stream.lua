@@ -195,7 +195,8 @@ Stream.cancel = cancel
 local Guard = {}
 
 function Guard.__gc(guard)
-  if not loop.exit.now and not guard.stream.over then cancel(guard.stream, "nobody reads it") end
+  local self = guard.stream
+  if not self.over and not loop.is_closing() then cancel(self, "nobody reads it") end
 end
 
 local function new(fields)
