@@ -230,7 +230,8 @@ ms_err ms_response_set_upload(struct ms_response *r, int64_t length)
     return MS_OK;
 }
 
-/* How the end of the request was told; false when there was no body. */
+/* How the end of the request was told; false when it was not, for there was no
+ * body or HTTP/2 tells by itself (RFC 9113, 8.1). */
 static bool framing_of(const struct ms_response *r, struct ms_field *field)
 {
     if (!r->streamed && !ms_options_sends_body(r->options))
@@ -239,8 +240,10 @@ static bool framing_of(const struct ms_response *r, struct ms_field *field)
         *field = text_field("Content-Length", r->options->length_text);
     else if (*r->upload_length)
         *field = text_field("Content-Length", r->upload_length);
-    else
+    else if (r->head.version != MS_HTTP_2)
         *field = text_field("Transfer-Encoding", "chunked");
+    else
+        return false;
     return true;
 }
 

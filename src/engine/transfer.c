@@ -445,14 +445,17 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
     struct ms_request req = request_of(e);
 
+    if (note_request(e->response, &req)) {
+        ms_pool_release(c);
+        ms_run_end(e, MS_ENOMEM, NULL);
+        return;
+    }
     e->stream.head = &e->response->head;
     e->stream.trailers = &e->response->trailers;
     e->stream.max_head_bytes = options_of(e)->max_header_size < 0
                                    ? SIZE_MAX
                                    : (size_t)options_of(e)->max_header_size;
-    ms_err err = note_request(e->response, &req);
-    if (!err)
-        err = ms_conn_open_stream(c, &e->stream, &req, e);
+    ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);
     if (err) {
         ms_pool_release(c);
         ms_run_end(e, err, NULL);
