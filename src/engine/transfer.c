@@ -454,11 +454,23 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
     }
 }
 
+/* For who asks later what was sent. */
+static ms_err note_request(struct ms_response *r, const struct ms_request *req)
+{
+    r->expecting = req->expect;
+    return req->streamed ? ms_response_set_upload(r, req->length) : MS_OK;
+}
+
 static void on_conn(struct ms_waiter *w, struct ms_conn *c)
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
     struct ms_request req = request_of(e);
 
+    if (note_request(e->response, &req)) {
+        ms_pool_release(c);
+        ms_run_end(e, MS_ENOMEM, NULL);
+        return;
+    }
     e->stream.head = &e->response->head;
     e->stream.trailers = &e->response->trailers;
     e->stream.max_head_bytes = options_of(e)->max_header_size < 0

@@ -151,7 +151,14 @@ void lb_mark(lua_State *L, void *object, enum lb_type type, int meta);
 lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
                          lua_Integer most);
 /* Raises unless there is a table at `index`. */
+/* The longest time and the largest size an option can have, 2^53: beyond it no
+ * float is exact, and in ms it is the last power of two that still fits 63 bits
+ * in us with all the time that has passed added. What is larger means the same:
+ * nobody lives to see the end of it. */
+#define LB_MOST (INT64_C(1) << 53)
+
 void lb_check_table(lua_State *L, int index, const char *what);
+void lb_check_function(lua_State *L, int index);
 
 /* ---- entries and callbacks (lentry.c) ---------------------------------- */
 

@@ -141,7 +141,10 @@ static void unknown_member(lua_State *L, const char *group, int key)
     for (unsigned i = 0; i < MS_OPT_COUNT; i++)
         if (is_member(ms_option_at(i)->name, group))
             names[n++] = ms_option_at(i)->name;
-    lua_pushfstring(L, "%s.%s", group, luaL_tolstring(L, key, NULL));
+    if (lua_type(L, key) != LUA_TSTRING)
+        lb_usage(L, "bad_option", "option names are strings, not %s",
+                 lb_typename(L, key));
+    lua_pushfstring(L, "%s.%s", group, lua_tostring(L, key));
     lb_unknown_option(L, lua_tostring(L, -1), names, n);
 }
 
@@ -175,6 +178,8 @@ static void set_int(struct parse *p, const struct ms_option_info *info,
                      "%s",
                      info->name, (LUAI_UACINT)info->least,
                      luaL_tolstring(L, index, NULL));
+        if (value > LB_MOST)
+            value = LB_MOST;
     }
     check(p, ms_options_set_int(p->o, info->id, value), info->name);
 }
