@@ -164,6 +164,29 @@ enum ms_option {
     MS_OPT_VERSION,         /* string: "auto", the default, "1.1", "2" or
                              * "2-prior-knowledge" (also without TLS) */
     MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
+    MS_OPT_IP,              /* 4 or 6: addresses of that family only */
+    MS_OPT_INTERFACE,       /* string: name of an interface, or an address of
+                             * this machine, to connect from */
+    MS_OPT_LOCAL_PORT,      /* string: "port" or "first-last" to connect from */
+    MS_OPT_UNIX_SOCKET,     /* string: a path, or '@' and an abstract name, to
+                             * connect to whatever the URL says */
+    MS_OPT_TCP_KEEPALIVE,   /* bool: the system looks after silent peers;
+                             * default true */
+    MS_OPT_HAPPY_EYEBALLS_DELAY, /* ms after which an address that does not
+                                  * answer gets company; default 250, -1: only
+                                  * when it failed */
+    MS_OPT_RESOLVE,       /* string: lines "host[:port]=address[,address]" */
+    MS_OPT_CONNECT_TO,    /* string: lines "host[:port]=host[:port]": whom to
+                           * connect to instead */
+    MS_OPT_DNS_SERVERS,   /* string: "address[:port],..."; default those of
+                           * resolv.conf */
+    MS_OPT_DNS_TIMEOUT,   /* ms for the first try; default 2000 */
+    MS_OPT_DNS_TRIES,     /* per server; default 3 */
+    MS_OPT_DNS_CACHE_TTL, /* ms for which an answer is kept at most; default
+                           * an hour, -1: not kept */
+    MS_OPT_ALLOW_ADDRESS, /* string: "public" refuses to connect to addresses
+                           * that are not of the public internet, "any", the
+                           * default, refuses none */
     MS_OPT_COUNT
 };
 
@@ -210,6 +233,20 @@ enum ms_header_mode {
 MS_API ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
                                 const char *name, size_t name_len,
                                 const char *value, size_t value_len);
+
+/* Asked before a connection is made, with the very address: MS_OK allows it,
+ * anything else, usually MS_EADDRESS, is why it is not tried. `address` is text
+ * without port and brackets. May call what any callback may. */
+typedef ms_err ms_address_cb(struct ms_multi *multi, void *user,
+                             const char *address, uint16_t port);
+
+/* Besides MS_OPT_ALLOW_ADDRESS. Connections are shared by those whose guards
+ * have the same `identity`; `release`, NULL for none, is called when nobody
+ * uses the guard any more. NULL as `allow` ends guarding. MS_ENOMEM: nothing
+ * was changed, `release` is not called. */
+MS_API ms_err ms_options_guard(struct ms_options *o, ms_address_cb *allow,
+                               void *user, const void *identity,
+                               void (*release)(void *user));
 
 /* ---- responses ------------------------------------------------------- */
 

@@ -207,7 +207,7 @@ static bool tried(const struct party *p, const char *expected)
 {
     char text[MS_REPORT_TEXT], got[MS_REPORT_TEXT] = "", port[16], *at, *end;
 
-    snprintf(port, sizeof(port), ":%u: ", peers.port);
+    snprintf(port, sizeof(port), ":%u", peers.port);
     ms_dial_tried(p->dial, text);
     for (at = text; (end = strstr(at, port)); at = end) {
         strcat(got, got[0] ? " " : "");

@@ -32,7 +32,7 @@ TEST(families_take_turns_and_failures_lose_no_time)
     UNTIL(p.failed);
     CHECK(p.err == MS_EREFUSED && p.os_errno == ECONNREFUSED);
     CHECK(tried(&p, "[::ffff:127.0.0.4] 127.0.0.2 [::1] 127.0.0.3 127.0.0.5"));
-    CHECK(strstr(ms_dial_tried(p.dial, text), ": connection refused, 127."));
+    CHECK(!strchr(ms_dial_tried(p.dial, text), '('));
     hang_up(&p);
     close_dials();
 }
@@ -78,7 +78,7 @@ TEST(six_at_a_time_and_no_more)
         advance(MS_ROUTE_DELAY_DEFAULT_MS);
     }
     CHECK(strstr(ms_dial_tried(p.dial, text), "127.0.0.7:"));
-    CHECK(strstr(text, ": no answer") && !strstr(text, "127.0.0.8:"));
+    CHECK(strstr(text, " (no answer)") && !strstr(text, "127.0.0.8:"));
     hang_up(&p);
     CHECK(in_flight() == 0 && watched() == 0);
     close_dials();
@@ -347,7 +347,7 @@ TEST(a_long_list_is_cut_and_counted)
     CHECK(strcmp(ms_dial_report_text(&r, text), "") == 0);
     for (int i = 0; i < MS_REPORT_ATTEMPTS + 3; i++)
         ms_dial_report_add(&r, &a, MS_ERESET, 0);
-    CHECK(strstr(ms_dial_report_text(&r, text), " by peer, and 3 more"));
+    CHECK(strstr(ms_dial_report_text(&r, text), ", and 3 more"));
 }
 
 TEST(a_name_without_addresses_is_the_resolvers_error)

@@ -115,14 +115,16 @@ static struct party *guarded;
 static bool guard_ends_dial;
 static unsigned guard_calls;
 
-static bool not_two(void *user, const char *address, uint16_t port)
+static ms_err not_two(struct ms_multi *multi, void *user, const char *address,
+                      uint16_t port)
 {
+    (void)multi;
     (void)user;
     CHECK(port == peers.port);
     guard_calls++;
     if (guard_ends_dial)
         ms_dial_free(guarded->dial);
-    return strcmp(address, "127.0.0.2") != 0;
+    return strcmp(address, "127.0.0.2") ? MS_OK : MS_EADDRESS;
 }
 
 static void use_guard(struct party *p)

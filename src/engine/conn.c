@@ -113,6 +113,9 @@ void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
     if (was_open)
         end_session(c, err);
     set_state(c, MS_CONN_CLOSED);
+    c->env->tried[0] = '\0';
+    if (c->dial)
+        ms_dial_tried(c->dial, c->env->tried);
     ms_dial_free(c->dial);
     c->dial = NULL;
     ms_timer_cancel(loop_of(c), &c->timer);
@@ -528,25 +531,39 @@ ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
     return MS_OK;
 }
 
-void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
+static ms_err start_dial(struct ms_conn *c)
 {
-    struct ms_loop *l = loop_of(c);
+    struct ms_route *route = c->endpoint->key.route;
+    struct ms_resolver *resolver;
+    ms_err err = ms_resolve_set_get(&c->env->resolvers,
+                                    route ? &route->dns : NULL, &resolver);
     struct ms_dial_config config = {
         .host = c->endpoint->key.host,
         .port = c->endpoint->key.port,
         .nodelay = c->endpoint->key.tcp_nodelay,
         .conn = c->id,
+        .route = route,
+        .history = &c->env->history,
         .on_resolved = on_resolved,
         .on_connected = on_connected,
         .on_failed = on_dial_failed,
         .owner = c,
     };
 
+    if (err)
+        return err;
+    return ms_dial_start(&c->dial, loop_of(c), resolver, &config);
+}
+
+void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
+{
+    struct ms_loop *l = loop_of(c);
+
     set_state(c, MS_CONN_RESOLVING);
     if (connect_timeout_ms >= 0)
         ms_timer_start(l, &c->timer,
                        l->now_us + (uint64_t)connect_timeout_ms * 1000u);
-    ms_err err = ms_dial_start(&c->dial, l, c->env->resolver, &config);
+    ms_err err = start_dial(c);
     if (err)
         ms_conn_close(c, err, 0);
 }

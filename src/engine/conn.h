@@ -13,6 +13,8 @@
 #include "engine/endpoint.h"
 #include "engine/link.h"
 #include "net/dial.h"
+#include "net/dial_report.h"
+#include "net/resolve_set.h"
 #include "proto/session.h"
 
 struct ms_conn;
@@ -21,9 +23,11 @@ struct ms_waiter;
 /* What every connection of a multi shares. */
 struct ms_conn_env {
     struct ms_loop *loop;
-    struct ms_resolver *resolver;
-    char *scratch;            /* MS_SCRATCH_BYTES, what was read last */
-    int64_t max_streams;      /* of one HTTP/2 connection at a time */
+    struct ms_resolve_set resolvers;
+    struct ms_dial_history history; /* which addresses worked */
+    char tried[MS_REPORT_TEXT];     /* by what was closed unopened last */
+    char *scratch;                  /* MS_SCRATCH_BYTES, what was read last */
+    int64_t max_streams;            /* of one HTTP/2 connection at a time */
     int64_t ping_interval_ms; /* silence after which it is asked, -1: never */
     uint64_t bytes_in, bytes_out;
 };

@@ -27,6 +27,7 @@ static void free_easy(struct ms_grave *g)
     ms_response_free(e->response);
     ms_free(e->watch);
     ms_free(e->source);
+    ms_free(e->tried);
     ms_free(e);
 }
 
@@ -146,6 +147,9 @@ const char *ms_easy_error_message(const struct ms_easy *e, char *buf,
 
     if (!e->error.err)
         snprintf(buf, cap, "no error");
+    else if (e->detail && e->detail == e->tried)
+        snprintf(buf, cap, "%.*s: %s (tried %s)", (int)host.n, host.p, text,
+                 e->tried);
     else if (e->detail)
         snprintf(buf, cap, "%.*s: %s: %s", (int)host.n, host.p, text,
                  e->detail);

@@ -22,6 +22,7 @@ struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
         .version = url->secure || o->version == MS_VERSION_2_PRIOR
                        ? o->version
                        : (uint8_t)MS_VERSION_1_1,
+        .route = o->route,
     };
 }
 
@@ -39,7 +40,7 @@ static uint32_t hash_of(const struct ms_endpoint_key *k)
     uint32_t rest = (uint32_t)k->port << 4 | (uint32_t)k->version << 2 |
                     (uint32_t)k->secure << 1 | (uint32_t)k->tcp_nodelay;
 
-    return k->host_hash ^ rest * UINT32_C(2654435761);
+    return k->host_hash ^ rest * UINT32_C(2654435761) ^ ms_route_hash(k->route);
 }
 
 static bool same(const struct ms_endpoint_key *a,
@@ -47,7 +48,7 @@ static bool same(const struct ms_endpoint_key *a,
 {
     return a->port == b->port && a->secure == b->secure &&
            a->tcp_nodelay == b->tcp_nodelay && a->version == b->version &&
-           ms_span_equal(a->host, b->host);
+           ms_span_equal(a->host, b->host) && ms_route_same(a->route, b->route);
 }
 
 static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
@@ -68,6 +69,7 @@ static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
         ms_free(e);
         return err;
     }
+    ms_route_ref(e->key.route);
     *out = e;
     return MS_OK;
 }
@@ -91,5 +93,6 @@ void ms_endpoint_put(struct ms_map *map, struct ms_endpoint *e)
     if (e->conns || e->waiters || e->held)
         return;
     ms_map_remove(map, &e->node);
+    ms_route_unref(e->key.route);
     ms_free(e);
 }

@@ -20,7 +20,8 @@ struct ms_endpoint_key {
     uint16_t port;
     bool secure;
     bool tcp_nodelay;
-    uint8_t version; /* enum ms_http_choice */
+    uint8_t version;        /* enum ms_http_choice */
+    struct ms_route *route; /* NULL: the default one */
 };
 
 /* What the peers of an endpoint were found to speak. */
@@ -28,7 +29,7 @@ enum ms_endpoint_protocol { MS_SPEAKS_UNKNOWN, MS_SPEAKS_1, MS_SPEAKS_2 };
 
 struct ms_endpoint {
     struct ms_map_node node;
-    struct ms_endpoint_key key; /* key.host is owned */
+    struct ms_endpoint_key key; /* key.host is owned, key.route referred to */
     struct ms_list idle;        /* of struct ms_conn, the latest used first */
     struct ms_list roomy;       /* of struct ms_conn, in use with room for
                                  * more */

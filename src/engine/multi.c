@@ -412,7 +412,7 @@ void ms_multi_stats(const struct ms_multi *m, struct ms_stats *out)
         .actions = m->actions,
         .bytes_in = p->env.bytes_in,
         .bytes_out = p->env.bytes_out,
-        .lookups = p->env.resolver ? ms_resolver_lookups(p->env.resolver) : 0,
+        .lookups = ms_resolve_set_lookups(&p->env.resolvers),
         .running = (unsigned)m->running,
         .queued = p->waiting,
         .connections = p->conns - p->connecting,

@@ -337,10 +337,9 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
     p->env.scratch = ms_alloc(MS_SCRATCH_BYTES);
     if (!p->env.scratch)
         return MS_ENOMEM;
-    ms_err err = ms_resolver_new(&p->env.resolver, loop, NULL);
-    if (err)
-        ms_free(p->env.scratch);
-    return err;
+    ms_resolve_set_init(&p->env.resolvers, loop);
+    ms_dial_history_init(&p->env.history);
+    return MS_OK;
 }
 
 void ms_pool_close(struct ms_pool *p)
@@ -350,14 +349,15 @@ void ms_pool_close(struct ms_pool *p)
     while (!ms_list_empty(&p->all))
         ms_conn_close(MS_CONTAINER(p->all.next, struct ms_conn, all), MS_OK, 0);
     ms_timer_cancel(p->env.loop, &p->idle_timer);
-    ms_resolver_free(p->env.resolver);
-    p->env.resolver = NULL;
+    ms_resolve_set_close(&p->env.resolvers);
+    ms_dial_history_clear(&p->env.history);
 }
 
 void ms_pool_fini(struct ms_pool *p)
 {
-    assert(!p->env.resolver && p->conns == 0);
+    assert(p->env.resolvers.count == 0 && p->conns == 0);
 
+    ms_dial_history_fini(&p->env.history);
     ms_map_fini(&p->endpoints);
     ms_free(p->env.scratch);
 }

@@ -76,7 +76,8 @@ static void release(struct ms_easy *e)
 /* Nothing reached the server, or asking again does no harm and may help. */
 static bool is_passing(const struct ms_easy *e, ms_err err)
 {
-    if (err == MS_ECANCELLED || err == MS_ECALLBACK || err < MS_EHOST)
+    if (err == MS_ECANCELLED || err == MS_ECALLBACK || err < MS_EHOST ||
+        err == MS_EADDRESS)
         return false;
     if (e->error.phase <= MS_PHASE_CONNECT || err == MS_EREFUSEDSTREAM)
         return true;
@@ -506,8 +507,15 @@ static void on_no_conn(struct ms_waiter *w, ms_err err, int os_errno,
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
 
+    const char *tried = ms_run_env_of(e)->pool->env.tried;
+
     e->error.os_errno = os_errno;
-    ms_run_end(e, err, NULL);
+    /* Without memory the error says less. */
+    ms_free(e->tried);
+    e->tried = NULL;
+    if (tried[0])
+        e->tried = ms_memdup(tried, strlen(tried));
+    ms_run_end(e, err, e->tried);
     e->error.phase = phase;
 }
 
@@ -607,6 +615,8 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->response->delivered = e->on_data != NULL;
     e->error = (struct ms_error){0};
     e->detail = NULL;
+    ms_free(e->tried);
+    e->tried = NULL;
     e->retried = e->by_h1 = e->told = false;
     e->pause = 0;
     if (e->source)

@@ -353,6 +353,8 @@ static int new_multi(lua_State *L)
     lua_setiuservalue(L, 2, LB_MULTI_EASIES);
     lua_newtable(L);
     lua_setiuservalue(L, 2, LB_MULTI_VALUES);
+    lua_pushvalue(L, lua_upvalueindex(LB_GUARDS));
+    lua_setiuservalue(L, 2, LB_MULTI_GUARDS);
     lua_pushvalue(L, 2);
     lua_rawsetp(L, lua_upvalueindex(LB_MULTIS), lm);
     lua_insert(L, 1);

@@ -193,15 +193,21 @@ static void set_bool(struct parse *p, const struct ms_option_info *info,
           info->name);
 }
 
-/* Only user_agent has a default that false can switch off. */
+/* Of these only user_agent has a default that false can switch off; a guard is
+ * an option's function where others have text. */
 static void set_string(struct parse *p, const struct ms_option_info *info,
                        int index)
 {
     lua_State *L = p->L;
     bool off = info->id == MS_OPT_USER_AGENT && is_false(L, index);
+    bool made = lb_push_route_text(L, info, index);
     const char *s = "";
     size_t n = 0;
 
+    if (info->id == MS_OPT_ALLOW_ADDRESS)
+        off = lb_set_guard(L, p->o, p->to, index);
+    if (made)
+        index = lua_gettop(L);
     if (!off && lua_type(L, index) != LUA_TSTRING)
         lb_wrong_type(L, info->name, "a string", index);
     if (!off)

@@ -185,6 +185,11 @@ static void push_upvalues(lua_State *L)
     lua_setmetatable(L, -2);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.response_methods");
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.header_methods");
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.guards");
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "kv");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
 }
 
 /* In a process without standard streams, sockets would take their numbers:

@@ -174,10 +174,10 @@ static ms_err permission(struct ms_dial *d, const struct ms_addr *addr)
 {
     if (!d->config.route)
         return MS_OK;
-    bool allowed = ms_route_allows(d->config.route, addr);
+    ms_err err = ms_route_check(d->config.route, d->loop->engine, addr);
     if (d->config.route->spec.guard)
         ms_loop_touch(d->loop);
-    return allowed ? MS_OK : MS_EADDRESS;
+    return err;
 }
 
 static ms_err begin_connect(struct ms_dial *d, const struct ms_addr *addr,
@@ -226,8 +226,7 @@ static int delay_ms(const struct ms_dial *d)
 {
     const struct ms_route *r = d->config.route;
 
-    return r ? (int)r->spec.number[MS_ROUTE_DELAY_MS]
-             : MS_ROUTE_DELAY_DEFAULT_MS;
+    return r ? r->delay_ms : MS_ROUTE_DELAY_DEFAULT_MS;
 }
 
 static uint64_t in_ms(const struct ms_dial *d, int ms)
@@ -237,7 +236,8 @@ static uint64_t in_ms(const struct ms_dial *d, int ms)
 
 static void arm_next_attempt(struct ms_dial *d)
 {
-    if (addresses_left(d) && d->active < MS_DIAL_MAX_ATTEMPTS)
+    if (addresses_left(d) && d->active < MS_DIAL_MAX_ATTEMPTS &&
+        d->next_us != MS_NEVER)
         ms_timer_start(d->loop, &d->timer, d->next_us);
     else
         ms_timer_cancel(d->loop, &d->timer);
@@ -260,7 +260,7 @@ static void go_on(struct ms_dial *d)
     unsigned before = d->active;
 
     d->started = true;
-    d->next_us = in_ms(d, delay_ms(d));
+    d->next_us = delay_ms(d) < 0 ? MS_NEVER : in_ms(d, delay_ms(d));
     while (d->active <= before && start_attempt(d))
         ;
     if (d->over)

@@ -68,7 +68,7 @@ ms_err ms_dial_start(struct ms_dial **out, struct ms_loop *loop,
 void ms_dial_free(struct ms_dial *d);
 
 /* What was tried and how it went, also what has not ended yet:
- * "[::1]:80: connection refused, 127.0.0.1:80: no answer" into `buf` of
+ * "[::1]:80, 127.0.0.1:80 (no answer)" into `buf` of
  * MS_REPORT_TEXT bytes (dial_report.h); empty when nothing was. Returns it. */
 const char *ms_dial_tried(const struct ms_dial *d, char *buf);
 

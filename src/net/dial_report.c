@@ -46,12 +46,21 @@ void ms_dial_report_add(struct ms_dial_report *r, const struct ms_addr *addr,
     r->os_errno = os_errno;
 }
 
-static size_t add_entry(const struct ms_dial_tried *t, char *buf, size_t n)
+static const char *addr_text(const struct ms_addr *a, char *buf)
+{
+    return a->any.sa_family == AF_UNSPEC ? "unix socket" : ms_addr_text(a, buf);
+}
+
+/* What the error is goes without saying where it is the one that is given. */
+static size_t add_entry(const struct ms_dial_report *r,
+                        const struct ms_dial_tried *t, char *buf, size_t n)
 {
     char addr[MS_ADDR_TEXT];
-    int added = snprintf(buf + n, MS_REPORT_TEXT - n, "%s%s: %s", n ? ", " : "",
-                         ms_addr_text(&t->addr, addr),
-                         t->err ? ms_err_text(t->err) : "no answer");
+    const char *what = t->err ? ms_err_text(t->err) : "no answer";
+    bool say = t->err != r->err || !t->err;
+    int added = snprintf(buf + n, MS_REPORT_TEXT - n, "%s%s%s%s%s",
+                         n ? ", " : "", addr_text(&t->addr, addr),
+                         say ? " (" : "", say ? what : "", say ? ")" : "");
 
     assert(added > 0);
     n += (size_t)added;
@@ -66,7 +75,7 @@ const char *ms_dial_report_text(const struct ms_dial_report *r, char *buf)
 
     buf[0] = '\0';
     for (unsigned i = 0; i < listed; i++)
-        n = add_entry(&r->tried[i], buf, n);
+        n = add_entry(r, &r->tried[i], buf, n);
     if (r->count > listed)
         snprintf(buf + n, MS_REPORT_TEXT - n, ", and %u more",
                  r->count - listed);

@@ -34,8 +34,9 @@ struct ms_dial_report {
 void ms_dial_report_add(struct ms_dial_report *r, const struct ms_addr *addr,
                         ms_err err, int os_errno);
 
-/* "[::1]:80: network unreachable, 127.0.0.1:80: connection refused" into
- * `buf` of MS_REPORT_TEXT bytes; empty when nothing was tried. Returns it. */
+/* "[::1]:80 (network unreachable), 127.0.0.1:80" into `buf` of MS_REPORT_TEXT
+ * bytes, each with its error where that is not r->err; empty when nothing was
+ * tried. Returns it. */
 const char *ms_dial_report_text(const struct ms_dial_report *r, char *buf);
 
 #endif

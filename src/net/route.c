@@ -7,6 +7,10 @@
 #include "net/addr_policy.h"
 #include "net/resolve_cache.h"
 
+/* More than anybody waits, and far from where numbers overflow. */
+#define MOST_MS    86400000
+#define MOST_TRIES 100
+
 const struct ms_route_spec ms_route_defaults = {
     .number = {[MS_ROUTE_IP] = -1,
                [MS_ROUTE_DELAY_MS] = MS_ROUTE_DELAY_DEFAULT_MS,
@@ -15,6 +19,13 @@ const struct ms_route_spec ms_route_defaults = {
                [MS_ROUTE_DNS_TRIES] = -1,
                [MS_ROUTE_DNS_CACHE_MS] = MS_CACHE_MOST_MS},
 };
+
+struct ms_guard *ms_guard_ref(struct ms_guard *g)
+{
+    if (g)
+        g->refs++;
+    return g;
+}
 
 void ms_guard_unref(struct ms_guard *g)
 {
@@ -192,8 +203,7 @@ static struct ms_route *copy(const struct ms_route_spec *spec)
     char *at = (char *)(r + 1);
     r->refs = 1;
     r->spec = *spec;
-    if (spec->guard)
-        spec->guard->refs++;
+    ms_guard_ref(spec->guard);
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++) {
         struct ms_span *s = &r->spec.text[i];
         if (s->n)
@@ -210,11 +220,13 @@ static const char *text_or_null(const struct ms_route *r, enum ms_route_text i)
 }
 
 /* 0 is what the resolver takes for its own. */
-static int number_or_0(const struct ms_route *r, enum ms_route_number i)
+static int at_most(const struct ms_route *r, enum ms_route_number i, int most)
 {
     int64_t n = r->spec.number[i];
 
-    return n < 0 ? 0 : (int)n;
+    if (n < 0)
+        return 0;
+    return n < most ? (int)n : most;
 }
 
 static void compile(struct ms_route *r)
@@ -223,12 +235,15 @@ static void compile(struct ms_route *r)
 
     r->hash = hash_of(&r->spec);
     r->net.keepalive = r->spec.number[MS_ROUTE_KEEPALIVE];
+    r->delay_ms = r->spec.number[MS_ROUTE_DELAY_MS] < 0
+                      ? -1
+                      : at_most(r, MS_ROUTE_DELAY_MS, MOST_MS);
     r->net.interface = text_or_null(r, MS_ROUTE_INTERFACE);
     r->dns = (struct ms_resolver_config){
         .servers = text_or_null(r, MS_ROUTE_SERVERS),
-        .timeout_ms = number_or_0(r, MS_ROUTE_DNS_TIMEOUT_MS),
-        .tries = number_or_0(r, MS_ROUTE_DNS_TRIES),
-        .cache_ms = cache == MS_CACHE_MOST_MS ? 0 : (int)cache,
+        .timeout_ms = at_most(r, MS_ROUTE_DNS_TIMEOUT_MS, MOST_MS),
+        .tries = at_most(r, MS_ROUTE_DNS_TRIES, MOST_TRIES),
+        .cache_ms = cache < 0 ? -1 : at_most(r, MS_ROUTE_DNS_CACHE_MS, MOST_MS),
     };
 }
 
@@ -325,14 +340,16 @@ size_t ms_route_lookup(const struct ms_route *r, const struct ms_route_host *h,
     return n;
 }
 
-bool ms_route_allows(const struct ms_route *r, const struct ms_addr *a)
+ms_err ms_route_check(const struct ms_route *r, struct ms_multi *multi,
+                      const struct ms_addr *a)
 {
     const struct ms_guard *g = r->spec.guard;
     char text[MS_ADDR_TEXT];
 
     if (r->public_only && !ms_addr_is_public(a))
-        return false;
+        return MS_EADDRESS;
     if (!g)
-        return true;
-    return g->allow(g->user, ms_addr_host_text(a, text), ms_addr_port(a));
+        return MS_OK;
+    return g->allow(multi, g->user, ms_addr_host_text(a, text),
+                    ms_addr_port(a));
 }

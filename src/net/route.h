@@ -45,13 +45,15 @@ enum ms_route_text {
 /* Somebody who is asked about every address before it is connected to. */
 struct ms_guard {
     unsigned refs;
-    bool (*allow)(void *user, const char *address, uint16_t port);
+    ms_address_cb *allow;
     void *user;
     const void *identity; /* equal for guards that do the same */
     void (*release)(void *user);
 };
 
-void ms_guard_unref(struct ms_guard *g); /* NULL is allowed */
+/* Both take NULL. */
+struct ms_guard *ms_guard_ref(struct ms_guard *g);
+void ms_guard_unref(struct ms_guard *g);
 
 struct ms_route_spec {
     int64_t number[MS_ROUTE_NUMBERS];
@@ -66,6 +68,7 @@ struct ms_route {
                                 * NUL; its guard is referred to */
     struct ms_net_options net;
     struct ms_resolver_config dns; /* lent from spec */
+    int delay_ms;
     bool public_only;
     unsigned turn; /* of the local ports */
 };
@@ -100,7 +103,9 @@ void ms_route_redirect(const struct ms_route *r, struct ms_route_host *h);
 size_t ms_route_lookup(const struct ms_route *r, const struct ms_route_host *h,
                        struct ms_addr *list, size_t cap);
 
-/* Whether `a`, with its port, may be connected to. Calls the guard. */
-bool ms_route_allows(const struct ms_route *r, const struct ms_addr *a);
+/* MS_OK: `a`, with its port, may be connected to; otherwise why not, usually
+ * MS_EADDRESS. Calls the guard, on behalf of `multi`. */
+ms_err ms_route_check(const struct ms_route *r, struct ms_multi *multi,
+                      const struct ms_addr *a) MS_MUST_CHECK;
 
 #endif
