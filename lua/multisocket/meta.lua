@@ -149,8 +149,24 @@ function Response:cancel(reason) end
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
 ---@field tcp_nodelay? boolean default true
+---@field tcp_keepalive? boolean the system looks after silent peers; default true
+---@field ip? 4|6|false addresses of that family only
+---@field interface? string|false name of an interface, or an address of this machine, to connect from
+---@field local_port? integer|integer[]|false a port, or the first and the last of a range, to connect from
+---@field unix_socket? string|false a path, or "@" and an abstract name, to connect to whatever the URL says
+---@field happy_eyeballs_delay? integer|false ms after which an address that does not answer gets company; default 250
+---@field resolve? table<string, string|string[]>|false "host" or "host:port" to its addresses
+---@field connect_to? table<string, string>|false "host" or "host:port" to the "host:port" to connect to instead
+---@field dns? multisocket.Dns|false
+---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---@class multisocket.Dns
+---@field servers? string|string[] "address" or "address:port"; default those of resolv.conf
+---@field timeout? integer ms for the first try, default 2000
+---@field tries? integer for each server, default 3
+---@field cache_ttl? integer|false ms for which an answer is kept at most, default an hour
 
 ---@class multisocket.FetchOptions : multisocket.Options
 ---@field url? string

@@ -200,12 +200,13 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
 {
     lua_State *L = p->L;
     bool off = info->id == MS_OPT_USER_AGENT && is_false(L, index);
-    bool made = lb_push_route_text(L, info, index);
-    const char *s = "";
-    size_t n = 0;
 
     if (info->id == MS_OPT_ALLOW_ADDRESS)
         off = lb_set_guard(L, p->o, p->to, index);
+    bool made = !off && lb_push_route_text(L, info, index);
+    const char *s = "";
+    size_t n = 0;
+
     if (made)
         index = lua_gettop(L);
     if (!off && lua_type(L, index) != LUA_TSTRING)

@@ -48,7 +48,7 @@ static void push_joined(lua_State *L, const char *option, int list)
         return;
     }
     if (lua_type(L, list) != LUA_TTABLE)
-        lb_wrong_type(L, option, "made of strings and lists of them", list);
+        lb_wrong_type(L, option, "made of strings or lists of them", list);
     lua_Integer n = (lua_Integer)lua_rawlen(L, list);
     luaL_buffinit(L, &b);
     for (lua_Integer i = 1; i <= n; i++) {
@@ -105,10 +105,12 @@ static lua_Integer port_at(lua_State *L, const char *option, int index)
     int whole;
     lua_Integer port = lua_tointegerx(L, index, &whole);
 
-    if (lua_type(L, index) != LUA_TNUMBER || !whole || port < 1 ||
-        port > UINT16_MAX)
-        lb_wrong_type(L, option, "a port from 1 to 65535 or { from, to }",
-                      index);
+    if (lua_type(L, index) != LUA_TNUMBER)
+        lb_wrong_type(L, option, "a port, { from, to } or false", index);
+    if (!whole || port < 1 || port > UINT16_MAX)
+        lb_usage(L, "bad_option",
+                 "option \"%s\" must be a whole number from 1 to 65535, not %s",
+                 option, luaL_tolstring(L, index, NULL));
     return port;
 }
 
@@ -128,13 +130,25 @@ static void push_ports(lua_State *L, const char *option, int index)
     lua_pushfstring(L, "%I-%I", (LUAI_UACINT)from, (LUAI_UACINT)to);
 }
 
+static void push_word(lua_State *L, const struct ms_option_info *info,
+                      int index)
+{
+    bool guards = info->id == MS_OPT_ALLOW_ADDRESS;
+
+    if (lua_type(L, index) != LUA_TSTRING)
+        lb_wrong_type(L, info->name,
+                      guards ? "\"public\", a function or false"
+                             : "a string or false",
+                      index);
+    lua_pushvalue(L, index);
+}
+
 bool lb_push_route_text(lua_State *L, const struct ms_option_info *info,
                         int index)
 {
-    bool is_route =
-        info->id >= MS_OPT_INTERFACE && info->id <= MS_OPT_ALLOW_ADDRESS;
-
-    if (is_route && is_false(L, index)) {
+    if (info->type != MS_TYPE_STRING || info->id < MS_OPT_IP)
+        return false;
+    if (is_false(L, index)) {
         lua_pushliteral(L, "");
         return true;
     }
@@ -150,7 +164,8 @@ bool lb_push_route_text(lua_State *L, const struct ms_option_info *info,
         push_ports(L, info->name, index);
         return true;
     default:
-        return false;
+        push_word(L, info, index);
+        return true;
     }
 }
 
