@@ -82,7 +82,8 @@ describe("names", function()
 
   it("that nobody answers for end with the connect timeout, or when cancelled",
     asking({ ["silent.test"] = false }, function(client)
-      local err = fails("timed_out", client:fetch(url("silent.test"), { timeout = { connect = 20 } }))
+      local err = fails("timed_out",
+        client:fetch(url("silent.test"), { timeout = { connect = 20 } }))
       assert.equal("resolve", err.phase)
       local handle = client:request(url("silent.test"), {}, function(cancelled)
         err = cancelled

@@ -132,7 +132,8 @@ local ENGINE = {
   resolve = map("resolve", "made of strings or lists of them", "::1", { "::1", "127.0.0.1" }),
   connect_to = map("connect_to", "made of strings or lists of them", "b:1"),
   dns = group("a table or false", { table = true }, {
-    servers = { words = "made of strings or lists of them", types = { string = true, table = true },
+    servers = { words = "made of strings or lists of them",
+      types = { string = true, table = true },
       also = { "127.0.0.1", { "127.0.0.1:53", "::1" }, {}, false },
       said = { [{ 1 }] = 'option "dns.servers" must be made of strings, not number',
         [cyclic] = 'option "dns.servers" must be made of strings, not table',
