@@ -202,3 +202,97 @@ describe("the way to a host", function()
     fails("resolve_failed", ms.fetch("http://a.test/", { dns = { servers = "nobody" } }))
   end))
 end)
+
+describe("another network", function()
+  setup(function() p = peer.start({ SERVE }) end)
+  teardown(function() p:stop() end)
+
+  it("has other addresses and no connections yet", asking({ ["a.test"] = { "127.0.0.1" } },
+    function(client, server)
+      ok(client:fetch(url("a.test")))
+      client:network_changed()
+      assert.equal(0, client:stats().idle)
+      assert.is_false(ok(client:fetch(url("a.test"))).reused)
+      assert.equal(2, server.asked["a.test A"])
+    end))
+end)
+
+describe("a resolver", function()
+  setup(function() p = peer.start({ SERVE }) end)
+  teardown(function() p:stop() end)
+
+  it("is asked for both families and may answer at once", async(function()
+    local asked = {}
+    local client <close> = ms.client({ resolver = function(host, family, done)
+      asked[#asked + 1] = host .. " " .. family
+      assert.is_true(done({ "::1", "127.0.0.1" }))
+      assert.is_false(done({ "127.0.0.1" }), "only the first answer counts")
+    end })
+    ok(client:fetch(url("A.test")))
+    assert.same({ "a.test 4", "a.test 6" }, asked)
+    ok(client:fetch(url("localhost")))
+    ok(client:fetch(url("127.0.0.1")))
+    assert.equal(2, #asked)
+  end))
+
+  it("may answer later, in any order, to all who wait", async(function()
+    local waiting = {}
+    local client <close> = ms.client({ resolver = function(_, family, done)
+      waiting[family] = done
+    end })
+    local tasks = {}
+    for i = 1, 5 do tasks[i] = ms.spawn(function() return client:fetch(url("a.test")) end) end
+    while not waiting[6] do ms.sleep(1) end
+    waiting[6](nil)
+    ms.sleep(1)
+    waiting[4]({ "127.0.0.1" })
+    for _, task in ipairs(tasks) do
+      local fine, res, err = task:wait()
+      assert.is_true(fine)
+      ok(res, err)
+    end
+    assert.equal(1, client:stats().lookups)
+  end))
+
+  it("may know nothing, fail or raise", async(function()
+    local client <close> = ms.client()
+    local function with(fn) return client:fetch(url("a.test"), { resolver = fn }) end
+    fails("host_not_found", with(function(_, _, done) done({}) end))
+    fails("resolve_failed", with(function(_, _, done) done(nil) end))
+    local planted = {}
+    local err = fails("callback_error", with(function() error(planted) end))
+    assert.equal(planted, err.cause)
+    err = fails("callback_error", with(function(_, _, done) done({ "nonsense" }) end))
+    assert.equal("bad_argument", err.cause.code)
+    fails("timed_out", client:fetch(url("a.test"), { resolver = function() end,
+      timeout = { connect = 20 } }))
+    assert.equal(0, client:stats().running)
+  end))
+
+  it("may answer when nobody waits any more, or the client is gone", async(function()
+    local kept
+    local client = ms.client({ resolver = function(_, _, done) kept = done end })
+    fails("timed_out", client:fetch(url("a.test"), { timeout = { connect = 20 } }))
+    kept({ "127.0.0.1" })
+    fails("timed_out", client:fetch(url("b.test"), { timeout = { connect = 20 } }))
+    client:close()
+    assert.is_false(kept({ "127.0.0.1" }) or false)
+  end))
+
+  it("may be the system's", async(function()
+    local client <close> = ms.client({ resolver = "system" })
+    local name = uv.os_gethostname()
+    local _, err = client:fetch("http://no-such-name.invalid/")
+    assert.equal("resolve", err.category, tostring(err))
+    -- The machine knows its own name, if anybody does.
+    local known = uv.getaddrinfo(name, nil, { socktype = "stream" })
+    _, err = client:fetch(("http://%s:1/"):format(name))
+    if known and #known > 0 then assert.equal("connect", err.category, tostring(err)) end
+  end))
+
+  it("is guarded", async(function()
+    local _, err = ms.fetch(url("a.test"), { allow_address = "public",
+      resolver = function(_, _, done) done({ "127.0.0.1", "::1" }) end })
+    assert.equal("address_refused", err.code)
+  end))
+end)

@@ -248,6 +248,31 @@ MS_API ms_err ms_options_guard(struct ms_options *o, ms_address_cb *allow,
                                void *user, const void *identity,
                                void (*release)(void *user));
 
+/* Asked for the addresses of `host` (lower case) in one family, 4 or 6, when a
+ * connection needs them and nobody is asking already. MS_OK: the answer is
+ * given by ms_multi_answer(), inside this call or later; anything else is why
+ * there will be none. */
+typedef ms_err ms_resolver_cb(struct ms_multi *multi, void *user,
+                              const char *host, int family, uint64_t question);
+
+/* Who is asked instead of hosts file and DNS; addresses and localhost are
+ * still nobody's business. What it says is not kept. The rest as in
+ * ms_options_guard(). */
+MS_API ms_err ms_options_resolver(struct ms_options *o, ms_resolver_cb *ask,
+                                  void *user, const void *identity,
+                                  void (*release)(void *user));
+
+/* Answers a question with addresses as text, those of the other family are
+ * passed over; with `err`, why there are none. MS_EOPTION: one of them is no
+ * address; the question is still open. MS_EUSAGE: nobody waits for it. */
+MS_API ms_err ms_multi_answer(struct ms_multi *multi, uint64_t question,
+                              const char *const *addresses, size_t count,
+                              ms_err err);
+
+/* Addresses, answers and what worked so far belong to another network: they
+ * are forgotten, and idle connections closed. */
+MS_API void ms_multi_network_changed(struct ms_multi *multi);
+
 /* ---- responses ------------------------------------------------------- */
 
 /* What on_headers sees, and what stays after the end. Text that the functions

@@ -158,6 +158,7 @@ function Response:cancel(reason) end
 ---@field resolve? table<string, string|string[]>|false "host" or "host:port" to its addresses
 ---@field connect_to? table<string, string>|false "host" or "host:port" to the "host:port" to connect to instead
 ---@field dns? multisocket.Dns|false
+---@field resolver? "system"|fun(host: string, family: 4|6, done: fun(addresses: string[]?): boolean)|false asked instead of hosts file and DNS; "system": getaddrinfo()
 ---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
@@ -268,6 +269,8 @@ function Client:each(requests, opts) end
 
 ---@return multisocket.Stats
 function Client:stats() end
+---Forgets addresses, answers of DNS, and idle connections
+function Client:network_changed() end
 
 ---Ends every transfer (code "cancelled") and closes every connection.
 function Client:close() end
@@ -482,6 +485,12 @@ function Multi:assign(fd, value) end
 function Multi:setopt(opts) end
 ---@return integer? ms
 function Multi:timeout() end
+---@param question integer
+---@param addresses string[]? nil: it cannot be told
+---@return boolean false: nobody waits for it
+function Multi:answer(question, addresses) end
+---Forgets addresses, answers of DNS, and idle connections
+function Multi:network_changed() end
 ---@return integer
 function Multi:running() end
 ---@return boolean in a child that got it by fork: its connections are the parent's

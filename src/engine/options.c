@@ -110,6 +110,7 @@ static ms_err copy_way(struct ms_options *o, const struct ms_options *base)
     memcpy(o->way, base->way, sizeof(o->way));
     o->tcp_keepalive = base->tcp_keepalive;
     o->guard = ms_guard_ref(base->guard);
+    o->hook = ms_resolve_hook_ref(base->hook);
     for (size_t i = 0; !err && i < MS_ROUTE_TEXTS; i++)
         err = copy_string(&o->way_text[i], &base->way_text[i]);
     return err;
@@ -191,6 +192,7 @@ void ms_options_free(struct ms_options *o)
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
         ms_buf_free(&o->way_text[i]);
     ms_guard_unref(o->guard);
+    ms_resolve_hook_unref(o->hook);
     ms_route_unref(o->route);
     ms_free(o);
 }
@@ -279,6 +281,23 @@ ms_err ms_options_guard(struct ms_options *o, ms_address_cb *allow, void *user,
         *g = (struct ms_guard){1, allow, user, identity, release};
     ms_guard_unref(o->guard);
     o->guard = g;
+    return MS_OK;
+}
+
+ms_err ms_options_resolver(struct ms_options *o, ms_resolver_cb *ask,
+                           void *user, const void *identity,
+                           void (*release)(void *user))
+{
+    struct ms_resolve_hook *h = NULL;
+
+    if (o->frozen)
+        return MS_EUSAGE;
+    if (ask && !(h = ms_alloc(sizeof(*h))))
+        return MS_ENOMEM;
+    if (h)
+        *h = (struct ms_resolve_hook){1, ask, user, identity, release};
+    ms_resolve_hook_unref(o->hook);
+    o->hook = h;
     return MS_OK;
 }
 
@@ -395,7 +414,7 @@ static ms_err add_user_field(struct ms_options *o, struct ms_span name,
 
 static ms_err compile_route(struct ms_options *o)
 {
-    struct ms_route_spec spec = {.guard = o->guard};
+    struct ms_route_spec spec = {.guard = o->guard, .hook = o->hook};
 
     memcpy(spec.number, o->way, sizeof(spec.number));
     spec.number[MS_ROUTE_KEEPALIVE] = o->tcp_keepalive;

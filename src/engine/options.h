@@ -38,7 +38,8 @@ struct ms_options {
     int64_t way[MS_ROUTE_NUMBERS]; /* but for keepalive */
     struct ms_buf way_text[MS_ROUTE_TEXTS];
     bool tcp_keepalive;
-    struct ms_guard *guard; /* a reference; NULL: none */
+    struct ms_guard *guard;       /* a reference; NULL: none */
+    struct ms_resolve_hook *hook; /* a reference; NULL: none */
     struct ms_buf method, body, user_agent, priority;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */

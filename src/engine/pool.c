@@ -342,6 +342,15 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
     return MS_OK;
 }
 
+void ms_pool_network_changed(struct ms_pool *p)
+{
+    ms_resolve_set_network_changed(&p->env.resolvers);
+    ms_dial_history_clear(&p->env.history);
+    while (p->idle)
+        ms_conn_close(oldest_idle(p), MS_OK, 0);
+    ms_timer_cancel(p->env.loop, &p->idle_timer);
+}
+
 void ms_pool_close(struct ms_pool *p)
 {
     assert(p->waiting == 0);

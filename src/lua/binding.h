@@ -71,7 +71,8 @@ enum {
     LB_OPTIONS_ON_DATA,
     LB_OPTIONS_UPLOAD, /* a body that is handed over while it is sent */
     LB_OPTIONS_GUARD,  /* the function allow_address is */
-    LB_OPTIONS_UVS = LB_OPTIONS_GUARD
+    LB_OPTIONS_RESOLVER,
+    LB_OPTIONS_UVS = LB_OPTIONS_RESOLVER
 };
 
 /* User values of an easy. */
@@ -210,6 +211,9 @@ int lb_multi_sockets(lua_State *L);
 int lb_multi_stats(lua_State *L);
 int lb_multi_check(lua_State *L);
 
+/* The same (lroute.c): answers what a resolver was asked. */
+int lb_multi_answer(lua_State *L);
+
 /* Raises when it is closed. */
 struct lb_easy *lb_check_easy(lua_State *L, int index);
 /* Calls `how` protected, with the easy's userdata and `what` as a light one;
@@ -279,6 +283,9 @@ bool lb_push_route_text(lua_State *L, const struct ms_option_info *info,
 /* Makes what is at `index` the guard of the option set at `to`, which is `o`;
  * false: it is no function, and there is none. */
 bool lb_set_guard(lua_State *L, struct ms_options *o, int to, int index);
+/* The same for the function that is asked for addresses; raises for anything
+ * but a function or false. */
+void lb_set_resolver(lua_State *L, struct ms_options *o, int to, int index);
 
 /* Raises for an option nobody knows, naming the nearest of `names`. */
 int lb_unknown_option(lua_State *L, const char *name, const char *const *names,

@@ -17,8 +17,10 @@
 #define MAX_NAME 32
 
 static const char *const callbacks[] = {"on_headers", "on_data"};
+/* A function too, but of the way to a host. */
+#define RESOLVER  "resolver"
 #define CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
-#define NAMES     (MS_OPT_COUNT + CALLBACKS + 1)
+#define NAMES     (MS_OPT_COUNT + CALLBACKS + 2)
 
 /* What is being read: the option set is at stack index `to`. */
 struct parse {
@@ -113,6 +115,7 @@ static size_t known_names(lua_State *L, const char **names)
     }
     for (size_t i = 0; i < CALLBACKS; i++)
         names[n++] = callbacks[i];
+    names[n++] = RESOLVER;
     return n;
 }
 
@@ -478,6 +481,8 @@ static void set_named(struct parse *p, int key, int value)
         set_option(p, info, value);
     else if (p->url_allowed && strcmp(name, "url") == 0)
         return;
+    else if (strcmp(name, RESOLVER) == 0)
+        lb_set_resolver(L, p->o, p->to, value);
     else if (!set_callback(p, name, value) && !set_group(p, name, value))
         unknown_name(p, name);
 }

@@ -255,3 +255,141 @@ bool lb_set_guard(lua_State *L, struct ms_options *o, int to, int index)
     lua_setiuservalue(L, to, LB_OPTIONS_GUARD);
     return is_function;
 }
+
+/* ---- resolvers ----------------------------------------------------------- */
+
+/* Addresses that are looked at of one answer; the engine takes fewer. */
+#define MAX_ADDRESSES 64
+
+struct name_question {
+    void *id;
+    const char *host;
+    int family;
+    uint64_t number;
+};
+
+/* The texts of the list at `list`, which keeps them; raises when one is not a
+ * string. */
+static size_t read_list(lua_State *L, int list, const char **texts)
+{
+    size_t n = lua_rawlen(L, list);
+
+    n = n < MAX_ADDRESSES ? n : MAX_ADDRESSES;
+    for (size_t i = 0; i < n; i++) {
+        if (lua_rawgeti(L, list, (lua_Integer)i + 1) != LUA_TSTRING)
+            lb_usage(L, "bad_argument", "addresses are strings, not %s",
+                     lb_typename(L, -1));
+        texts[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    return n;
+}
+
+int lb_multi_answer(lua_State *L)
+{
+    const char *texts[MAX_ADDRESSES];
+    struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
+    lua_Integer number = lb_check_int(L, 2, 0, LUA_MAXINTEGER);
+    size_t n = 0;
+
+    lua_settop(L, 3);
+    bool none = lua_isnil(L, 3);
+    if (lua_type(L, 3) == LUA_TTABLE)
+        n = read_list(L, 3, texts);
+    else if (!none)
+        return lb_usage(L, "bad_argument", "a list of addresses or nil, not %s",
+                        lb_typename(L, 3));
+    if (!lm->m || lm->closed) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    struct lb_entry outer = lb_enter(L, lm, 1);
+    ms_err err = ms_multi_answer(lm->m, (uint64_t)number, texts, n,
+                                 none ? MS_ERESOLVE : MS_OK);
+    lb_leave(L, &outer);
+    if (err == MS_EOPTION)
+        return lb_usage(L, "bad_argument", "not all of these are addresses");
+    lua_pushboolean(L, err == MS_OK);
+    return 1;
+}
+
+/* done(list), done(nil): multi:answer() with the number of the question. */
+static int done(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_getfield(L, lua_upvalueindex(1), "answer");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_pushvalue(L, 1);
+    lua_call(L, 3, 1);
+    return 1;
+}
+
+/* Arguments: the table of guards, a question, the multi. */
+static int ask_name(lua_State *L)
+{
+    struct name_question *q = lua_touserdata(L, 2);
+
+    if (lua_rawgetp(L, 1, q->id) != LUA_TFUNCTION)
+        return 0;
+    lua_pushstring(L, q->host);
+    lua_pushinteger(L, q->family);
+    lua_pushvalue(L, 3);
+    lua_pushinteger(L, (lua_Integer)q->number);
+    lua_pushcclosure(L, done, 2);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+static ms_err on_question(struct ms_multi *multi, void *user, const char *host,
+                          int family, uint64_t question)
+{
+    struct lb_multi *lm = ms_multi_user(multi);
+    struct name_question q = {user, host, family, question};
+    lua_State *L = lm->L;
+
+    if (!L)
+        return MS_ECALLBACK;
+    lua_pushcfunction(L, lb_traceback);
+    lua_pushcfunction(L, ask_name);
+    lua_getiuservalue(L, lm->self, LB_MULTI_GUARDS);
+    lua_pushlightuserdata(L, &q);
+    lua_pushvalue(L, lm->self);
+    if (lb_call(lm, 3))
+        return MS_OK;
+    lb_blame_any(lm);
+    return MS_ECALLBACK;
+}
+
+/* "system" is what the Lua half of the library put there, with luv. */
+static bool push_system(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TSTRING ||
+        strcmp(lua_tostring(L, index), "system") != 0)
+        return false;
+    lua_getfield(L, LUA_REGISTRYINDEX, "multisocket.system_resolver");
+    if (!lua_isfunction(L, -1))
+        lb_usage(L, "bad_option",
+                 "resolver \"system\" needs the module multisocket");
+    return true;
+}
+
+void lb_set_resolver(lua_State *L, struct ms_options *o, int to, int index)
+{
+    if (push_system(L, index))
+        index = lua_gettop(L);
+    bool is_function = lua_isfunction(L, index);
+
+    if (!is_function && !is_false(L, index))
+        lb_wrong_type(L, "resolver", "a function, \"system\" or false", index);
+    void *id = is_function ? id_of(L, index) : NULL;
+    ms_err err =
+        ms_options_resolver(o, is_function ? on_question : NULL, id, id, NULL);
+    if (err)
+        lb_raise(L, err, "resolver");
+    if (is_function)
+        lua_pushvalue(L, index);
+    else
+        lua_pushnil(L);
+    lua_setiuservalue(L, to, LB_OPTIONS_RESOLVER);
+}

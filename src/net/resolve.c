@@ -46,6 +46,7 @@ struct ms_resolver {
     struct ms_loop *loop;
     struct ms_hosts hosts;
     struct ms_channels channels;
+    struct ms_hooked *hooked;         /* NULL: there is no hook */
     struct ms_resolver_config config; /* its strings are owned */
     struct ms_resolve_cache cache;
     struct ms_map in_flight; /* of struct ms_lookup, by name */
@@ -286,6 +287,20 @@ static void remember(struct ms_lookup *l)
                          });
 }
 
+/* The hook knows by itself what a name may stand for. */
+static ms_err ask_hook(struct ms_lookup *l)
+{
+    struct ms_resolver *r = l->resolver;
+
+    begin_turn(l);
+    for (int i = 0; i < FAMILIES && !r->closed; i++) {
+        l->pending++;
+        l->answers[i].err = ms_hooked_ask(r->hooked, l->name, families[i], l);
+        l->pending -= l->answers[i].err != MS_OK;
+    }
+    return l->pending || r->closed ? MS_OK : MS_ENOMEM;
+}
+
 /* Asks under the next name; the lookup ends when there is none. */
 static void go_on(struct ms_lookup *l)
 {
@@ -317,12 +332,15 @@ static ms_err refresh_channels(struct ms_resolver *r)
 
 static void begin(struct ms_lookup *l)
 {
-    ms_err err = refresh_channels(l->resolver);
+    bool hooked = l->resolver->hooked != NULL;
+    ms_err err = hooked ? ask_hook(l) : refresh_channels(l->resolver);
 
     if (err) {
         finish(l, err);
         return;
     }
+    if (hooked)
+        return;
     l->channel = ms_channel_take(&l->resolver->channels);
     go_on(l);
 }
@@ -404,11 +422,11 @@ static void conclude(struct ms_lookup *l)
 {
     ms_err err = found(l) ? MS_OK : verdict(l);
 
-    if (err == MS_EHOST && !ms_list_empty(&l->askers)) {
+    if (err == MS_EHOST && l->channel && !ms_list_empty(&l->askers)) {
         go_on(l);
         return;
     }
-    if (!err)
+    if (!err && l->channel)
         remember(l);
     finish(l, err);
 }
@@ -424,7 +442,7 @@ static void on_answer(void *user, sa_family_t family,
              ms_err_code(w->err));
     l->answers[family == AF_INET ? FAMILY_V4 : FAMILY_V6] = *w;
     l->pending--;
-    if (w->late)
+    if (w->late && l->channel)
         ms_channels_switch(&r->channels, l->channel);
     if (w->count)
         hand_on(&l->askers, w->list, w->count);
@@ -494,6 +512,9 @@ static bool answer_from_cache(struct ms_resolver *r, struct ms_asker *a,
 static ms_err answer_from_dns(struct ms_resolver *r, struct ms_asker *a,
                               struct ms_span name)
 {
+    if (r->hooked)
+        return ask_dns(r, a, name);
+
     ms_err err = refresh_channels(r);
 
     if (err || answer_from_cache(r, a, name))
@@ -505,9 +526,12 @@ static ms_err resolve_name(struct ms_resolver *r, struct ms_asker *a,
                            struct ms_span name)
 {
     struct ms_addr list[MS_DNS_MAX_ADDRESSES];
-    size_t count;
-    ms_err err = ms_hosts_find(&r->hosts, name, r->loop->now_us, list,
-                               MS_COUNT(list), &count);
+    size_t count = 0;
+    ms_err err = MS_OK;
+
+    if (!r->hooked)
+        err = ms_hosts_find(&r->hosts, name, r->loop->now_us, list,
+                            MS_COUNT(list), &count);
 
     if (err)
         return err;
@@ -629,6 +653,9 @@ static ms_err configure(struct ms_resolver *r,
                          .tries = c->tries,
                          .on_answer = on_answer,
                      });
+    if (!err && c->hook)
+        err = ms_hooked_open(&r->hooked, r->loop, c->hook, c->first_question,
+                             on_answer);
     return err;
 }
 
@@ -672,12 +699,25 @@ void ms_resolver_free(struct ms_resolver *r)
     ms_timer_cancel(r->loop, &r->patience);
     ms_resolve_cache_clear(&r->cache);
     ms_channels_close(&r->channels);
+    ms_hooked_close(r->hooked);
     ms_loop_bury(r->loop, &r->grave, free_resolver);
 }
 
 static bool same_text(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_hook(const struct ms_resolve_hook *a,
+                      const struct ms_resolve_hook *b)
+{
+    return a == b || (a && b && a->identity && a->identity == b->identity);
+}
+
+bool ms_resolver_answer(struct ms_resolver *r, uint64_t question,
+                        const struct ms_addr *list, size_t count, ms_err err)
+{
+    return r->hooked && ms_hooked_answer(r->hooked, question, list, count, err);
 }
 
 bool ms_resolver_is_for(const struct ms_resolver *r,
@@ -688,6 +728,7 @@ bool ms_resolver_is_for(const struct ms_resolver *r,
 
     return own->timeout_ms == c.timeout_ms && own->tries == c.tries &&
            own->cache_ms == c.cache_ms && same_text(own->servers, c.servers) &&
+           same_hook(own->hook, c.hook) &&
            same_text(own->hosts_file, c.hosts_file) &&
            same_text(own->resolv_conf, c.resolv_conf);
 }

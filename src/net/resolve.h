@@ -17,6 +17,9 @@
  * host than usual. A lookup in flight is shared by all who ask for the same
  * name; what it finds, also that there is nothing, is kept for a while.
  *
+ * A hook may take the place of hosts file, cache and DNS: it is asked for both
+ * families at once and may answer when it likes.
+ *
  * When resolv.conf changes (it is looked at once a second at most, when a name
  * is asked for) the next names are asked under the new configuration; what is
  * under way ends under the old one. One that cannot be used is passed over.
@@ -28,6 +31,7 @@
 
 #include "net/addr.h"
 #include "net/loop.h"
+#include "net/resolve_hook.h"
 
 struct ms_resolver;
 struct ms_lookup;
@@ -58,6 +62,8 @@ struct ms_resolver_config {
     int timeout_ms;          /* of the first try, later ones double; 0: 2000 */
     int tries;               /* per server; 0: 3 */
     int cache_ms; /* no answer is kept longer; 0: an hour, -1: none is */
+    struct ms_resolve_hook *hook; /* referred to; NULL: hosts file and DNS */
+    uint64_t first_question;      /* number of the hook's first one */
 };
 
 /* `config` may be NULL for the defaults; it is copied. DNS is set up at the
@@ -82,6 +88,12 @@ void ms_resolve_cancel(struct ms_asker *a);
 /* Another network may have other servers and other answers: the next name
  * begins anew, inside a loop entry. Lookups under way go on. */
 void ms_resolver_network_changed(struct ms_resolver *r);
+
+/* The answer to a question of the hook's: addresses of any family, ports do
+ * not count, or why there are none. Inside a loop entry. False: nobody waits
+ * for it any more, or never did. */
+bool ms_resolver_answer(struct ms_resolver *r, uint64_t question,
+                        const struct ms_addr *list, size_t count, ms_err err);
 
 /* Made with an equal configuration. */
 bool ms_resolver_is_for(const struct ms_resolver *r,

@@ -38,10 +38,13 @@ static ms_err add(struct ms_resolve_set *s,
                   const struct ms_resolver_config *config, struct member **out)
 {
     struct member *m = ms_zalloc(sizeof(*m));
+    struct ms_resolver_config c = *config;
 
     if (!m)
         return MS_ENOMEM;
-    ms_err err = ms_resolver_new(&m->resolver, s->loop, config);
+    /* No number is ever used by two of them. */
+    c.first_question = (uint64_t)++s->made << 32;
+    ms_err err = ms_resolver_new(&m->resolver, s->loop, &c);
     if (err) {
         ms_free(m);
         return err;
@@ -99,4 +102,14 @@ uint64_t ms_resolve_set_lookups(const struct ms_resolve_set *s)
     for (struct ms_list *node = s->all.next; node != &s->all; node = node->next)
         n += ms_resolver_lookups(member_of(node)->resolver);
     return n;
+}
+
+bool ms_resolve_set_answer(struct ms_resolve_set *s, uint64_t question,
+                           const struct ms_addr *list, size_t count, ms_err err)
+{
+    ms_list_each (node, &s->all)
+        if (ms_resolver_answer(member_of(node)->resolver, question, list, count,
+                               err))
+            return true;
+    return false;
 }

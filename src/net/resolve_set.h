@@ -21,6 +21,7 @@ struct ms_resolve_set {
     struct ms_loop *loop;
     struct ms_list all; /* of struct member, the one not used longest first */
     unsigned count;
+    uint32_t made;    /* so far */
     uint64_t lookups; /* of resolvers that are gone */
 };
 
@@ -37,6 +38,11 @@ ms_err ms_resolve_set_get(struct ms_resolve_set *s,
 
 /* All of them begin anew, inside a loop entry. */
 void ms_resolve_set_network_changed(struct ms_resolve_set *s);
+
+/* As ms_resolver_answer(), for whichever asked. */
+bool ms_resolve_set_answer(struct ms_resolve_set *s, uint64_t question,
+                           const struct ms_addr *list, size_t count,
+                           ms_err err);
 
 /* Names asked of DNS, ever. */
 uint64_t ms_resolve_set_lookups(const struct ms_resolve_set *s);

@@ -168,6 +168,21 @@ static bool parse(struct ms_route *r)
 
 /* ---- routes -------------------------------------------------------------- */
 
+/* Its own where there is none, which nobody else has. */
+static const void *identity_of_guard(const struct ms_route_spec *s)
+{
+    if (!s->guard)
+        return NULL;
+    return s->guard->identity ? s->guard->identity : s->guard;
+}
+
+static const void *identity_of_hook(const struct ms_route_spec *s)
+{
+    if (!s->hook)
+        return NULL;
+    return s->hook->identity ? s->hook->identity : s->hook;
+}
+
 static bool same_spec(const struct ms_route_spec *a,
                       const struct ms_route_spec *b)
 {
@@ -176,9 +191,8 @@ static bool same_spec(const struct ms_route_spec *a,
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
         if (!ms_span_equal(a->text[i], b->text[i]))
             return false;
-    if (!a->guard || !b->guard)
-        return a->guard == b->guard;
-    return a->guard->identity == b->guard->identity;
+    return identity_of_guard(a) == identity_of_guard(b) &&
+           identity_of_hook(a) == identity_of_hook(b);
 }
 
 static uint32_t hash_of(const struct ms_route_spec *s)
@@ -204,6 +218,7 @@ static struct ms_route *copy(const struct ms_route_spec *spec)
     r->refs = 1;
     r->spec = *spec;
     ms_guard_ref(spec->guard);
+    ms_resolve_hook_ref(spec->hook);
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++) {
         struct ms_span *s = &r->spec.text[i];
         if (s->n)
@@ -240,6 +255,7 @@ static void compile(struct ms_route *r)
                       : at_most(r, MS_ROUTE_DELAY_MS, MOST_MS);
     r->net.interface = text_or_null(r, MS_ROUTE_INTERFACE);
     r->dns = (struct ms_resolver_config){
+        .hook = r->spec.hook,
         .servers = text_or_null(r, MS_ROUTE_SERVERS),
         .timeout_ms = at_most(r, MS_ROUTE_DNS_TIMEOUT_MS, MOST_MS),
         .tries = at_most(r, MS_ROUTE_DNS_TRIES, MOST_TRIES),
@@ -276,6 +292,7 @@ void ms_route_unref(struct ms_route *r)
     if (!r || --r->refs)
         return;
     ms_guard_unref(r->spec.guard);
+    ms_resolve_hook_unref(r->spec.hook);
     ms_free(r);
 }
 

@@ -58,14 +58,15 @@ void ms_guard_unref(struct ms_guard *g);
 struct ms_route_spec {
     int64_t number[MS_ROUTE_NUMBERS];
     struct ms_span text[MS_ROUTE_TEXTS];
-    struct ms_guard *guard; /* NULL: none */
+    struct ms_guard *guard;       /* NULL: none */
+    struct ms_resolve_hook *hook; /* NULL: none */
 };
 
 struct ms_route {
     unsigned refs;
     uint32_t hash;
     struct ms_route_spec spec; /* its texts are behind the struct, each with a
-                                * NUL; its guard is referred to */
+                                * NUL; its guard and hook are referred to */
     struct ms_net_options net;
     struct ms_resolver_config dns; /* lent from spec */
     int delay_ms;
