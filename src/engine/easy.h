@@ -71,7 +71,8 @@ struct ms_easy {
     bool url_parsed;              /* `url` is what was given */
     struct ms_response *response; /* owned; NULL: none, or taken */
     struct ms_error error;
-    const char *detail; /* static text beside error, or NULL */
+    const char *detail; /* text beside error, static or `said`; or NULL */
+    char *said;         /* owned */
     uint64_t added_us;
 };
 

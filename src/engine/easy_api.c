@@ -146,6 +146,8 @@ const char *ms_easy_error_message(const struct ms_easy *e, char *buf,
 
     if (!e->error.err)
         snprintf(buf, cap, "no error");
+    else if (e->said)
+        snprintf(buf, cap, "%.*s: %s", (int)host.n, host.p, e->said);
     else if (e->detail)
         snprintf(buf, cap, "%.*s: %s: %s", (int)host.n, host.p, text,
                  e->detail);

@@ -22,6 +22,8 @@ void ms_response_clear(struct ms_response *r)
     memset(r->timing_us, 0, sizeof(r->timing_us));
     r->remote.any.sa_family = 0;
     r->reused = r->delivered = false;
+    ms_tls_info_free(r->tls);
+    r->tls = NULL;
 }
 
 void ms_response_free(struct ms_response *r)
@@ -33,6 +35,7 @@ void ms_response_free(struct ms_response *r)
     ms_buf_free(&r->body);
     ms_free(r->own_url);
     ms_options_free(r->options);
+    ms_tls_info_free(r->tls);
     ms_free(r);
 }
 
@@ -215,6 +218,11 @@ bool ms_response_request_header(const struct ms_response *r, size_t index,
     *field = (struct ms_field){"Content-Length", o->length_text, 14,
                                strlen(o->length_text)};
     return true;
+}
+
+struct ms_tls_info *ms_response_tls(const struct ms_response *r)
+{
+    return r->tls;
 }
 
 bool ms_response_reused(const struct ms_response *r)

@@ -11,6 +11,7 @@
 #include "engine/options.h"
 #include "net/addr.h"
 #include "proto/header.h"
+#include "proto/tls.h"
 
 struct ms_response {
     struct ms_head head;
@@ -22,6 +23,7 @@ struct ms_response {
     struct ms_options *options; /* what was asked; a reference */
     int64_t timing_us[MS_TIMING_COUNT];
     struct ms_addr remote;
+    struct ms_tls_info *tls; /* a reference; of a copy: lent. NULL: none */
     bool reused;
     bool delivered; /* the body went to on_data */
 };

@@ -200,7 +200,7 @@ static int field_of(const char *name)
 
 /* In the order of enum ms_timing. */
 static const char *const timing_names[MS_TIMING_COUNT] = {
-    "queue", "resolve", "connect", "send", "first_byte", "total"};
+    "queue", "resolve", "connect", "tls", "send", "first_byte", "total"};
 
 /* What the last run left, NULL for nothing. */
 static const struct ms_response *left_by(const struct lb_easy *le)
