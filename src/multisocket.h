@@ -146,12 +146,17 @@ struct ms_error {
 
 MS_API const char *ms_phase_name(enum ms_phase phase); /* "resolve" */
 
+/* The libraries that were found at run time: "3.0.17", "1.52.0". */
+MS_API const char *ms_openssl_version(void);
+MS_API const char *ms_nghttp2_version(void);
+
 /* ---- options --------------------------------------------------------- */
 
 enum ms_option_type {
     MS_TYPE_BOOL,
     MS_TYPE_INT,    /* a whole number; unit and least value in the info */
     MS_TYPE_STRING, /* bytes */
+    MS_TYPE_LIST,   /* the same: several, with info->separator between */
     MS_TYPE_HEADERS
 };
 
@@ -212,7 +217,8 @@ struct ms_option_info {
     const char *name; /* as scripts write it; "timeout.total" for a member */
     enum ms_option id;
     enum ms_option_type type;
-    int64_t least; /* smallest value of an MS_TYPE_INT */
+    int64_t least;  /* smallest value of an MS_TYPE_INT */
+    char separator; /* of an MS_TYPE_LIST */
 };
 
 /* The option called `name`, NULL when there is none. */
@@ -237,6 +243,7 @@ MS_API ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
                                  int64_t value);
 MS_API ms_err ms_options_set_bool(struct ms_options *o, enum ms_option id,
                                   bool value);
+/* `value` NULL: back to what it is when nothing is set. */
 MS_API ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
                                     const char *value, size_t n);
 

@@ -23,7 +23,10 @@ struct option {
 /* In the order of enum ms_option. */
 static const struct option table[MS_OPT_COUNT] = {
 #define OPTION(id, name, type, least, member)                                  \
-    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_##type, least},               \
+    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_##type, least, 0},            \
+                     offsetof(struct ms_options, member)}
+#define LIST(id, name, separator, member)                                      \
+    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_LIST, 0, separator},          \
                      offsetof(struct ms_options, member)}
     OPTION(METHOD, "method", STRING, 0, method),
     OPTION(HEADERS, "headers", HEADERS, 0, headers),
@@ -56,14 +59,15 @@ static const struct option table[MS_OPT_COUNT] = {
     OPTION(TLS_MIN_VERSION, "tls.min_version", STRING, 0, tls.text[MS_TLS_MIN]),
     OPTION(TLS_MAX_VERSION, "tls.max_version", STRING, 0, tls.text[MS_TLS_MAX]),
     OPTION(TLS_CIPHERS, "tls.ciphers", STRING, 0, tls.text[MS_TLS_CIPHERS]),
-    OPTION(TLS_ALPN, "tls.alpn", STRING, 0, tls.text[MS_TLS_ALPN]),
-    OPTION(TLS_PINNED_PUBLIC_KEY, "tls.pinned_public_key", STRING, 0,
-           tls.text[MS_TLS_PINS]),
+    LIST(TLS_ALPN, "tls.alpn", ',', tls.text[MS_TLS_ALPN]),
+    LIST(TLS_PINNED_PUBLIC_KEY, "tls.pinned_public_key", ';',
+         tls.text[MS_TLS_PINS]),
     OPTION(TLS_SESSION_REUSE, "tls.session_reuse", BOOL, 0,
            tls.flag[MS_TLS_SESSION_REUSE]),
     OPTION(TLS_SERVER_NAME, "tls.server_name", STRING, 0,
            tls.text[MS_TLS_SERVER_NAME]),
     OPTION(TLS_STAPLE, "tls.staple", STRING, 0, tls.text[MS_TLS_STAPLE]),
+#undef LIST
 #undef OPTION
 };
 
@@ -245,12 +249,18 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
                              const char *value, size_t n)
 {
     if (id == MS_OPT_VERSION)
-        return set_version(o, ms_span(value, n));
+        return set_version(o, value ? ms_span(value, n) : MS_SPAN("auto"));
 
     struct ms_buf *member = member_of(o, id, MS_TYPE_STRING);
 
     if (!member)
+        member = member_of(o, id, MS_TYPE_LIST);
+    if (!member)
         return MS_EUSAGE;
+    if (!value) {
+        ms_buf_free(member);
+        return MS_OK;
+    }
     ms_err err = set_string(member, ms_span(value, n));
     if (!err && id == MS_OPT_BODY)
         o->has_body = true;

@@ -188,20 +188,60 @@ static void set_bool(struct parse *p, const struct ms_option_info *info,
           info->name);
 }
 
-/* Only user_agent has a default that false can switch off. */
+/* What false means: none of it. */
+static void unset_string(struct parse *p, const struct ms_option_info *info)
+{
+    const char *none = info->id == MS_OPT_USER_AGENT ? "" : NULL;
+
+    check(p, ms_options_set_string(p->o, info->id, none, 0), info->name);
+}
+
+/* user_agent has a default that false switches off; a setting of TLS has one
+ * that it goes back to. */
+static bool may_be_unset(const struct ms_option_info *info)
+{
+    return info->id == MS_OPT_USER_AGENT || strncmp(info->name, "tls.", 4) == 0;
+}
+
 static void set_string(struct parse *p, const struct ms_option_info *info,
                        int index)
 {
     lua_State *L = p->L;
-    bool off = info->id == MS_OPT_USER_AGENT && is_false(L, index);
-    const char *s = "";
-    size_t n = 0;
+    size_t n;
 
-    if (!off && lua_type(L, index) != LUA_TSTRING)
+    if (may_be_unset(info) && is_false(L, index)) {
+        unset_string(p, info);
+        return;
+    }
+    if (lua_type(L, index) != LUA_TSTRING)
         lb_wrong_type(L, info->name, "a string", index);
-    if (!off)
-        s = lua_tolstring(L, index, &n);
+    const char *s = lua_tolstring(L, index, &n);
     check(p, ms_options_set_string(p->o, info->id, s, n), info->name);
+}
+
+/* A string, or a list of them, which has none with a separator in it. */
+static void set_list(struct parse *p, const struct ms_option_info *info,
+                     int index)
+{
+    lua_State *L = p->L;
+    luaL_Buffer b;
+
+    if (lua_type(L, index) != LUA_TTABLE) {
+        set_string(p, info, index);
+        return;
+    }
+    lua_Integer count = (lua_Integer)lua_rawlen(L, index);
+    luaL_buffinit(L, &b);
+    for (lua_Integer i = 1; i <= count; i++) {
+        if (i > 1)
+            luaL_addchar(&b, info->separator);
+        if (lua_rawgeti(L, index, i) != LUA_TSTRING)
+            lb_wrong_type(L, info->name, "a string or a list of them", index);
+        luaL_addvalue(&b);
+    }
+    luaL_pushresult(&b);
+    set_string(p, info, lua_gettop(L));
+    lua_pop(L, 1);
 }
 
 /* ---- headers ----------------------------------------------------------- */
@@ -370,6 +410,9 @@ static void set_option(struct parse *p, const struct ms_option_info *info,
         break;
     case MS_TYPE_STRING:
         set_string(p, info, index);
+        break;
+    case MS_TYPE_LIST:
+        set_list(p, info, index);
         break;
     case MS_TYPE_HEADERS:
         set_headers(p, index);

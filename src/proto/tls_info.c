@@ -30,6 +30,11 @@ void ms_tls_info_free(struct ms_tls_info *i)
     ms_free(i);
 }
 
+const char *ms_openssl_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 bool ms_tls_info_verified(const struct ms_tls_info *i)
 {
     return i->verified;
