@@ -126,7 +126,8 @@ end
 -- Makes NAME.key and NAME.crt.
 local function issue(name, row)
   local request = ("openssl req -config config -new -nodes -newkey %s -subj '/CN=%s' "
-    .. "-keyout %s.key -out %s.csr 2>/dev/null\n"):format(row.key or P256, row.cn or name, name, name)
+    .. "-keyout %s.key -out %s.csr 2>/dev/null\n")
+    :format(row.key or P256, row.cn or name, name, name)
   write_file(file(name, "ext"), extensions(row))
   sh(request .. sign_command(name, row))
 end
