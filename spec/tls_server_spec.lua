@@ -4,7 +4,6 @@
 -- client sees it.
 local certs = require "spec.support.certs"
 local port = require "spec.support.port"
-local process = require "spec.support.process"
 local s_client = require "spec.support.s_client"
 local server = require "spec.support.server"
 local tls_server = require "spec.support.tls_server"
@@ -153,5 +152,53 @@ describe("s_server:", function()
         assert.equal(n, select(2, text:gsub("New Session Ticket arrived", "")))
       end)
     end
+  end)
+end)
+
+describe("nginx with TLS:", function()
+  it("has server blocks by SNI and by port", function()
+    local s <close> = server.start { tls = certs.get("valid"), more = {
+      { tls = certs.get("wildcard"), name = "a.wild.test" },
+      { tls = certs.get("rsa"), port = true, config = "ssl_protocols TLSv1.2;" },
+      { port = true },
+    } }
+    assert.equal(("https://127.0.0.1:%d/small"):format(s.port), s:url("/small"))
+    assert.equal(("https://localhost:%d/"):format(s.port), s:url("/", "localhost"))
+    assert.is_true(s_client.run(s.port, { ca = root() }).verified)
+    assert.equal(s.port, s.ports[1])
+    local wild = s_client.run(s.port, { ca = root(), host = "a.wild.test" })
+    assert.is_true(wild.verified, wild.text)
+    local old = s_client.run(s.ports[2], { ca = root() })
+    assert.is_true(old.verified, old.text)
+    assert.equal("TLSv1.2", old.protocol)
+    assert.is_nil(s_client.run(s.ports[3]).protocol)
+    local got = s_client.run(s.ports[2], { quiet = true, path = "/bytes/100000" })
+    assert.equal(server.big_body():sub(1, 100000), got.body)
+    assert.is_truthy(got.received:find("X-Connection: ", 1, true))
+  end)
+
+  it("serves chains, weak certificates and locked keys", function()
+    for _, name in ipairs({ "long_chain", "weak_key", "weak_digest", "client_encrypted" }) do
+      local s <close> = server.start { tls = certs.get(name) }
+      local r = s_client.run(s.port, { ca = root(), args = OLD })
+      assert.is_truthy(r.text:find("hello, world", 1, true), name .. r.text)
+      assert.equal(name ~= "client_encrypted", r.verified, name)
+    end
+  end)
+
+  it("reads a body to its end", function()
+    local s <close> = server.start { tls = certs.get("valid") }
+    local r = s_client.run(s.port, { quiet = true,
+      request = "POST /sink HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello" })
+    assert.equal("read 5 bytes\n", r.body)
+  end)
+
+  it("asks for client certificates", function()
+    local c = certs.get("client")
+    local s <close> = server.start { tls = certs.get("valid"),
+      config = ("ssl_client_certificate %s; ssl_verify_client on;"):format(c.ca) }
+    assert.is_truthy(s_client.run(s.port).text:find("400 No required SSL certificate", 1, true))
+    local r = s_client.run(s.port, { args = { "-cert", c.cert, "-key", c.key } })
+    assert.is_truthy(r.text:find("hello, world", 1, true), r.text)
   end)
 end)
