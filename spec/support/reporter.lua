@@ -25,9 +25,9 @@ local START_TIMEOUT = 10000 -- ms
 ---@field pid integer
 local Reporter = {}
 
--- A value as Lua source.
+-- A value as Lua source, in one line ("%q" breaks them with a backslash).
 local function to_source(value)
-  if type(value) ~= "table" then return ("%q"):format(value) end
+  if type(value) ~= "table" then return (("%q"):format(value):gsub("\\\n", "\\n")) end
   local parts = {}
   for k, v in pairs(value) do parts[#parts + 1] = ("[%q]=%s"):format(k, to_source(v)) end
   return "{" .. table.concat(parts, ",") .. "}"
@@ -36,6 +36,10 @@ end
 ---@param value any
 ---@return string a chunk that returns it
 function reporter.source(value) return "return " .. to_source(value) end
+
+---@param event table
+---@return string a line for a report, for children in Lua
+function reporter.line(event) return to_source(event) .. "\n" end
 
 ---@return table a metatable and class with these methods
 function reporter.class()
