@@ -1,285 +1,315 @@
 /* SPDX-License-Identifier: MIT
  *
- * tls_peer.c - the process behind spec/support/tls_peer.lua: a TLS server that
- * plays a list of steps per connection. It reads its job from stdin, a word
- * and its arguments a line, prints its port, and writes its report, one Lua
- * table a line. Every connection has a thread of its own, so that a step may
- * simply block. It lives for one spec: what is allocated for the job is never
- * freed, and it exits when memory is short.
+ * tls_peer.c - a TLS server that plays a list of steps per connection. Every
+ * connection has a thread of its own, so that a step may simply block.
  */
+#include "tls_peer.h"
+
 #include <errno.h>
 #include <netdb.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    READ_SIZE = 16384, /* a TLS record */
-    BACKLOG = 4096,    /* specs connect by the hundred */
-};
+enum { BACKLOG = 4096 }; /* specs connect by the hundred */
 
-struct conn;
-struct step;
+/* ---- steps -------------------------------------------------------------- */
 
-/* False: the connection is over. */
-typedef bool step_fn(struct conn *c, const struct step *s);
-
-struct step_kind {
-    const char *name;
-    step_fn *run;
-    bool before_tls; /* does not need a handshake, and does not make one */
-};
-
-struct step {
-    const struct step_kind *kind;
-    unsigned char *data;
-    size_t len;
-    long number;
-};
-
-struct script {
-    struct step *steps;
-    size_t count;
-};
-
-static struct job {
-    struct script *scripts;
-    size_t script_count;
-    SSL_CTX *ctx;
-    FILE *report;
-    char *host, *port, *key, *password;
-    unsigned char *alpn, *staple;
-    size_t alpn_len, staple_len;
-    bool alpn_force, alpn_strict, count_only;
-} job;
-
-struct conn {
-    int id, fd;
-    SSL *ssl;
-    bool secure; /* the handshake is done */
-    bool ended;  /* nothing more comes from the client, and why is reported */
-    int renegotiations;
-    size_t at;
-    long rounds;
-    char *input; /* what was read and no step has taken */
-    size_t len, size;
-};
-
-static void die(const char *format, ...)
+static bool step_handshake(struct conn *c, const struct step *s)
 {
-    va_list args;
-
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    ERR_print_errors_fp(stderr);
-    exit(1);
+    (void)c, (void)s;
+    return true; /* has been made */
 }
 
-static void *grow(void *p, size_t size)
+static bool step_request(struct conn *c, const struct step *s)
 {
-    p = realloc(p, size > 0 ? size : 1);
-    if (!p)
-        die("out of memory");
-    return p;
+    (void)s;
+    return take_request(c);
 }
 
-/* ---- report ------------------------------------------------------------- */
-
-static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void note_begin(const struct conn *c, const char *event)
+static bool step_head(struct conn *c, const struct step *s)
 {
-    pthread_mutex_lock(&report_lock);
-    fprintf(job.report, "{connection=%d,event=\"%s\"", c->id, event);
+    (void)s;
+    return take_head(c);
 }
 
-static void note_text(const char *key, const void *data, size_t len)
+static bool step_bytes(struct conn *c, const struct step *s)
 {
-    const unsigned char *p = data;
+    size_t left = (size_t)s->number;
 
-    fprintf(job.report, ",%s=\"", key);
-    for (size_t i = 0; i < len; i++) {
-        if (p[i] >= ' ' && p[i] < 127 && p[i] != '"' && p[i] != '\\')
-            fputc(p[i], job.report);
-        else
-            fprintf(job.report, "\\%03d", p[i]);
+    for (;;) {
+        size_t n = c->len < left ? c->len : left;
+
+        take(c, n);
+        left -= n;
+        if (left == 0)
+            return true;
+        if (!read_more(c))
+            return false;
     }
-    fputc('"', job.report);
 }
 
-static void note_string(const char *key, const char *text)
+static bool step_eof(struct conn *c, const struct step *s)
 {
-    if (text)
-        note_text(key, text, strlen(text));
+    (void)s;
+    while (read_more(c))
+        take(c, c->len);
+    return true;
 }
 
-static void note_end(void)
+static bool step_send(struct conn *c, const struct step *s)
 {
-    fputs("}\n", job.report);
-    fflush(job.report);
-    pthread_mutex_unlock(&report_lock);
+    return write_all(c, s->data, s->len, (size_t)s->number);
 }
 
-static void note(const struct conn *c, const char *event)
+static bool step_fill(struct conn *c, const struct step *s)
 {
-    note_begin(c, event);
-    note_end();
-}
+    char piece[READ_SIZE];
 
-static void note_data(const struct conn *c, const char *event, const void *data,
-                      size_t len)
-{
-    note_begin(c, event);
-    if (!job.count_only)
-        note_text("data", data, len);
-    fprintf(job.report, ",size=%zu", len);
-    note_end();
-}
+    memset(piece, 'x', sizeof(piece));
+    for (size_t left = (size_t)s->number; left > 0;) {
+        size_t n = left < sizeof(piece) ? left : sizeof(piece);
 
-/* Why an SSL_ call failed: an end of some kind, or an error. */
-static void note_failure(struct conn *c, int result)
-{
-    int saved = errno, kind = SSL_get_error(c->ssl, result);
-    unsigned long code = ERR_peek_last_error();
-
-    c->ended = true;
-    if (kind == SSL_ERROR_ZERO_RETURN) {
-        note(c, "close_notify");
-        return;
+        if (!write_all(c, piece, n, 0))
+            return false;
+        left -= n;
     }
-    if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING ||
-        (code == 0 && saved == 0)) {
-        note(c, "eof");
-        return;
-    }
-    note_begin(c, "error");
-    note_string("name", code != 0              ? ERR_reason_error_string(code)
-                        : saved == ECONNRESET ? "ECONNRESET"
-                                              : strerror(saved));
-    note_end();
+    return true;
 }
 
-static void note_handshake(struct conn *c)
+static bool step_raw(struct conn *c, const struct step *s)
 {
-    const unsigned char *alpn;
-    unsigned alpn_len;
-    X509 *cert = SSL_get0_peer_certificate(c->ssl);
-    char name[256];
-
-    SSL_get0_alpn_selected(c->ssl, &alpn, &alpn_len);
-    note_begin(c, "handshake");
-    note_string("version", SSL_get_version(c->ssl));
-    note_string("cipher", SSL_get_cipher_name(c->ssl));
-    note_string("sni", SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name));
-    if (alpn)
-        note_text("alpn", alpn, alpn_len);
-    if (cert && X509_NAME_get_text_by_NID(X509_get_subject_name(cert),
-                                          NID_commonName, name,
-                                          sizeof(name)) > 0)
-        note_string("client", name);
-    fprintf(job.report, ",resumed=%s",
-            SSL_session_reused(c->ssl) ? "true" : "false");
-    note_end();
+    return write_raw(c, s->data, s->len);
 }
 
-/* ---- reading and writing ------------------------------------------------ */
-
-static void forget_errors(void)
+static bool step_delay(struct conn *c, const struct step *s)
 {
-    ERR_clear_error();
-    errno = 0;
+    struct timespec t = {s->number / 1000, s->number % 1000 * 1000000};
+
+    (void)c;
+    nanosleep(&t, NULL);
+    return true;
 }
 
-static bool handshake(struct conn *c)
+/* number: whether the client is asked to change its key too. */
+static bool step_key_update(struct conn *c, const struct step *s)
 {
-    int result;
+    int kind =
+        s->number ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
 
-    if (c->secure)
+    forget_errors();
+    if (SSL_key_update(c->ssl, kind) == 1 && SSL_do_handshake(c->ssl) == 1)
         return true;
+    note_failure(c, 0);
+    return false;
+}
+
+static bool step_ticket(struct conn *c, const struct step *s)
+{
+    (void)s;
     forget_errors();
-    result = SSL_accept(c->ssl);
-    if (result != 1) {
-        note_failure(c, result);
-        return false;
-    }
-    c->secure = true;
-    note_handshake(c);
-    return true;
+    if (SSL_new_session_ticket(c->ssl) == 1 && SSL_do_handshake(c->ssl) == 1)
+        return true;
+    note_failure(c, 0);
+    return false;
 }
 
-/* Reads once, adds it to the input and reports it; false at the end. */
-static bool read_more(struct conn *c)
+/* Sends a HelloRequest; what the client makes of it, a later step reads. */
+static bool step_renegotiate(struct conn *c, const struct step *s)
 {
-    int n;
-
-    if (c->ended)
-        return false;
-    if (c->size - c->len < READ_SIZE) {
-        c->size = c->size * 2 + READ_SIZE;
-        c->input = grow(c->input, c->size);
-    }
+    (void)s;
     forget_errors();
-    n = SSL_read(c->ssl, c->input + c->len, READ_SIZE);
-    if (SSL_num_renegotiations(c->ssl) > c->renegotiations) {
-        c->renegotiations++;
-        note(c, "renegotiated");
-    }
-    if (n <= 0) {
-        note_failure(c, n);
+    if (SSL_renegotiate(c->ssl) == 1 && SSL_do_handshake(c->ssl) == 1)
+        return true;
+    note_failure(c, 0);
+    return false;
+}
+
+static bool step_shutdown(struct conn *c, const struct step *s)
+{
+    (void)s;
+    forget_errors();
+    SSL_shutdown(c->ssl);
+    return true;
+}
+
+/* Sends FIN, and hears what the client does then. */
+static bool finish(struct conn *c)
+{
+    char drain[READ_SIZE];
+
+    shutdown(c->fd, SHUT_WR);
+    while (c->secure && read_more(c))
+        take(c, c->len);
+    while (!c->secure && read(c->fd, drain, sizeof(drain)) > 0)
+        continue;
+    return false;
+}
+
+static bool step_truncate(struct conn *c, const struct step *s)
+{
+    (void)s;
+    return finish(c);
+}
+
+static bool step_close(struct conn *c, const struct step *s)
+{
+    if (c->secure && !c->ended)
+        step_shutdown(c, s);
+    return finish(c);
+}
+
+static bool step_reset(struct conn *c, const struct step *s)
+{
+    struct linger at_once = {1, 0};
+
+    (void)s;
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    return false;
+}
+
+/* Says nothing more, but hears everything. */
+static bool step_hang(struct conn *c, const struct step *s)
+{
+    char drain[READ_SIZE];
+
+    (void)s;
+    while (c->secure && read_more(c))
+        take(c, c->len);
+    while (read(c->fd, drain, sizeof(drain)) > 0)
+        continue;
+    return false;
+}
+
+static bool step_repeat(struct conn *c, const struct step *s)
+{
+    c->rounds++;
+    if (s->number == 0 || c->rounds < s->number)
+        c->at = 0;
+    return true;
+}
+
+static const struct step_kind KINDS[] = {
+    {"handshake", step_handshake, false},
+    {"request", step_request, false},
+    {"head", step_head, false},
+    {"bytes", step_bytes, false},
+    {"eof", step_eof, false},
+    {"send", step_send, false},
+    {"fill", step_fill, false},
+    {"raw", step_raw, true},
+    {"delay", step_delay, true},
+    {"key_update", step_key_update, false},
+    {"ticket", step_ticket, false},
+    {"renegotiate", step_renegotiate, false},
+    {"shutdown", step_shutdown, false},
+    {"close", step_close, true},
+    {"truncate", step_truncate, true},
+    {"reset", step_reset, true},
+    {"hang", step_hang, true},
+    {"repeat", step_repeat, true},
+};
+
+const struct step_kind *find_step(const char *name, size_t len)
+{
+    for (size_t i = 0; i < sizeof(KINDS) / sizeof(KINDS[0]); i++)
+        if (strncmp(KINDS[i].name, name, len) == 0 &&
+            KINDS[i].name[len] == '\0')
+            return &KINDS[i];
+    return NULL;
+}
+
+static bool play_step(struct conn *c, const struct step *s)
+{
+    if (!s->kind->before_tls && !handshake(c))
         return false;
-    }
-    note_data(c, "data", c->input + c->len, (size_t)n);
-    c->len += (size_t)n;
-    return true;
+    return s->kind->run(c, s);
 }
 
-static void take(struct conn *c, size_t n)
+static void play(struct conn *c, const struct script *script)
 {
-    memmove(c->input, c->input + n, c->len - n);
-    c->len -= n;
+    while (c->at < script->count)
+        if (!play_step(c, &script->steps[c->at++]))
+            return;
+    note(c, "end");
+    step_close(c, NULL);
 }
 
-/* In records of at most `piece` bytes, 0 for as large as they get. */
-static bool write_all(struct conn *c, const void *data, size_t len,
-                      size_t piece)
+/* ---- connections -------------------------------------------------------- */
+
+static void *serve(void *arg)
 {
-    const char *p = data;
+    struct conn *c = arg;
+    const struct job *job = c->job;
+    size_t n = (size_t)c->id - 1;
 
-    while (len > 0) {
-        size_t n = piece > 0 && piece < len ? piece : len, written;
-
-        forget_errors();
-        if (SSL_write_ex(c->ssl, p, n, &written) != 1) {
-            note_failure(c, 0);
-            return false;
-        }
-        p += written;
-        len -= written;
-    }
-    return true;
+    c->ssl = SSL_new(job->ctx);
+    if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1)
+        die("no connection");
+    if (n >= job->script_count)
+        n = job->script_count - 1;
+    play(c, &job->scripts[n]);
+    SSL_free(c->ssl);
+    close(c->fd);
+    note(c, "closed");
+    free(c->input);
+    free(c);
+    return NULL;
 }
 
-static bool write_raw(struct conn *c, const unsigned char *p, size_t len)
+/* Prints the port. */
+static int listen_at(const char *host, const char *service)
 {
-    while (len > 0) {
-        ssize_t n = write(c->fd, p, len);
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE,
+                             .ai_socktype = SOCK_STREAM},
+                    *found;
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof(addr);
+    char port[NI_MAXSERV];
+    int fd, yes = 1;
 
-        if (n < 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
+    if (getaddrinfo(host, service, &hints, &found) != 0)
+        die("no address: %s", host);
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 ||
+        listen(fd, BACKLOG) != 0)
+        die("cannot listen: %s", strerror(errno));
+    freeaddrinfo(found);
+    getsockname(fd, (struct sockaddr *)&addr, &len);
+    getnameinfo((struct sockaddr *)&addr, len, NULL, 0, port, sizeof(port),
+                NI_NUMERICSERV);
+    puts(port);
+    fflush(stdout);
+    return fd;
+}
+
+static _Noreturn void accept_forever(const struct job *job, int listener)
+{
+    for (int id = 1;; id++) {
+        struct conn *c = grow(NULL, sizeof(*c));
+        pthread_t thread;
+
+        *c = (struct conn){
+            .job = job, .id = id, .fd = accept(listener, NULL, NULL)};
+        if (c->fd < 0)
+            die("accept: %s", strerror(errno));
+        note(c, "accept");
+        if (pthread_create(&thread, NULL, serve, c) != 0)
+            die("no thread");
+        pthread_detach(thread);
     }
-    return true;
+}
+
+int main(void)
+{
+    const struct job *job;
+
+    signal(SIGPIPE, SIG_IGN);
+    job = read_job();
+    accept_forever(job, listen_at(job->host, job->port));
 }
