@@ -9,9 +9,9 @@
 -- Options: host (SNI and the name to be verified, default "localhost"), sni
 -- (false: sends none), address (default "127.0.0.1"), ca, path (default
 -- "/small"), request (the bytes to send instead of a GET for path; "" for
--- none), args (more arguments), timeout (ms), quiet (true: it prints nothing
--- but what it received, so that this is exact, and there is nothing else to
--- know).
+-- none), input (path of a pipe it reads from instead), args (more arguments),
+-- timeout (ms), quiet (true: it prints nothing but what it received, so that
+-- this is exact, and there is nothing else to know).
 local process = require "spec.support.process"
 
 local s_client = {}
@@ -55,7 +55,8 @@ function s_client.start(port, opts)
   opts = opts or {}
   local request = opts.request or ("GET %s HTTP/1.0\r\nHost: %s\r\n\r\n"):format(
     opts.path or "/small", opts.host or "localhost")
-  return process.start(arguments(port, opts), { stdin = request, env = { LD_PRELOAD = false } })
+  return process.start(arguments(port, opts), { stdin = not opts.input and request or nil,
+    input = opts.input, env = { LD_PRELOAD = false } })
 end
 
 ---@param port integer

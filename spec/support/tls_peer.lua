@@ -121,10 +121,14 @@ local function encode(job)
   return table.concat(lines, "\n") .. "\n"
 end
 
+local built = false
+
 local function build()
+  if built then return end
   local r = process.run({ "make", "-s", PROGRAM }, { timeout = BUILD_TIMEOUT,
     env = { MAKEFLAGS = false, MFLAGS = false, MAKELEVEL = false, LD_PRELOAD = false } })
   if r.code ~= 0 then error(PROGRAM .. " cannot be built: " .. r.stderr, 3) end
+  built = true
 end
 
 ---Starts a server and returns when it accepts connections.
