@@ -102,6 +102,12 @@ describe("relay to a TLS server:", function()
     local r = get({ { "drip", from = "server" }, { "drip", from = "client", records = 1 } },
       { quiet = true, path = "/bytes/1000" })
     assert.equal(server.big_body():sub(1, 1000), r.body)
+    local writes = r.relay:all("closed")[1].writes
+    assert.is_true(writes.server >= r.relay:bytes("server"))
+    -- the first record goes whole, and nginx does not wait for the last one
+    local records, least = r.relay:records("client"), 1
+    for i = 2, #records - 1 do least = least + 5 + records[i].size end
+    assert.is_true(#records > 2 and writes.client >= least)
   end)
 
   for _, from in ipairs({ "server", "client" }) do

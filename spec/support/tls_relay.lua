@@ -48,6 +48,8 @@ local MAIN = debug.getinfo(1, "S").source:match("^@(.*)tls_relay%.lua$") .. "tls
 ---@field messages integer[]? of a record: the handshake messages that end in it, as far as
 ---they are not encrypted: 1 ClientHello, 2 ServerHello, 11 Certificate ...
 ---@field name string? of the act, or of the error
+---@field writes table<string, integer>? when closed: how many writes passed on what "server"
+---and "client" had sent
 
 ---@class spec.Hello
 ---@field sni string? nil: none was sent

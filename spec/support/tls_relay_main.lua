@@ -191,9 +191,10 @@ function Flow:work()
     return self:work()
   end
   self.writing = true
+  self.writes = self.writes + 1
   self.sink:write(item, function(err)
     self.writing = false
-    if err then return self:fail(err) end
+    if err then return self:on_write_error(err) end
     if #self.queue == 0 and not self.over then self:read() end
     self:work()
   end)
@@ -207,13 +208,21 @@ function Flow:fail(err)
   self.connection:close(true)
 end
 
+-- Who has ended may go before all for it has arrived; that is no fault.
+function Flow:on_write_error(err)
+  if not self.other.done then return self:fail(err) end
+  self.queue, self.finished, self.over = {}, true, true
+  if self.other.finished then self.connection:close() end
+end
+
 function Flow:on_eof()
   note(self.connection, "eof", { from = self.name })
   self.done = true
   if self.over then return self.connection:close() end
   self:push(function()
     self.sink:shutdown(function()
-      if self.other.done or self.other.over then self.connection:close() end
+      self.finished = true
+      if self.other.finished or self.other.over then self.connection:close() end
     end)
   end)
 end
@@ -227,13 +236,18 @@ function Flow:read()
   end)
 end
 
+-- Empty while the server has not answered.
+function Connection:writes()
+  return self.up and { client = self.up.writes, server = self.down.writes } or {}
+end
+
 function Connection:close(reset)
   if self.closed then return end
   self.closed = true
   local left = 2
   local function on_closed()
     left = left - 1
-    if left == 0 then note(self, "closed") end
+    if left == 0 then note(self, "closed", { writes = self:writes() }) end
   end
   for _, socket in ipairs({ self.client, self.server }) do
     if socket:is_closing() then
@@ -250,7 +264,8 @@ local function new_flow(connection, name, source, sink)
     if act.from == name then acts[#acts + 1] = setmetatable({}, { __index = act }) end
   end
   local flow = setmetatable({ connection = connection, name = name, source = source, sink = sink,
-    acts = acts, queue = {}, record = "", records = 0, total = 0 }, Flow)
+    acts = acts, queue = {}, record = "", records = 0, total = 0,
+    writes = 0 }, Flow)
   flow:place_acts()
   return flow
 end

@@ -24,7 +24,8 @@
 --   staple      DER file of an OCSP response
 --   tickets     how many TLS 1.3 tickets it sends; false: no resumption at
 --               all, by ticket or by cache
---   names       { NAME, spec.Cert }: the certificate for that SNI
+--   names       { NAME, spec.Cert }: the certificate for that SNI, which is sent
+--               without its chain
 --   args        more arguments
 --
 -- It answers GET with files and closes the connection properly:
