@@ -141,6 +141,14 @@ warnings: ## compile with gcc and with clang, warnings are errors
 	@$(MAKE) $(QUICK) VARIANT=gcc-werror CC=gcc objects
 	@$(MAKE) $(QUICK) VARIANT=clang-werror CC=clang objects
 
+# The scripted TLS server of the specs, which build it when they need it.
+TLS_PEER := $(wildcard spec/support/tls_peer*.c)
+build/tls_peer: $(TLS_PEER) spec/support/tls_peer.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -o $@.new $(TLS_PEER) \
+	  $(call pkg_cflags,openssl) $(shell pkg-config --libs openssl) -pthread
+	@mv $@.new $@
+
 # The sanitizers' runtime must be there before Lua is; nodlclose keeps our
 # module mapped at exit, so that a leak's stack has names.
 build/nodlclose.so: spec/support/nodlclose.c
@@ -233,7 +241,7 @@ fuzzers: $(FUZZERS)
 outcomes: $(OUTCOMES)
 units: $(UNITS) replays
 objects: $(OBJECTS) $(UNIT_SRC:%.c=$(BUILD)/%.o) \
-         $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/fuzz/*.c))
+         $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/fuzz/*.c) $(TLS_PEER))
 
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
