@@ -95,7 +95,7 @@ describe("core:", function()
       table.sort(names)
       assert.same({ "body", "expect_continue", "fresh_connection", "headers", "low_speed",
         "max_body", "max_header_size", "method", "on_data", "on_headers", "priority", "tcp_nodelay",
-        "timeout", "user_agent", "version" }, names)
+        "timeout", "tls", "user_agent", "version" }, names)
     end)
 
     it("that nobody knows raise, and the nearest is named", function()

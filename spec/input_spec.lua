@@ -142,7 +142,7 @@ describe("I: input", function()
   end)
 
   it("I6: every option has a row here or a spec of its own", function()
-    local known = { body = "upload_spec", user_agent = "core_spec" }
+    local known = { body = "upload_spec", user_agent = "core_spec", tls = "tls_spec" }
     local f <close> = assert(io.open("spec/input_spec.lua"))
     local text = f:read("a")
     for _, name in ipairs(core.option_names()) do

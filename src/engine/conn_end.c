@@ -42,7 +42,8 @@ static void end_session(struct ms_conn *c, ms_err err)
 
 static void bury(struct ms_conn *c)
 {
-    ms_conn_set_state(c, MS_CONN_CLOSED);
+    if (c->state != MS_CONN_CLOSED)
+        ms_conn_set_state(c, MS_CONN_CLOSED);
     ms_timer_cancel(ms_conn_loop(c), &c->timer);
     ms_interest_drop(&c->wish);
     ms_link_close(&c->link);
@@ -128,7 +129,7 @@ void ms_conn_end(struct ms_conn *c, const struct ms_conn_end *end)
         return;
     if (was_open)
         end_session(c, end->err);
-    ms_conn_set_state(c, MS_CONN_CLOSING);
+    ms_conn_set_state(c, polite ? MS_CONN_CLOSING : MS_CONN_CLOSED);
     end_opening(c);
     if (c->link.tls)
         ms_tls_forget_cache(c->link.tls);

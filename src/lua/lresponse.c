@@ -20,8 +20,8 @@ enum {
     CACHED_BODY,
     CACHED_HEADERS,
     ATTACHED, /* what core.attach() was given: { stream = { final = } } */
-    TLS,      /* holds the reference that the response lends */
-    RESPONSE_UVS = TLS
+    TLS       /* holds the reference that the response lends; only where there
+               * is one */
 };
 
 /* ---- headers ----------------------------------------------------------- */
@@ -244,8 +244,8 @@ static void push_copy(lua_State *L, const struct lb_easy *le, int easy,
     }
     bool inside = comes_inside(r);
     size_t bytes = ms_response_copy_bytes(r, inside);
-    struct lb_response *lr =
-        lb_new_raw(L, LB_RESPONSE, sizeof(*lr) + bytes, RESPONSE_UVS);
+    struct lb_response *lr = lb_new_raw(L, LB_RESPONSE, sizeof(*lr) + bytes,
+                                        ms_response_tls(r) ? TLS : ATTACHED);
     if (found(le) != r || ms_response_copy_bytes(r, inside) != bytes) {
         lua_pop(L, 1);
         lua_pushnil(L);

@@ -208,6 +208,7 @@ int luaopen_multisocket_core(lua_State *L)
     luaL_checkversion(L);
     fill_standard_streams();
     lua_settop(L, 0);
+    luaL_checkstack(L, 2 * LB_UPVALUES + LUA_MINSTACK, NULL);
     push_upvalues(L);
     lua_newtable(L);
     set_constants(L);
