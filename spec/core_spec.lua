@@ -110,7 +110,7 @@ describe("core:", function()
         :gsub(" %(.*", ""))
       assert.equal('unknown option "timeout.totl" (did you mean "timeout.total"?)',
         unknown { timeout = { totl = 1 } })
-      assert.equal('unknown option "timeout.1"', unknown { timeout = { 1 } }:gsub(" %(.*", ""))
+      assert.equal("option names are strings, not number", unknown { timeout = { 1 } })
       assert.equal("option names are strings, not number", unknown { 1 })
       assert.equal("option names are strings, not table", unknown { [{}] = 1 })
       assert.equal('unknown option "' .. ("x"):rep(100) .. '"', unknown { [("x"):rep(100)] = 1 })

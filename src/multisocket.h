@@ -237,6 +237,11 @@ MS_API ms_err ms_options_new(struct ms_options **out,
                              const struct ms_options *base);
 MS_API void ms_options_free(struct ms_options *o);
 
+/* The longest time and the largest size an option can have: larger ones mean
+ * the same. In ms it is the last power of two that, with all the time that has
+ * passed added, still fits 63 bits in us; a quarter of a million years. */
+#define MS_MOST (INT64_C(1) << 53)
+
 /* MS_EUSAGE: the option is of another type. MS_EOPTION: the value is out of
  * range. `value` -1 of an MS_TYPE_INT means "no limit". */
 MS_API ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,

@@ -56,6 +56,7 @@ struct ms_easy {
     bool retried, closing;
     bool by_h1;   /* the peer wanted this request over HTTP/1.1 */
     bool told;    /* its end was told and counted */
+    bool headed;  /* the final response's head is whole */
     unsigned run; /* counts runs, so that a callback's end sees a change */
     union {
         struct ms_task start;

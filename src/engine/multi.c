@@ -364,7 +364,7 @@ ms_err ms_multi_set(struct ms_multi *m, enum ms_multi_option id, int64_t value)
     if (!member || m->closed || (value < least && !never))
         return MS_EOPTION;
     ms_loop_enter(&m->loop);
-    *member = value;
+    *member = value < MS_MOST ? value : MS_MOST;
     ms_pool_trim(&m->pool);
     if (id == MS_MULTI_PING_INTERVAL)
         ms_pool_keep_alive(&m->pool);

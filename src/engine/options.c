@@ -211,7 +211,7 @@ ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
         return MS_EUSAGE;
     if (value < table[id].info.least && value != -1)
         return MS_EOPTION;
-    *member = value;
+    *member = value < MS_MOST ? value : MS_MOST;
     o->max_body_set |= id == MS_OPT_MAX_BODY;
     return MS_OK;
 }

@@ -50,7 +50,7 @@ static enum ms_phase phase_of(const struct ms_easy *e)
         return ms_waiter_phase(&e->waiter);
     if (e->state != MS_RUN_ACTIVE)
         return MS_PHASE_QUEUE;
-    if (e->response->head.status >= 200)
+    if (e->headed)
         return MS_PHASE_BODY;
     return e->stream.sent_us ? MS_PHASE_HEADERS : MS_PHASE_SEND;
 }
@@ -293,7 +293,8 @@ static ms_err on_head(struct ms_stream *s)
 
     MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
              e->response->head.status);
-    if (e->response->head.status >= 200)
+    e->headed = e->response->head.status >= 200;
+    if (e->headed)
         make_room(e);
     else if (e->response->head.status == 100)
         send_body(e);
@@ -464,11 +465,23 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
     }
 }
 
+/* For who asks later what was sent. */
+static ms_err note_request(struct ms_response *r, const struct ms_request *req)
+{
+    r->expecting = req->expect;
+    return req->streamed ? ms_response_set_upload(r, req->length) : MS_OK;
+}
+
 static void on_conn(struct ms_waiter *w, struct ms_conn *c)
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
     struct ms_request req = request_of(e);
 
+    if (note_request(e->response, &req)) {
+        ms_pool_release(c);
+        ms_run_end(e, MS_ENOMEM, NULL);
+        return;
+    }
     e->stream.head = &e->response->head;
     e->stream.trailers = &e->response->trailers;
     e->stream.max_head_bytes = options_of(e)->max_header_size < 0
@@ -611,7 +624,7 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->response->delivered = e->on_data != NULL;
     e->error = (struct ms_error){0};
     e->detail = keep_text(e, NULL);
-    e->retried = e->by_h1 = e->told = false;
+    e->retried = e->by_h1 = e->told = e->headed = false;
     e->pause = 0;
     if (e->source)
         e->source->asked = false;

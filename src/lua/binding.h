@@ -153,6 +153,7 @@ lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
                          lua_Integer most);
 /* Raises unless there is a table at `index`. */
 void lb_check_table(lua_State *L, int index, const char *what);
+void lb_check_function(lua_State *L, int index);
 
 /* ---- entries and callbacks (lentry.c) ---------------------------------- */
 

@@ -141,7 +141,10 @@ static void unknown_member(lua_State *L, const char *group, int key)
     for (unsigned i = 0; i < MS_OPT_COUNT; i++)
         if (is_member(ms_option_at(i)->name, group))
             names[n++] = ms_option_at(i)->name;
-    lua_pushfstring(L, "%s.%s", group, luaL_tolstring(L, key, NULL));
+    if (lua_type(L, key) != LUA_TSTRING)
+        lb_usage(L, "bad_option", "option names are strings, not %s",
+                 lb_typename(L, key));
+    lua_pushfstring(L, "%s.%s", group, lua_tostring(L, key));
     lb_unknown_option(L, lua_tostring(L, -1), names, n);
 }
 
@@ -219,6 +222,8 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
     check(p, ms_options_set_string(p->o, info->id, s, n), info->name);
 }
 
+#define LIST_WORDS "a string or a list of them"
+
 /* A string, or a list of them, which has none with a separator in it. */
 static void set_list(struct parse *p, const struct ms_option_info *info,
                      int index)
@@ -227,6 +232,8 @@ static void set_list(struct parse *p, const struct ms_option_info *info,
     luaL_Buffer b;
 
     if (lua_type(L, index) != LUA_TTABLE) {
+        if (lua_type(L, index) != LUA_TSTRING && !is_false(L, index))
+            lb_wrong_type(L, info->name, LIST_WORDS, index);
         set_string(p, info, index);
         return;
     }
@@ -236,7 +243,7 @@ static void set_list(struct parse *p, const struct ms_option_info *info,
         if (i > 1)
             luaL_addchar(&b, info->separator);
         if (lua_rawgeti(L, index, i) != LUA_TSTRING)
-            lb_wrong_type(L, info->name, "a string or a list of them", index);
+            lb_wrong_type(L, info->name, LIST_WORDS, index);
         luaL_addvalue(&b);
     }
     luaL_pushresult(&b);
@@ -449,31 +456,55 @@ static void set_members(struct parse *p, const char *group, int table)
     }
 }
 
-/* An option with members: a table of them, a value for the first one, or
- * false for all of them. */
-static bool set_group(struct parse *p, const char *group, int index)
-{
-    int type = lua_type(p->L, index);
-    bool found = false;
+/* What an option with members may be besides a table of them: a number, for
+ * the first one; false, for all. Of TLS, false could be taken for "do not
+ * verify", and is refused. */
+static const struct group {
+    const char *name, *takes;
+    bool number, off;
+} groups[] = {
+    {"timeout", "a number, a table or false", true, true},
+    {"low_speed", "a table or false", false, true},
+    {"tls", "a table", false, false},
+};
 
-    for (unsigned i = 0; i < MS_OPT_COUNT; i++) {
-        const struct ms_option_info *info = ms_option_at(i);
-        if (!is_member(info->name, group))
+static const struct group *find_group(const char *name)
+{
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+        if (strcmp(groups[i].name, name) == 0)
+            return &groups[i];
+    return NULL;
+}
+
+/* The first member, or all of them. */
+static void set_some(struct parse *p, const struct group *group, int index,
+                     bool all)
+{
+    bool more = true;
+
+    for (unsigned i = 0; i < MS_OPT_COUNT && more; i++) {
+        if (!is_member(ms_option_at(i)->name, group->name))
             continue;
-        if (!found && type == LUA_TTABLE)
-            set_members(p, group, index);
-        else if (!found && !is_false(p->L, index) &&
-                 (type != LUA_TNUMBER || strcmp(group, "timeout") != 0))
-            lb_wrong_type(p->L, group,
-                          strcmp(group, "timeout") == 0
-                              ? "a number, a table or false"
-                              : "a table or false",
-                          index);
-        else if (!found || is_false(p->L, index))
-            set_option(p, info, index);
-        found = true;
+        set_option(p, ms_option_at(i), index);
+        more = all;
     }
-    return found;
+}
+
+static bool set_group(struct parse *p, const char *name, int index)
+{
+    const struct group *group = find_group(name);
+    int type = lua_type(p->L, index);
+    bool off = is_false(p->L, index);
+
+    if (!group)
+        return false;
+    if (type == LUA_TTABLE)
+        set_members(p, name, index);
+    else if ((off && group->off) || (type == LUA_TNUMBER && group->number))
+        set_some(p, group, index, off);
+    else
+        lb_wrong_type(p->L, name, group->takes, index);
+    return true;
 }
 
 static bool set_callback(struct parse *p, const char *name, int index)

@@ -105,6 +105,13 @@ void lb_check_table(lua_State *L, int index, const char *what)
                  lb_typename(L, index));
 }
 
+void lb_check_function(lua_State *L, int index)
+{
+    if (!lua_isfunction(L, index))
+        lb_usage(L, "bad_argument", "argument #%d must be a function, not %s",
+                 index, lb_typename(L, index));
+}
+
 /* ---- opening ----------------------------------------------------------- */
 
 void lb_setfuncs(lua_State *L, const luaL_Reg *funcs)
