@@ -623,7 +623,9 @@ ms_err ms_run_queue(struct ms_easy *e)
         ms_options_use(e->options ? e->options : env->defaults);
     e->response->delivered = e->on_data != NULL;
     e->error = (struct ms_error){0};
-    e->detail = keep_text(e, NULL);
+    e->detail = NULL;
+    if (e->said)
+        keep_text(e, NULL);
     e->retried = e->by_h1 = e->told = e->headed = false;
     e->pause = 0;
     if (e->source)
