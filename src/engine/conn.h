@@ -105,7 +105,9 @@ struct ms_conn {
     bool pinged;               /* a ping is out, and nothing came since */
     bool peer_gone;            /* only paused readers keep it */
     bool full;                 /* the pool's: all its streams are in use */
-    bool handing;              /* the pool's: it is being given out */
+    bool resting; /* the pool's: idle for long enough to have given buffers
+                   * back */
+    bool handing; /* the pool's: it is being given out */
 };
 
 /* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */
