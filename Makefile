@@ -48,7 +48,10 @@ CARES_LIBS   := $(if $(CARES_LIBDIR),-L$(CARES_LIBDIR) -lcares,$(shell \
 NGHTTP2_CFLAGS := $(if $(NGHTTP2_INCDIR),-I$(NGHTTP2_INCDIR),$(call pkg_cflags,libnghttp2))
 NGHTTP2_LIBS   := $(if $(NGHTTP2_LIBDIR),-L$(NGHTTP2_LIBDIR) -lnghttp2,$(shell \
                     pkg-config --libs libnghttp2 2>/dev/null || echo -lnghttp2))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS)
+OPENSSL_CFLAGS := $(if $(OPENSSL_INCDIR),-I$(OPENSSL_INCDIR),$(call pkg_cflags,openssl))
+OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(shell \
+                    pkg-config --libs openssl 2>/dev/null || echo -lssl -lcrypto))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -69,7 +72,8 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
                  bench/run bench/instructions bench/syscalls)
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
-           $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
+           $(OPENSSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -136,6 +140,14 @@ lint: ## luacheck, and the size of functions and files
 warnings: ## compile with gcc and with clang, warnings are errors
 	@$(MAKE) $(QUICK) VARIANT=gcc-werror CC=gcc objects
 	@$(MAKE) $(QUICK) VARIANT=clang-werror CC=clang objects
+
+# The scripted TLS server of the specs, which build it when they need it.
+TLS_PEER := $(wildcard spec/support/tls_peer*.c)
+build/tls_peer: $(TLS_PEER) spec/support/tls_peer.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -o $@.new $(TLS_PEER) \
+	  $(call pkg_cflags,openssl) $(shell pkg-config --libs openssl) -pthread
+	@mv $@.new $@
 
 # The sanitizers' runtime must be there before Lua is; nodlclose keeps our
 # module mapped at exit, so that a leak's stack has names.
@@ -229,7 +241,7 @@ fuzzers: $(FUZZERS)
 outcomes: $(OUTCOMES)
 units: $(UNITS) replays
 objects: $(OBJECTS) $(UNIT_SRC:%.c=$(BUILD)/%.o) \
-         $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/fuzz/*.c))
+         $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/fuzz/*.c) $(TLS_PEER))
 
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
@@ -248,15 +260,15 @@ $(UNITS): $(BUILD)/%: $(BUILD)/spec/unit/%.o $(BUILD)/spec/unit/unit.o $(BUILD)/
 $(REPLAYS): $(BUILD)/replay_%: $(BUILD)/spec/fuzz/fuzz_%.o $(BUILD)/spec/fuzz/replay.o \
               $(BUILD)/engine.a
 	@echo "link $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(LIBS)
 
 $(OUTCOMES): $(BUILD)/%: $(BUILD)/spec/fuzz/%.o $(BUILD)/engine.a
 	@echo "link $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(LIBS)
 
 $(FUZZERS): $(BUILD)/fuzz_%: $(BUILD)/spec/fuzz/fuzz_%.o $(BUILD)/engine.a
 	@echo "link $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -fsanitize=fuzzer -o $@ $^ $(CARES_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 $(BUILD)/%.o: %.c $(BUILD)/command
 	@mkdir -p $(@D)

@@ -102,6 +102,7 @@ describe("I: input", function()
     assert.matches("^GET /x+ HTTP/1%.1\r\n", p:requests()[#p:requests()])
     assert.equal(#padded(65536), #assert(ms.url(padded(65536))).href)
     refused("bad_url", padded(65537))
+    assert.matches("longer than 65536 bytes$", select(2, ms.fetch(padded(65537))).message)
     assert.matches("the URL is longer than 65536 bytes$", select(2, ms.url(padded(65537))).message)
     -- Each of these is three bytes as written, and nine in a request.
     local euros = (65536 - #p:url("/")) // 9

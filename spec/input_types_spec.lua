@@ -80,6 +80,15 @@ local function map(name, what, ...)
   return row
 end
 
+local UNSET = { words = "a string", types = { string = true }, also = { false, "" } }
+local NAMES = { words = "a string or a list of them", types = { string = true, table = true },
+  also = { false, {}, { "a", "b" } } }
+local TLS = { words = "a table", types = { table = true }, also = { {} }, members = {
+  verify = BOOLEAN, verify_host = BOOLEAN, ca_file = UNSET, ca_path = UNSET, crl_file = UNSET,
+  cert = UNSET, key = UNSET, key_password = UNSET, min_version = UNSET, max_version = UNSET,
+  ciphers = UNSET, alpn = NAMES, pinned_public_key = NAMES, session_reuse = BOOLEAN,
+  server_name = UNSET, staple = UNSET } }
+
 -- Options of the engine: taken by fetch, client and easy alike.
 local ENGINE = {
   method = STRING,
@@ -144,6 +153,7 @@ local ENGINE = {
     also = { print, "system", false } },
   allow_address = { words = '"public", a function or false',
     types = { string = true, ["function"] = true }, also = { "public", "any", print, false } },
+  tls = TLS,
   on_headers = FUNCTION,
   on_data = FUNCTION,
 }

@@ -60,10 +60,19 @@ describe("timeout.idle", function()
   end))
 end)
 
+describe("the phase of a timeout", function()
+  it("is headers until the head is whole", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 200 OK\r\nX: " },
+      { "hang" } } })
+    timed_out("", "headers", ms.fetch(p:url(), { timeout = 50 }))
+  end))
+end)
+
 describe("low_speed", function()
   it("ends what is slower on average", async(function()
-    local text = HEAD:gsub("10", "1000") .. ("x"):rep(1000)
-    local p <close> = peer.start({ { { "request" }, { "split", text, 1, 5 } } })
+    local head = HEAD:gsub("10", "1000")
+    local p <close> = peer.start({ { { "request" }, { "send", head },
+      { "split", ("x"):rep(1000), 1, 5 } } })
     timed_out("low_speed", "body", ms.fetch(p:url(), { low_speed = { limit = 100000, time = 100 },
       timeout = { total = LONG } }))
   end))
@@ -104,13 +113,14 @@ describe("limits on time", function()
   -- K6: all are armed, one of them short: that one ends it, whatever the peer
   -- does that the others would bear.
   it("are independent of each other", async(function()
-    local dripped = HEAD:gsub("10", "100000") .. ("x"):rep(100000)
+    local head = HEAD:gsub("10", "100000")
     local PEERS = {
       silent = { { "request" }, { "hang" } },
       stuck = { { "request" }, { "send", HEAD .. "0" }, { "hang" } },
       ["dripping its head"] = { { "request" }, { "split", "HTTP/1.1 200 " .. ("x"):rep(8000),
         1, 5 } },
-      ["dripping its body"] = { { "request" }, { "split", dripped, 1, 5 } },
+      ["dripping its body"] = { { "request" }, { "send", head },
+        { "split", ("x"):rep(100000), 1, 5 } },
     }
     local function limits(short)
       local opts = { timeout = { total = LONG, connect = LONG, first_byte = LONG, idle = LONG },

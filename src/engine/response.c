@@ -26,6 +26,8 @@ void ms_response_clear(struct ms_response *r)
     memset(r->timing_us, 0, sizeof(r->timing_us));
     r->remote.any.sa_family = 0;
     r->reused = r->delivered = r->streamed = r->expecting = false;
+    ms_tls_info_free(r->tls);
+    r->tls = NULL;
 }
 
 void ms_response_free(struct ms_response *r)
@@ -38,6 +40,7 @@ void ms_response_free(struct ms_response *r)
     ms_free(r->own_url);
     ms_free(r->upload_length);
     ms_options_free(r->options);
+    ms_tls_info_free(r->tls);
     ms_free(r);
 }
 
@@ -266,6 +269,11 @@ bool ms_response_request_header(const struct ms_response *r, size_t index,
         return true;
     *field = text_field("Expect", "100-continue");
     return r->expecting && left == 0;
+}
+
+struct ms_tls_info *ms_response_tls(const struct ms_response *r)
+{
+    return r->tls;
 }
 
 bool ms_response_reused(const struct ms_response *r)

@@ -11,6 +11,7 @@
 #include "engine/options.h"
 #include "net/addr.h"
 #include "proto/header.h"
+#include "proto/tls.h"
 
 struct ms_response {
     struct ms_head head;
@@ -23,8 +24,9 @@ struct ms_response {
     char *upload_length;        /* decimal; empty: not known */
     int64_t timing_us[MS_TIMING_COUNT];
     struct ms_addr remote;
-    bool streamed;  /* the body was sent while it was produced */
-    bool expecting; /* the request said Expect: 100-continue */
+    struct ms_tls_info *tls; /* a reference; of a copy: lent. NULL: none */
+    bool streamed;           /* the body was sent while it was produced */
+    bool expecting;          /* the request said Expect: 100-continue */
     bool reused;
     bool delivered; /* the body went to on_data */
 };

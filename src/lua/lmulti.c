@@ -297,8 +297,8 @@ static void set_number(lua_State *L, struct lb_multi *lm, int which)
 {
     lua_Integer value = lua_tointeger(L, -1);
 
-    if (value > LB_MOST || is_false(L, -1))
-        value = LB_MOST;
+    if (is_false(L, -1))
+        value = MS_MOST;
     struct lb_entry outer = lb_enter(L, lm, 1);
     ms_err err = ms_multi_set(lm->m, (enum ms_multi_option)which, value);
 

@@ -23,6 +23,7 @@ static const struct {
     [LB_TURN] = {"multisocket.turn", "a turn"},
     [LB_FETCHER] = {"multisocket.fetcher", "a fetcher"},
     [LB_UPLOAD] = {"multisocket.upload", "an upload"},
+    [LB_TLS] = {"multisocket.tls", "what TLS left"},
 };
 
 void *lb_test(lua_State *L, int index, enum lb_type type)
@@ -159,11 +160,15 @@ static void set_constants(lua_State *L)
 
 static int features(lua_State *L)
 {
-    lua_createtable(L, 0, 2);
-    lua_pushboolean(L, 0);
+    lua_createtable(L, 0, 4);
+    lua_pushboolean(L, 1);
     lua_setfield(L, -2, "tls");
-    lua_pushboolean(L, 0);
+    lua_pushboolean(L, 1);
     lua_setfield(L, -2, "http2");
+    lua_pushstring(L, ms_openssl_version());
+    lua_setfield(L, -2, "openssl");
+    lua_pushstring(L, ms_nghttp2_version());
+    lua_setfield(L, -2, "nghttp2");
     return 1;
 }
 
@@ -232,6 +237,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_task(L);
     lb_open_upload(L);
     lb_open_url(L);
+    lb_open_tls(L);
     lb_setfuncs(L, functions);
     return 1;
 }
