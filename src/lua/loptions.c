@@ -476,6 +476,7 @@ static const struct group {
     {"timeout", "a number, a table or false", true, true},
     {"low_speed", "a table or false", false, true},
     {"tls", "a table", false, false},
+    {"dns", "a table or false", false, true},
 };
 
 static const struct group *find_group(const char *name)
