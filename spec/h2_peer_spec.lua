@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- HTTP/2 peers that do wrong or odd things, statement by statement (B1 to B20
--- of the project's reliability rules); spec/unit/test_h2.c has the same and
--- more without sockets, in every split.
+-- HTTP/2 peers that do wrong or odd things, where it takes more than one answer
+-- (spec/support/h2_rows.lua) to tell. B1 to B20 are the project's statements
+-- about HTTP/2; spec/unit/test_h2.c has more of them without sockets.
 local async = require "spec.support.async"
 local h2 = require "spec.support.h2_peer"
 local ms = require "multisocket"
@@ -11,8 +11,6 @@ local servers = require "spec.support.h2_servers"
 
 local PRIOR = { version = "2-prior-knowledge", timeout = 5000 }
 local ENDLESS = 1000000 -- times; no flood gets that far
-
-local function response(list) return h2.headers(1, list) end
 
 -- A fetch from a peer with these steps; the peer has left when it returns.
 local function fetch(steps, opts)
@@ -37,61 +35,6 @@ local function sends(...)
   return { { "send", data }, { "hang" } }
 end
 
--- name, code, what is sent, part of the message
-local STREAM_ERRORS = {
-  { "B1 a body shorter than its length", "bad_response",
-    response { { ":status", "200" }, { "content-length", "5" } } .. h2.data(1, "1234", 1) },
-  { "B1 a body longer than its length", "bad_response",
-    response { { ":status", "200" }, { "content-length", "5" } } .. h2.data(1, "123456", 1) },
-  { "B3 RST", "stream_reset", h2.rst(1, 2), "INTERNAL_ERROR" },
-  { "B3 RST in a body", "stream_reset", h2.ok(1) .. h2.data(1, "x") .. h2.rst(1, 11),
-    "ENHANCE_YOUR_CALM" },
-  { "B4 RST NO_ERROR before the end", "stream_reset", h2.ok(1) .. h2.rst(1, 0), "NO_ERROR" },
-  { "B6 no status", "bad_response", response { { "a", "b" } } },
-  { "B6 two statuses", "bad_response", response { { ":status", "200" }, { ":status", "200" } } },
-  { "B6 a status after fields", "bad_response", response { { "a", "b" }, { ":status", "200" } } },
-  { "B6 a status of four digits", "bad_response", response { { ":status", "2000" } } },
-  { "B6 101", "bad_response", response { { ":status", "101" } } },
-  { "B7 upper case", "bad_response", response { { ":status", "200" }, { "A", "b" } } },
-  { "B7 CR LF", "bad_response", response { { ":status", "200" }, { "a", "b\r\nc: d" } } },
-  { "B7 NUL", "bad_response", response { { ":status", "200" }, { "a", "b\0c" } } },
-  { "B7 pseudo in trailers", "bad_response",
-    h2.ok(1) .. h2.headers(1, { { ":status", "200" } }, 5) },
-  { "B7 Connection", "bad_response", response { { ":status", "200" }, { "connection", "x" } } },
-  { "B7 Transfer-Encoding", "bad_response",
-    response { { ":status", "200" }, { "transfer-encoding", "chunked" } } },
-  { "B8 a window beyond all", "http2_error", h2.ok(1) .. h2.window(1, 0x7fffffff),
-    "FLOW_CONTROL_ERROR" },
-  { "B11 an HPACK bomb", "headers_too_large", h2.frame(h2.HEADERS, 4, 1, "\x88\x40\1a" ..
-    "\x7f\xa1\x1e" .. ("x"):rep(4000) .. ("\xbe"):rep(12000)) },
-}
-
-describe("a stream of HTTP/2 fails alone:", function()
-  for _, case in ipairs(STREAM_ERRORS) do
-    local name, code, frames, detail = table.unpack(case)
-    it(name, async(function() assert_fails(code, sends(frames), detail) end))
-
-    it(name .. ", in pieces", async(function()
-      local head = frames:sub(1, 300)
-      assert_fails(code, { { "split", head, 7, 0 }, { "send", frames:sub(301) }, { "hang" } },
-        detail)
-    end))
-
-    it(name .. ", with a sibling", async(function() -- B16
-      local p <close> = h2.peer { { "frame", h2.HEADERS },
-        { "send", frames .. h2.ok(3) .. h2.data(3, "fine", 1) }, { "hang" } }
-      local client <close> = ms.client(PRIOR)
-      local victim = ms.spawn(function() return client:fetch(p:url("/")) end)
-      local other = ms.spawn(function() return client:fetch(p:url("/")) end)
-      assert.equal("fine", assert(select(2, other:wait())).body)
-      local ok, err = victim:wait()
-      assert.is_false(ok)
-      assert.equal(code, err.code)
-      assert.equal(1, client:stats().opened)
-    end))
-  end
-end)
-
 -- ---- the connection -----------------------------------------------------------
 
 local function head_of_4_MB()
@@ -104,50 +47,7 @@ local function head_of_4_MB()
   return table.concat(out)
 end
 
-local CONNECTION_ERRORS = {
-  { "DATA of the connection", h2.data(0, "x"), "PROTOCOL_ERROR" },
-  { "a frame too large", h2.data(1, ("x"):rep(16385)), "FRAME_SIZE_ERROR" },
-  { "more padding than frame", h2.data(1, "\5abc", 8), "PROTOCOL_ERROR" },
-  { "SETTINGS of odd size", h2.frame(4, 0, 0, "abc"), "FRAME_SIZE_ERROR" },
-  { "SETTINGS of a stream", h2.frame(4, 0, 1, ""), "PROTOCOL_ERROR" },
-  { "a window beyond all", h2.window(0, 0x7fffffff), "FLOW_CONTROL_ERROR" },
-  { "HEADERS of an idle stream", h2.headers(9, { { ":status", "200" } }), "PROTOCOL_ERROR" },
-  { "a frame inside a head", h2.headers(1, {}, 0) .. h2.ping, "PROTOCOL_ERROR" },
-  { "B9 a push", h2.frame(h2.PUSH_PROMISE, 4, 1, "\0\0\0\2" .. h2.block { { ":path", "/" } }),
-    "PROTOCOL_ERROR" },
-  { "B12 an HPACK index that is not there", h2.frame(h2.HEADERS, 4, 1, "\xff\xff\x7f"),
-    "COMPRESSION_ERROR" },
-}
-
 describe("a connection of HTTP/2 ends, and all its streams, by", function()
-  for _, case in ipairs(CONNECTION_ERRORS) do
-    it(case[1], async(function()
-      local p <close> = h2.peer { { "frame", h2.HEADERS }, { "send", case[2] }, { "hang" } }
-      local client <close> = ms.client(PRIOR)
-      local tasks = {}
-      for i = 1, 2 do tasks[i] = ms.spawn(function() return client:fetch(p:url("/")) end) end
-      for i = 1, 2 do
-        local ok, err = tasks[i]:wait()
-        assert.is_false(ok)
-        assert.equal("http2_error", err.code)
-        assert.is_truthy(err.message:find(case[3], 1, true), err.message)
-      end
-      ms.sleep(1) -- the descriptor is closed when the engine returns
-      assert.is_truthy(p:wait(function() return p:count("eof") + p:count("error") > 0 end))
-      assert.equal(1, h2.count(p, h2.GOAWAY))
-    end))
-  end
-
-  it("what is not HTTP/2", async(function() -- B17
-    for _, hello in ipairs { "HTTP/1.1 400 Bad Request\r\n\r\n", "220 mail.test ESMTP\r\n" } do
-      local p <close> = h2.peer { bare = true, { "bytes", 24 }, { "send", hello }, { "hang" } }
-      local res, err = ms.fetch(p:url("/"), PRIOR)
-      assert.is_nil(res)
-      assert.equal("http2_error", err.code)
-      assert.is_truthy(err.message:find("does not speak HTTP/2", 1, true))
-    end
-  end))
-
   it("a head of 4 MB, whose stream is told why", async(function()
     assert_fails("headers_too_large", sends(head_of_4_MB()))
   end))

@@ -462,13 +462,14 @@ static void refused(struct h2_stream *s)
 }
 
 /* Closed before its response was whole, and not by us: by the peer, or by
- * nghttp2 because the peer broke a rule. */
+ * nghttp2 because the peer broke a rule. A peer that answered has acted,
+ * whatever it says. */
 static void cut_off(struct h2_stream *s, uint32_t code)
 {
-    if (code == NGHTTP2_REFUSED_STREAM) {
+    if (code == NGHTTP2_REFUSED_STREAM && !s->up->answered) {
         refused(s);
-    } else if (s->reset_by_peer) {
-        s->up->needs_h1 = code == NGHTTP2_HTTP_1_1_REQUIRED;
+    } else if (s->reset_by_peer || code == NGHTTP2_REFUSED_STREAM) {
+        s->up->needs_h1 = code == NGHTTP2_HTTP_1_1_REQUIRED && !s->got_head;
         ms_h2_fail(s, MS_ESTREAM, ms_h2_text_reset(code));
     } else {
         ms_h2_fail(s, MS_EHTTP2, ms_h2_text_broken(code));
