@@ -10,7 +10,6 @@ local peer = require "spec.support.peer"
 local servers = require "spec.support.h2_servers"
 
 local PRIOR = { version = "2-prior-knowledge", timeout = 5000 }
-local ENDLESS = 1000000 -- times; no flood gets that far
 
 -- A fetch from a peer with these steps; the peer has left when it returns.
 local function fetch(steps, opts)
@@ -58,53 +57,6 @@ describe("a connection of HTTP/2 ends, and all its streams, by", function()
     assert_fails("http2_error", { { "send", h2.ok(1) .. h2.goaway(1, 2) }, { "shutdown" },
       { "hang" } }, "INTERNAL_ERROR")
     assert_fails("connection_reset", { { "send", h2.ok(1) }, { "reset" } })
-  end))
-end)
-
--- ---- floods ---------------------------------------------------------------------
-
-local FLOODS = {
-  PING = h2.ping, SETTINGS = h2.settings(), ["WINDOW_UPDATE"] = h2.window(0, 1),
-  ["empty DATA"] = h2.data(1, ""), RST_STREAM = h2.rst(1, 8), unknown = h2.frame(250, 0, 0, "abc"),
-  PRIORITY = h2.frame(h2.PRIORITY, 0, 3, "\0\0\0\0\1"), GOAWAY = h2.goaway(0x7fffffff, 0),
-  ["empty CONTINUATION"] = h2.frame(h2.CONTINUATION, 0, 3, ""),
-  ["DATA of a stream that is over"] = h2.data(1, "x"),
-}
-
-describe("B10 a flood of HTTP/2 frames", function()
-  for name, frame in pairs(FLOODS) do
-    it("ends the connection: " .. name, async(function()
-      local over = name:find("over") or name == "RST_STREAM"
-      local before = over and h2.ok(1) .. h2.data(1, "", 1) or name == "empty DATA" and h2.ok(1)
-        or name:find("CONT") and h2.headers(3, { { ":status", "200" } }, 0) or ""
-      local p <close> = h2.peer { { "frame", h2.HEADERS }, { "send", before },
-        { "fill", #frame * ENDLESS, frame:rep(100) }, { "hang" } }
-      local client <close> = ms.client(PRIOR)
-      local first = ms.spawn(function() return client:fetch(p:url("/")) end)
-      local ok, err = ms.spawn(function() return client:fetch(p:url("/")) end):wait()
-      assert.is_false(ok)
-      assert.equal("http2_error", err.code)
-      assert.is_truthy(err.message:find("ENHANCE_YOUR_CALM", 1, true), err.message)
-      first:wait()
-    end))
-  end
-
-  it("that stays below every limit ends with the deadline, and others go on", async(function()
-    local server <close> = servers.nghttpd()
-    local drip = h2.data(1, "x"):rep(200)
-    local p <close> = h2.peer { { "send", h2.ok(1) }, { "fill", #drip * ENDLESS, drip },
-      { "hang" } }
-    local client <close> = ms.client(PRIOR)
-    local victim = ms.spawn(function() return client:fetch(p:url("/"), { timeout = 300 }) end)
-    local done = 0
-    while victim.status == "running" do
-      assert.equal(200, assert(client:fetch(server:url("/hello.txt"))).status)
-      done = done + 1
-    end
-    local ok, err = victim:wait()
-    assert.is_false(ok)
-    assert.equal("timed_out", err.code, err.message)
-    assert.is_true(done > 5)
   end))
 end)
 
