@@ -10,6 +10,7 @@ local peer = require "spec.support.peer"
 local servers = require "spec.support.h2_servers"
 
 local PRIOR = { version = "2-prior-knowledge", timeout = 5000 }
+local WINDOW = 1 << 20 -- MS_H2_STREAM_WINDOW
 
 -- A fetch from a peer with these steps; the peer has left when it returns.
 local function fetch(steps, opts)
@@ -92,6 +93,39 @@ describe("HTTP/2:", function()
     assert.equal(5, p:connections())
   end))
 
+  it("B2 what was sent of a body that comes by itself is not sent again", async(function()
+    local p <close> = h2.peer { { "frame", h2.DATA }, { "send", h2.rst(1, 7) }, { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local asked = 0
+    local res, err = client:post(p:url("/"), { body = function()
+      asked = asked + 1
+      return asked == 1 and "x" or nil
+    end })
+    assert.is_nil(res)
+    assert.equal("stream_refused", err.code)
+    assert.equal(1, h2.count(p, h2.HEADERS))
+  end))
+
+  it("B5 a connection that said GOAWAY ends what it has, and gets nothing new", async(function()
+    local p <close> = h2.peers({ { "frame", h2.HEADERS }, { "send", h2.goaway(0x7fffffff, 0) },
+      { "delay", 50 },
+      { "send", h2.goaway(3, 0) .. h2.ok(3) .. h2.data(3, "old", 1) },
+      { "send", h2.ok(1) .. h2.data(1, "old", 1) }, { "hang" } },
+      { h2.answer(1, "new"), { "hang" } })
+    local client <close> = ms.client(PRIOR)
+    local olds = {}
+    for i = 1, 2 do olds[i] = ms.spawn(function() return client:fetch(p:url("/")) end) end
+    assert.is_truthy(p:wait(function() return p:count("request") == 2 end, nil,
+      function() ms.sleep(1) end))
+    ms.sleep(5)
+    assert.equal("new", assert(client:fetch(p:url("/"))).body)
+    for i = 1, 2 do assert.equal("old", select(2, olds[i]:wait()).body) end
+    assert.equal(2, h2.count(p, h2.HEADERS))
+    assert.equal(2, p:connections())
+    assert.is_truthy(p:wait(function() return p:count("eof") == 1 end, nil,
+      function() ms.sleep(1) end))
+  end))
+
   it("B3 a reset request is not repeated", async(function()
     local p <close> = h2.peer { { "send", h2.rst(1, 13) }, { "hang" } }
     local res, err = ms.fetch(p:url("/"), PRIOR)
@@ -107,10 +141,28 @@ describe("HTTP/2:", function()
     assert.equal("all", res.body)
   end))
 
-  it("B13 windows are returned as the reader takes", async(function()
-    local MiB = 1 << 20
+  it("B8 more DATA than the window lets is an error of its stream", async(function()
     local frame = h2.data(1, ("x"):rep(16384))
-    local p <close> = h2.peer { { "send", h2.ok(1) .. frame:rep(MiB // 16384) },
+    -- the reader takes half a window and is paused
+    local too_much = frame:rep(WINDOW * 3 // 2 // 16384 + 2)
+    local p <close> = h2.peer { { "frame", h2.HEADERS },
+      { "send", h2.ok(1) .. too_much .. h2.ok(3) .. h2.data(3, "fine", 1) },
+      { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local res = ms.spawn(function() return client:fetch(p:url("/"), { stream = true }) end)
+    local other = ms.spawn(function() return client:fetch(p:url("/")) end)
+    assert.equal("fine", assert(select(2, other:wait())).body)
+    local _, victim = res:wait()
+    local body, err = victim:read("a")
+    assert.is_nil(body)
+    assert.equal("http2_error", err.code)
+    assert.matches("FLOW_CONTROL_ERROR", err.message)
+    assert.equal(1, client:stats().opened)
+  end))
+
+  it("B13 windows are returned as the reader takes", async(function()
+    local frame = h2.data(1, ("x"):rep(16384))
+    local p <close> = h2.peer { { "send", h2.ok(1) .. frame:rep(WINDOW // 16384) },
       { "frame", h2.WINDOW_UPDATE }, { "frame", h2.WINDOW_UPDATE },
       { "send", h2.data(1, "", 1) }, { "hang" } }
     local client <close> = ms.client(PRIOR)
@@ -121,7 +173,7 @@ describe("HTTP/2:", function()
     assert.is_true(before <= 1)
     local n = 0
     for chunk in res:chunks() do n = n + #chunk end
-    assert.equal(MiB, n)
+    assert.equal(WINDOW, n)
     assert.is_true(h2.count(p, h2.WINDOW_UPDATE, 1) > before)
   end))
 
@@ -154,6 +206,38 @@ describe("HTTP/2:", function()
     assert.equal(1, h2.count(p, h2.HEADERS))
   end))
 
+  it("B15 one at a time, the others wait or open a connection", async(function()
+    local p <close> = h2.peers({ settings = { [3] = 1 }, { "delay", 10 }, h2.answer(1, "a"),
+      { "frame", h2.HEADERS }, h2.answer(3, "a"), { "frame", h2.HEADERS }, h2.answer(5, "a"),
+      { "hang" } })
+    local client <close> = ms.client(PRIOR)
+    local tasks = {}
+    for i = 1, 3 do tasks[i] = ms.spawn(function() return client:fetch(p:url("/")) end) end
+    for i = 1, 3 do assert.equal("a", assert(select(2, tasks[i]:wait())).body) end
+    for c = 1, p:connections() do
+      local open = 0 -- a request leaves when the one before it has ended
+      for _, frame in ipairs(h2.frames(p:received(c))) do
+        open = open + (frame.kind == h2.HEADERS and 1 or 0)
+      end
+      assert.is_true(open <= 3)
+    end
+  end))
+
+  it("B16 a callback that fails ends its stream and no other", async(function()
+    local p <close> = h2.peer { { "frame", h2.HEADERS },
+      { "send", h2.ok(1) .. h2.data(1, "x", 1) .. h2.ok(3) .. h2.data(3, "fine", 1) }, { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local victim = ms.spawn(function()
+      return client:fetch(p:url("/"), { on_data = function() error("mine") end })
+    end)
+    local other = ms.spawn(function() return client:fetch(p:url("/")) end)
+    assert.equal("fine", assert(select(2, other:wait())).body)
+    local ok, err = victim:wait()
+    assert.is_false(ok)
+    assert.equal("callback_error", err.code)
+    assert.equal(1, client:stats().idle)
+  end))
+
   it("B18 a cancelled stream is reset, in any state", async(function()
     for _, frames in ipairs { "", h2.ok(1), h2.ok(1) .. h2.data(1, "x") } do
       local p <close> = h2.peer { { "send", frames .. h2.ping }, { "hang" } }
@@ -172,6 +256,42 @@ describe("HTTP/2:", function()
     end
   end))
 
+  -- The error code of the one RST_STREAM for stream 1, which has come when
+  -- something that was sent later has.
+  local function reset_code(client, p)
+    client:fetch(p:url("/"), { timeout = 20 })
+    assert.equal(1, client:stats().opened)
+    local codes = {}
+    for _, frame in ipairs(h2.frames(p:received())) do
+      if frame.kind == h2.RST_STREAM and frame.id == 1 then
+        codes[#codes + 1] = (">I4"):unpack(frame.payload)
+      end
+    end
+    assert.equal(1, #codes)
+    return codes[1]
+  end
+
+  it("B18 so is one whose upload waits for room", async(function()
+    local p <close> = h2.peer { { "send", h2.ok(1) .. h2.data(1, "x") }, { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local task = ms.spawn(function()
+      return client:post(p:url("/"), { body = ("x"):rep(200000) })
+    end)
+    ms.sleep(20)
+    task:cancel()
+    assert.equal(8, reset_code(client, p))
+  end))
+
+  it("B18 so is one whose reader paused", async(function()
+    local p <close> = h2.peer { { "send", h2.ok(1) .. h2.data(1, ("x"):rep(16000)):rep(60) },
+      { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local res = assert(client:fetch(p:url("/"), { stream = true }))
+    ms.sleep(20)
+    res:cancel()
+    assert.equal(8, reset_code(client, p))
+  end))
+
   it("B19 a peer that answers no ping is gone", async(function()
     local p <close> = h2.peer { { "hang" } }
     local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 20 }
@@ -188,6 +308,36 @@ describe("HTTP/2:", function()
     ms.sleep(60)
     assert(client:fetch(server:url("/slow/1")))
     assert.equal(1, client:stats().opened)
+  end))
+
+  it("B20 a connection serves no other host, though the address is the same", async(function()
+    local p <close> = h2.peer { h2.answer(1, "a"), { "frame", h2.HEADERS }, h2.answer(3, "b"),
+      { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    for _, host in ipairs { "127.0.0.1", "localhost", "127.0.0.1" } do
+      assert(client:fetch(("http://%s:%d/"):format(host, p.port)))
+    end
+    assert.equal(2, p:connections())
+  end))
+
+  it("B20 421 on a connection that was used before is tried on a fresh one, once", async(function()
+    local wrong = h2.headers(3, { { ":status", "421" } }) .. h2.data(3, "wrong", 1)
+    local p <close> = h2.peers({ h2.answer(1, "a"), { "frame", h2.HEADERS }, { "send", wrong },
+      { "hang" } }, { h2.answer(1, "b"), { "hang" } })
+    local client <close> = ms.client(PRIOR)
+    assert.equal("a", assert(client:fetch(p:url("/"))).body)
+    local heads = 0
+    local res = assert(client:post(p:url("/"), { body = "x", on_headers = function()
+      heads = heads + 1
+    end }))
+    assert.equal("b", res.body)
+    assert.equal(1, heads)
+    assert.equal(2, p:connections())
+  end))
+
+  it("B20 421 on a fresh connection is the answer", async(function()
+    local res = assert(fetch(sends(h2.headers(1, { { ":status", "421" } }, 5))))
+    assert.equal(421, res.status)
   end))
 
   it("an attempt belongs to all that wait for it", async(function()

@@ -8,6 +8,8 @@
 /* Connections a request is tried on when one after the other refuses it: a
  * server that restarts does so once or twice. */
 #define MAX_ATTEMPTS 5
+/* Misdirected Request (RFC 9110, 15.5.20). */
+#define MISDIRECTED 421
 
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
@@ -281,6 +283,22 @@ static void make_room(struct ms_easy *e)
     (void)!ms_buf_reserve(&e->response->body, (size_t)n);
 }
 
+static bool is_replayable(const struct ms_easy *e)
+{
+    return !e->source || !e->source->asked;
+}
+
+/* 421: this connection is the wrong one for the request, which was not acted
+ * on. One of its own is tried, once (RFC 9110, 15.5.20). */
+static bool was_misdirected(struct ms_easy *e)
+{
+    if (e->response->head.status != MISDIRECTED || !e->response->reused ||
+        e->retried || e->error.attempts >= MAX_ATTEMPTS || !is_replayable(e))
+        return false;
+    e->retried = true;
+    return true;
+}
+
 static ms_err on_head(struct ms_stream *s)
 {
     struct ms_easy *e = easy_of(s);
@@ -289,6 +307,8 @@ static ms_err on_head(struct ms_stream *s)
 
     MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
              e->response->head.status);
+    if (MS_UNLIKELY(was_misdirected(e)))
+        return MS_EREFUSEDSTREAM;
     if (e->response->head.status >= 200)
         make_room(e);
     else if (e->response->head.status == 100)
@@ -397,7 +417,7 @@ static bool died_unused(const struct ms_easy *e, ms_err err)
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 {
     struct ms_easy *e = easy_of(s);
-    bool replayable = !e->source || !e->source->asked;
+    bool replayable = is_replayable(e);
 
     if (e->state != MS_RUN_ACTIVE)
         return;
