@@ -46,14 +46,22 @@ inside.all = {
     title = "memory and descriptors, sequential and 100 at a time",
     script = "soak",
     requests = 100000,
-    nginx = true,
+    server = "nginx",
+  },
+  {
+    name = "h2-goaway",
+    title = "HTTP/2, the server ends a connection every 1,000 requests: none may be lost",
+    script = "goaway",
+    requests = 100000,
+    concurrency = 100,
+    server = "nginx-h2-goaway",
   },
 }
 
 -- ---- the Lua programs, which report themselves -------------------------
 
 local function script_argv(w, servers, scale)
-  local base = server.next_url(w.nginx and servers.nginx or servers.hold)
+  local base = server.next_url(servers[w.server or "hold"])
   local argv = { "lua5.4", "bench/lua/" .. w.script .. ".lua", "--url", base .. (w.path or "") }
   local function add(name, value)
     if value then table.move({ name, tostring(value) }, 1, 2, #argv + 1, argv) end

@@ -31,7 +31,7 @@ http {
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
-  keepalive_requests 1000000000;
+  keepalive_requests REQUESTS;
   keepalive_timeout 3600;
   default_type text/plain;
   server {
@@ -92,15 +92,18 @@ end
 
 --- nginx with a six byte answer.
 ---@param http2 boolean? HTTP/2 and nothing else
+---@param requests integer? after so many it ends a connection
 ---@return bench.server
-function server.nginx(http2)
+function server.nginx(http2, requests)
   local layout = machine.layout()
-  local dir = uv.fs_realpath("build/bench") .. (http2 and "/nginx-h2" or "/nginx")
+  local dir = ("%s/nginx%s%s"):format(uv.fs_realpath("build/bench"), http2 and "-h2" or "",
+    requests or "")
   local port = free_port()
   uv.fs_mkdir(dir, tonumber("755", 8))
   write_file(dir .. "/nginx.conf", (NGINX:gsub("%u%u%u%u+", {
     WORKERS = tostring(layout.workers),
     LISTEN = listen_lines(port, http2),
+    REQUESTS = tostring(requests or 1000000000),
   })))
   local child = process.start(
     { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },

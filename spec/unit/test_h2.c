@@ -594,6 +594,19 @@ TEST(errors_carry_their_http2_names)
     free_all();
 }
 
+TEST(goaway_tells_whether_others_were_served)
+{
+    start("GET");
+    CHECK(!feed_text("G 1 0"));
+    CHECK(logs(1, "[MS_EREFUSEDSTREAM]?") && t.side[1].stream.passed_over);
+    stop();
+    start("GET");
+    CHECK(!feed_text("R 3 7\nG 0 0"));
+    CHECK(!t.side[1].stream.passed_over && !t.side[0].stream.passed_over);
+    stop();
+    free_all();
+}
+
 TEST(the_limit_on_a_head_is_exact)
 {
     start("GET");

@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 
-/* Connections a request is tried on when one after the other refuses it: a
- * server that restarts does so once or twice. */
+/* Connections a request is tried on when one after the other refuses it and
+ * serves nobody: a server that restarts does so once or twice. */
 #define MAX_ATTEMPTS 5
 /* Misdirected Request (RFC 9110, 15.5.20). */
 #define MISDIRECTED 421
@@ -293,7 +293,7 @@ static bool is_replayable(const struct ms_easy *e)
 static bool was_misdirected(struct ms_easy *e)
 {
     if (e->response->head.status != MISDIRECTED || !e->response->reused ||
-        e->retried || e->error.attempts >= MAX_ATTEMPTS || !is_replayable(e))
+        e->retried || e->refusals + 1 >= MAX_ATTEMPTS || !is_replayable(e))
         return false;
     e->retried = true;
     return true;
@@ -394,7 +394,9 @@ static bool was_refused(struct ms_easy *e, ms_err err)
     bool unasked = e->conn->many && !e->stream.asked &&
                    (err == MS_EEOF || err == MS_ERESET || err == MS_EHTTP2);
 
-    if (e->error.attempts >= MAX_ATTEMPTS)
+    /* Where others were served instead, every attempt brings the queue on:
+     * it comes to this one too, however few a connection serves. */
+    if (!e->stream.passed_over && ++e->refusals >= MAX_ATTEMPTS)
         return false;
     if (e->stream.needs_h1 && options_of(e)->version == MS_VERSION_AUTO) {
         e->by_h1 = true;
@@ -616,6 +618,7 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->error = (struct ms_error){0};
     e->detail = NULL;
     e->retried = e->by_h1 = e->told = false;
+    e->refusals = 0;
     e->pause = 0;
     if (e->source)
         e->source->asked = false;

@@ -411,6 +411,7 @@ static void data_came(struct h2 *h, struct h2_stream *s,
 static void goaway_came(struct h2 *h, const nghttp2_goaway *frame)
 {
     h->goaway = true;
+    h->goaway_last = frame->last_stream_id;
     if (frame->error_code)
         h->goaway_code = frame->error_code;
 }
@@ -455,6 +456,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
 static void refused(struct h2_stream *s)
 {
     s->up->asked = false;
+    s->up->passed_over = s->h2->goaway && s->h2->goaway_last > 0;
     ms_h2_fail(s, MS_EREFUSEDSTREAM,
                s->h2->goaway_code ? ms_h2_text_goaway(s->h2->goaway_code)
                : s->h2->goaway    ? "the peer takes no more requests here"

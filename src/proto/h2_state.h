@@ -71,6 +71,7 @@ struct h2 {
     int64_t stray;          /* bytes that were no frame nghttp2 told us of, */
     int64_t stray_most;     /* and how many of these we put up with */
     uint32_t goaway_code;   /* the peer's */
+    int32_t goaway_last;    /* the last stream it will serve */
     unsigned continuations; /* of the block coming in */
     bool secure;
     bool settled;      /* the peer's SETTINGS came */
