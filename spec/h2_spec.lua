@@ -4,6 +4,7 @@
 -- has what no good server does.
 local async = require "spec.support.async"
 local ms = require "multisocket"
+local process = require "spec.support.process"
 local servers = require "spec.support.h2_servers"
 
 local PRIOR = { version = "2-prior-knowledge" }
@@ -105,6 +106,32 @@ describe("HTTP/2 with nginx", function()
       assert.is_true(client:stats().opened >= n // every)
     end))
   end
+
+  it("lets one of a hundred streams pause, and the others not", async(function()
+    local server <close> = servers.nginx { keepalive_requests = 100000 }
+    local client <close> = new_client()
+    local paused = assert(client:fetch(server:url("/big"), { stream = true }))
+    local before = process.rss_kib()
+    local jobs = {}
+    for i = 1, 99 do
+      jobs[i] = function()
+        local n = 0
+        assert(client:fetch(server:url("/big"), { headers = { Range = "bytes=0-262143" },
+          on_data = function(data) n = n + #data end }))
+        return n
+      end
+    end
+    for _, entry in ipairs(ms.gather(jobs, { concurrency = 99 })) do
+      assert.equal(262144, entry.value)
+    end
+    -- what the paused one keeps is at most its body
+    local most = (2 * servers.BIG >> 10) + 16384
+    assert.is_true(process.rss_kib() - before < most or os.getenv("SPEC_TOOL") ~= nil)
+    local n = 0
+    for chunk in paused:chunks() do n = n + #chunk end
+    assert.equal(servers.BIG, n)
+    assert.equal(1, client:stats().opened)
+  end))
 
   it("uses no connection more than its streams need", async(function()
     local server <close> = servers.nginx { keepalive_requests = 100000 }

@@ -49,6 +49,13 @@ inside.all = {
     server = "nginx",
   },
   {
+    name = "h2-paused",
+    title = "HTTP/2, 99 bodies of 10 MiB on one connection beside one that is paused",
+    script = "paused",
+    path = "file",
+    server = "nginx-h2",
+  },
+  {
     name = "h2-goaway",
     title = "HTTP/2, the server ends a connection every 1,000 requests: none may be lost",
     script = "goaway",

@@ -9,6 +9,7 @@ local uv = require "luv"
 local server = {}
 
 local START_MS = 10000
+local FILE_SIZE = 10 * 1024 * 1024
 
 --- Every run gets a loopback network of its own, 127.x, in turn: the ports that an earlier client
 --- left in TIME_WAIT make the kernel search longer for free ones to the same address, and the next
@@ -37,6 +38,7 @@ http {
   server {
     LISTEN
     location / { return 200 "hello\n"; }
+    location /file { root .; }
   }
 }
 ]]
@@ -90,7 +92,7 @@ local function listen_lines(port, http2)
   return table.concat(lines, "\n    ")
 end
 
---- nginx with a six byte answer.
+--- nginx with a six byte answer, and /file of 10 MiB.
 ---@param http2 boolean? HTTP/2 and nothing else
 ---@param requests integer? after so many it ends a connection
 ---@return bench.server
@@ -105,6 +107,7 @@ function server.nginx(http2, requests)
     LISTEN = listen_lines(port, http2),
     REQUESTS = tostring(requests or 1000000000),
   })))
+  write_file(dir .. "/file", ("x"):rep(FILE_SIZE))
   local child = process.start(
     { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },
     { cpus = layout.server })

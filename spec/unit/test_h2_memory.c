@@ -12,6 +12,8 @@
 #include "proto/h2.h"
 #include "unit.h"
 
+static int64_t grown;
+
 #define STREAMS    3
 #define MANY       5000 /* allocations; no script has so many */
 #define UPLOAD     70000
@@ -273,7 +275,7 @@ static void give_back(void)
 /* False when the `nth` allocation was never asked for. */
 static bool survives(const struct script *script, long nth, long times)
 {
-    struct ms_h2_config config = {.max_streams = STREAMS};
+    struct ms_h2_config config = {.grown = &grown, .max_streams = STREAMS};
 
     memset(&t, 0, sizeof(t));
     t.script = script;

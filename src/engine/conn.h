@@ -24,6 +24,7 @@ struct ms_conn_env {
     struct ms_resolver *resolver;
     char *scratch;            /* MS_SCRATCH_BYTES, what was read last */
     int64_t max_streams;      /* of one HTTP/2 connection at a time */
+    int64_t grown;            /* windows of HTTP/2, beyond their first size */
     int64_t ping_interval_ms; /* silence after which it is asked, -1: never */
     uint64_t bytes_in, bytes_out;
 };

@@ -83,7 +83,8 @@ static struct h2_stream *new_record(struct h2 *h)
 
     if (!s)
         return NULL;
-    *s = (struct h2_stream){.h2 = h, .expected = -1};
+    *s = (struct h2_stream){
+        .h2 = h, .expected = -1, .window = MS_H2_STREAM_WINDOW};
     ms_list_init(&s->node);
     ms_list_init(&s->due);
     ms_list_init(&s->hungry);
@@ -139,7 +140,7 @@ void ms_h2_give_up(struct h2_stream *s, uint32_t code)
     if (!s->open)
         return;
     /* What is on its way: a window, in frames that are half head at worst. */
-    h->stray_most += 2 * MS_H2_STREAM_WINDOW;
+    h->stray_most += 2 * s->window;
     h->base.wants_pull = true;
     if (nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id, code))
         ms_h2_break(h, MS_ENOMEM, NULL);
@@ -338,6 +339,7 @@ static size_t h2_pull(struct ms_session *base, struct ms_span *out, size_t max)
 
     if (h->closed || !max)
         return 0;
+    ms_h2_window_sent(h);
     feed_the_hungry(h);
     h->base.wants_pull = gather(h, MS_H2_OUT_BYTES);
     if (!ms_buf_len(&h->out))
@@ -499,6 +501,7 @@ static void h2_free(struct ms_session *base)
     struct h2 *h = h2_of(base);
 
     nghttp2_session_del(h->ng);
+    *h->all_grown -= h->grown;
     free_records(&h->live);
     free_records(&h->spare);
     ms_buf_free(&h->out);
@@ -609,6 +612,7 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     h->base.wants_pull = true;
     h->secure = config->secure;
     h->max_streams = config->max_streams;
+    h->all_grown = config->grown;
     h->free_frames = MS_H2_FREE_FRAMES;
     h->stray_most = MS_H2_STRAY_BYTES;
     ms_list_init(&h->live);

@@ -281,6 +281,7 @@ static void final_head(struct h2_stream *s, bool end)
 {
     s->expected = expected(s);
     s->got_head = true;
+    s->taken_since_us = s->h2->base.now_us;
     if (hand_on_head(s) && end)
         complete(s);
 }
@@ -300,12 +301,6 @@ static void head_came(struct h2_stream *s, bool end)
 }
 
 /* ---- bodies -------------------------------------------------------------- */
-
-static void consume(struct h2_stream *s, size_t n)
-{
-    if (nghttp2_session_consume(s->h2->ng, s->id, n))
-        ms_h2_break(s->h2, MS_ENOMEM, NULL);
-}
 
 /* Offers bytes; returns how many are done with. */
 static size_t offer(struct h2_stream *s, const char *p, size_t n)
@@ -331,7 +326,7 @@ void ms_h2_deliver(struct h2_stream *s, const char *p, size_t n)
     if (!s->paused && !ms_buf_len(&s->kept))
         done = offer(s, p, n);
     if (done)
-        consume(s, done);
+        ms_h2_consumed(s, done);
     if (done < n && ms_buf_add(&s->kept, p + done, n - done))
         ms_h2_break(s->h2, MS_ENOMEM, NULL);
 }
@@ -345,7 +340,7 @@ void ms_h2_deliver_kept(struct h2_stream *s)
         return;
     s->kept = (struct ms_buf){0};
     size_t done = offer(s, kept.p + kept.from, n);
-    consume(s, done);
+    ms_h2_consumed(s, done);
     ms_buf_consume(&kept, done);
     if (s->up)
         s->kept = kept;
@@ -367,7 +362,7 @@ static void body(struct h2_stream *s, const char *p, size_t n)
     if (is_wanted(s))
         malformed(s, s->expected ? "the body is longer than its Content-Length"
                                  : "a body where the response has none");
-    consume(s, n - fit);
+    ms_h2_consumed(s, n - fit);
 }
 
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id,
@@ -442,6 +437,8 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
         break;
     case NGHTTP2_SETTINGS:
         h->settled |= !(frame->hd.flags & NGHTTP2_FLAG_ACK);
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            ms_h2_window_answered(h);
         break;
     case NGHTTP2_GOAWAY:
         goaway_came(h, &frame->goaway);
@@ -490,6 +487,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
     assert(s->open);
     s->open = false;
     h->open--;
+    ms_h2_window_gone(s);
     if (!s->up)
         ms_h2_drop(s);
     else if (!s->failed && !s->complete)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * h2_state.h - the inside of an HTTP/2 session, shared by its three parts:
- * h2.c (the contract), h2_in.c (what nghttp2 tells us), h2_out.c (requests).
+ * h2_state.h - the inside of an HTTP/2 session, shared by its parts:
+ * h2.c (the contract), h2_in.c (what nghttp2 tells us), h2_out.c (requests),
+ * h2_window.c (what the peer may send).
  *
  * Every request has a record of its own, which lives until nghttp2 has
  * forgotten the stream, whatever became of its owner: each delivery asks
@@ -36,6 +37,9 @@ struct h2_stream {
     int64_t to_come;       /* of a streamed body, -1: not known */
     int64_t expected;      /* body bytes, -1: any number */
     int64_t received;
+    int64_t window; /* bytes the peer may have under way */
+    int64_t taken;  /* of these since */
+    uint64_t taken_since_us;
     size_t head_bytes; /* of the head or trailers coming in */
     unsigned fields;   /* in there, without :status */
     unsigned informational;
@@ -68,10 +72,14 @@ struct h2 {
     const char *detail;
     int64_t free_frames; /* frames without content we still put up with */
     uint64_t refilled_us;
-    int64_t stray;          /* bytes that were no frame nghttp2 told us of, */
-    int64_t stray_most;     /* and how many of these we put up with */
-    uint32_t goaway_code;   /* the peer's */
-    int32_t goaway_last;    /* the last stream it will serve */
+    uint64_t greeted_us;    /* when our SETTINGS left, and 1; 0: not yet */
+    uint64_t round_trip_us; /* 0: not known */
+    int64_t grown;        /* by how much the windows are larger than at first */
+    int64_t *all_grown;   /* the same of all that share it */
+    int64_t stray;        /* bytes that were no frame nghttp2 told us of, */
+    int64_t stray_most;   /* and how many of these we put up with */
+    uint32_t goaway_code; /* the peer's */
+    int32_t goaway_last;  /* the last stream it will serve */
     unsigned continuations; /* of the block coming in */
     bool secure;
     bool settled;      /* the peer's SETTINGS came */
@@ -131,5 +139,18 @@ ms_err ms_h2_submit(struct h2_stream *s,
 
 /* Lets nghttp2 ask for the request's body again. */
 void ms_h2_body_on(struct h2_stream *s);
+
+/* ---- h2_window.c --------------------------------------------------------- */
+
+/* Body bytes of an attached stream are done with: the peer gets the room back,
+ * and more of it where that was too little. */
+void ms_h2_consumed(struct h2_stream *s, size_t n);
+
+/* The stream is over: others may have what its window had grown by. */
+void ms_h2_window_gone(struct h2_stream *s);
+
+/* Our SETTINGS left, and were answered: that was a round trip. */
+void ms_h2_window_sent(struct h2 *h);
+void ms_h2_window_answered(struct h2 *h);
 
 #endif
