@@ -98,6 +98,7 @@ struct ms_conn {
     bool pinged;               /* a ping is out, and nothing came since */
     bool peer_gone;            /* only paused readers keep it */
     bool full;                 /* the pool's: all its streams are in use */
+    bool over;                 /* the pool's: those are the last */
     bool handing;              /* the pool's: it is being given out */
 };
 
@@ -112,6 +113,9 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms);
 
 /* How many streams may be opened now. */
 size_t ms_conn_room(const struct ms_conn *c);
+
+/* Whether no stream will be opened on it any more; it must be open. */
+bool ms_conn_is_over(const struct ms_conn *c);
 
 /* Attaches a stream of the transfer `easy` and queues its request, which
  * leaves at the end of this exit. Errors are those of

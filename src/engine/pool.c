@@ -188,6 +188,17 @@ static void note_full(struct ms_conn *c, bool full)
     e->full += full ? 1u : -1u;
 }
 
+/* Whether those that it serves are the last. */
+static void note_over(struct ms_conn *c, bool over)
+{
+    struct ms_endpoint *e = c->endpoint;
+
+    if (c->over == over)
+        return;
+    c->over = over;
+    e->over += over ? 1u : -1u;
+}
+
 /* The same for one that serves many: as long as it has room, and others. */
 static void hand_out_streams(struct ms_conn *c)
 {
@@ -203,6 +214,7 @@ static void hand_out_streams(struct ms_conn *c)
     note_full(c, c->session->streams && !ms_conn_room(c) &&
                      (c->session->ops->capacity(c->session) ||
                       c->session->ops->done(c->session)));
+    note_over(c, ms_conn_is_over(c));
     place(p, c);
     if (c->endpoint->waiters)
         (void)!open_more(p, c->endpoint);
@@ -276,7 +288,8 @@ void ms_pool_release(struct ms_conn *c)
 }
 
 /* An attempt failed, and with it whoever has no other hope: its own waiter,
- * or all that share the endpoint. Each is told once. */
+ * or all that share the endpoint, unless another connection opens or takes
+ * more than it has. Each is told once. */
 static void fail_waiters(struct ms_endpoint *e, struct ms_waiter *w,
                          const struct failure *f, struct ms_pool *p)
 {
@@ -285,7 +298,7 @@ static void fail_waiters(struct ms_endpoint *e, struct ms_waiter *w,
     ms_list_init(&all);
     if (w)
         ms_list_push(&all, &w->node);
-    else if (ms_endpoint_may_share(e) && !e->conns)
+    else if (ms_endpoint_may_share(e) && e->conns == e->over)
         ms_list_splice(&all, &e->waiting);
     while (!ms_list_empty(&all)) {
         node = all.next;
@@ -307,6 +320,7 @@ static void on_closed(struct ms_conn *c, ms_err err, int os_errno)
     if (is_idle(c))
         leave_idle(p, c);
     note_full(c, false);
+    note_over(c, false);
     ms_list_unlink(&c->idle);
     ms_list_unlink(&c->all);
     p->conns--;
@@ -489,7 +503,7 @@ ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
         err = start_attempt(p, e, w, wish->connect_timeout_ms);
     }
     /* It waits no more when it was told already. */
-    if (w->endpoint && err && !e->conns) {
+    if (w->endpoint && err && e->conns == e->over) {
         stop_waiting(p, w);
         ms_endpoint_put(&p->endpoints, e);
         return err;
