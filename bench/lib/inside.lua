@@ -49,6 +49,15 @@ inside.all = {
     server = "nginx",
   },
   {
+    name = "h2-flat",
+    title = "HTTP/2 inside one Lua process, 100 at a time among idle streams, one connection",
+    script = "flat",
+    requests = 20000,
+    held = 5000,
+    http2 = true,
+    server = "hold-h2",
+  },
+  {
     name = "h2-paused",
     title = "HTTP/2, 99 bodies of 10 MiB on one connection beside one that is paused",
     script = "paused",
@@ -78,6 +87,7 @@ local function script_argv(w, servers, scale)
   add("--hosts", w.hosts)
   add("--held", w.held and w.held // scale)
   add("--held-url", w.held and base .. "hold")
+  if w.http2 then argv[#argv + 1] = "--http2" end
   return argv
 end
 

@@ -47,6 +47,7 @@ http {
 ---@field child bench.child
 ---@field port integer
 ---@field turn integer how many runs it has served
+---@field networks integer? it listens in so many
 
 local function free_port()
   local tcp = uv.new_tcp()
@@ -115,16 +116,27 @@ function server.nginx(http2, requests)
   return { child = child, port = port, turn = 0 }
 end
 
+-- A server that prints its port when it is up.
+local function printing(argv)
+  local child = process.start(argv, { cpus = machine.layout().server })
+  process.wait(function() return child.code or child.out:find("\n") end, START_MS)
+  local port = child.out:match("^port (%d+)\n")
+  if not port then error(argv[#argv] .. " did not start: " .. child.err, 0) end
+  return { child = child, port = math.tointeger(port), turn = 0 }
+end
+
 --- The delaying server: delay/MS and hold below its URL.
 ---@return bench.server
 function server.hold()
-  local layout = machine.layout()
-  local child = process.start({ "build/bench/hold_server", tostring(layout.workers) },
-    { cpus = layout.server })
-  process.wait(function() return child.code or child.out:find("\n") end, START_MS)
-  local port = child.out:match("^port (%d+)\n")
-  if not port then error("hold_server did not start: " .. child.err, 0) end
-  return { child = child, port = math.tointeger(port), turn = 0 }
+  return printing({ "build/bench/hold_server", tostring(machine.layout().workers) })
+end
+
+--- The same for HTTP/2, with hold only, at one address.
+---@return bench.server
+function server.hold_h2()
+  local s = printing({ "node", "bench/lib/hold_h2.js" })
+  s.networks = 1
+  return s
 end
 
 --- Where the next run finds the server, with a final slash.
@@ -132,7 +144,7 @@ end
 ---@return string
 function server.next_url(s)
   s.turn = s.turn + 1
-  return ("http://127.%d.0.1:%d/"):format(s.turn % NETWORKS, s.port)
+  return ("http://127.%d.0.1:%d/"):format(s.turn % (s.networks or NETWORKS), s.port)
 end
 
 --- What fraction of the time each of the server's processes worked, between two snapshots of
