@@ -501,6 +501,7 @@ static void h2_free(struct ms_session *base)
     struct h2 *h = h2_of(base);
 
     nghttp2_session_del(h->ng);
+    ms_h2_mem_free(&h->mem);
     *h->all_grown -= h->grown;
     free_records(&h->live);
     free_records(&h->spare);
@@ -526,33 +527,6 @@ static const struct ms_session_ops ops = {
     .free = h2_free,
 };
 
-/* nghttp2 may ask for nothing, our allocator may not be asked for it. */
-static void *mem_alloc(size_t n, void *user)
-{
-    (void)user;
-    return ms_alloc(n ? n : 1);
-}
-
-static void mem_free(void *p, void *user)
-{
-    (void)user;
-    ms_free(p);
-}
-
-static void *mem_calloc(size_t count, size_t size, void *user)
-{
-    (void)user;
-    if (size && count > SIZE_MAX / size)
-        return NULL;
-    return ms_zalloc(size && count ? count * size : 1);
-}
-
-static void *mem_realloc(void *p, size_t n, void *user)
-{
-    (void)user;
-    return ms_realloc(p, n ? n : 1);
-}
-
 static void set_options(nghttp2_option *o)
 {
     nghttp2_option_set_no_auto_window_update(o, 1);
@@ -570,7 +544,7 @@ static void set_options(nghttp2_option *o)
 
 static int new_nghttp2(struct h2 *h)
 {
-    nghttp2_mem mem = {NULL, mem_alloc, mem_free, mem_calloc, mem_realloc};
+    nghttp2_mem mem = ms_h2_mem_for(&h->mem);
     nghttp2_session_callbacks *cbs = NULL;
     nghttp2_option *options = NULL;
     int rv = NGHTTP2_ERR_NOMEM;
@@ -621,6 +595,7 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     ms_list_init(&h->hungry);
     if (new_nghttp2(h) || submit_preface(h)) {
         nghttp2_session_del(h->ng);
+        ms_h2_mem_free(&h->mem);
         ms_free(h);
         return MS_ENOMEM;
     }

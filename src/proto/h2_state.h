@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "proto/h2_limits.h"
+#include "proto/h2_mem.h"
 #include "proto/session.h"
 
 struct h2;
@@ -60,6 +61,7 @@ struct h2_stream {
 struct h2 {
     struct ms_session base;
     nghttp2_session *ng;
+    struct h2_mem mem;       /* its memory */
     struct ms_buf out;       /* frames to send */
     struct ms_list live;     /* of struct h2_stream */
     struct ms_list spare;    /* of struct h2_stream, for the next requests */
