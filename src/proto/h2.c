@@ -448,9 +448,7 @@ static size_t h2_capacity(const struct ms_session *base)
 
     if (!h->settled)
         return 0;
-    size_t theirs = nghttp2_session_get_remote_settings(
-        h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-    return theirs < h->max_streams ? theirs : h->max_streams;
+    return h->their_most < h->max_streams ? h->their_most : h->max_streams;
 }
 
 static size_t h2_room(const struct ms_session *base)

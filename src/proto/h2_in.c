@@ -25,7 +25,10 @@ static int go_on(const struct h2 *h)
 /* The record of a stream that is open, NULL when we know none. */
 static struct h2_stream *find(struct h2 *h, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(h->ng, id);
+    if (h->found && h->found->id == id)
+        return h->found;
+    h->found = nghttp2_session_get_stream_user_data(h->ng, id);
+    return h->found;
 }
 
 static void malformed(struct h2_stream *s, const char *detail)
@@ -238,7 +241,7 @@ static void complete(struct h2_stream *s)
     }
     s->complete = true;
     ms_h2_due(s);
-    if (nghttp2_session_get_stream_local_close(s->h2->ng, s->id) == 0)
+    if (!s->all_left)
         ms_h2_give_up(s, NGHTTP2_CANCEL);
 }
 
@@ -403,6 +406,17 @@ static void data_came(struct h2 *h, struct h2_stream *s,
         malformed(s, "the response ends before its head");
 }
 
+static void settings_came(struct h2 *h, const nghttp2_frame *frame)
+{
+    if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+        ms_h2_window_answered(h);
+        return;
+    }
+    h->settled = true;
+    h->their_most = nghttp2_session_get_remote_settings(
+        h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
 static void goaway_came(struct h2 *h, const nghttp2_goaway *frame)
 {
     h->goaway = true;
@@ -436,9 +450,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
             s->reset_by_peer = true;
         break;
     case NGHTTP2_SETTINGS:
-        h->settled |= !(frame->hd.flags & NGHTTP2_FLAG_ACK);
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
-            ms_h2_window_answered(h);
+        settings_came(h, frame);
         break;
     case NGHTTP2_GOAWAY:
         goaway_came(h, &frame->goaway);
@@ -485,6 +497,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
     if (!s)
         return 0;
     assert(s->open);
+    h->found = NULL;
     s->open = false;
     h->open--;
     ms_h2_window_gone(s);
@@ -518,6 +531,8 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame,
     earn(h);
     earn(h);
     struct h2_stream *s = find(h, frame->hd.stream_id);
+    if (s)
+        s->all_left = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (!s || !s->up)
         return 0;
     s->up->asked = true;

@@ -54,7 +54,8 @@ struct h2_stream {
     bool paused;        /* until resume() */
     bool streamed;      /* the request's body comes by on_pull */
     bool held;          /* the request's body waits for proceed() */
-    bool whole;         /* all of the request's body was read */
+    bool whole;         /* all of the request's body was read, */
+    bool all_left;      /* and given out to be sent */
     bool body_deferred; /* nghttp2 asks for no body until told */
 };
 
@@ -68,9 +69,11 @@ struct h2 {
     struct ms_list due;      /* of struct h2_stream */
     struct ms_list hungry;   /* of struct h2_stream: ask again for a body */
     struct h2_stream *heads; /* whose header block is coming in */
+    struct h2_stream *found; /* the last that was looked for, while open */
     size_t open;             /* streams nghttp2 knows */
     size_t max_streams;
-    ms_err failed; /* the connection: MS_OK while it is good */
+    size_t their_most; /* streams, once settled */
+    ms_err failed;     /* the connection: MS_OK while it is good */
     const char *detail;
     int64_t free_frames; /* frames without content we still put up with */
     uint64_t refilled_us;
