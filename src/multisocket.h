@@ -213,12 +213,21 @@ enum ms_option {
     MS_OPT_COUNT
 };
 
+/* Whether a request may go over a connection that was opened for one with
+ * another value of the option. */
+enum ms_option_scope {
+    MS_SCOPE_SAME,    /* it may: the option is the request's */
+    MS_SCOPE_DIFFERS, /* never: the option decides what connection it is */
+    MS_SCOPE_TLS      /* not with TLS; in the clear the option means nothing */
+};
+
 struct ms_option_info {
     const char *name; /* as scripts write it; "timeout.total" for a member */
     enum ms_option id;
     enum ms_option_type type;
     int64_t least;  /* smallest value of an MS_TYPE_INT */
     char separator; /* of an MS_TYPE_LIST */
+    enum ms_option_scope scope;
 };
 
 /* The option called `name`, NULL when there is none. */

@@ -46,13 +46,20 @@ static uint32_t hash_of(const struct ms_endpoint_key *k)
            ms_tls_profile_hash(k->profile);
 }
 
-static bool same(const struct ms_endpoint_key *a,
-                 const struct ms_endpoint_key *b)
+bool ms_endpoint_key_same(const struct ms_endpoint_key *a,
+                          const struct ms_endpoint_key *b)
 {
-    return a->port == b->port && a->secure == b->secure &&
-           a->tcp_nodelay == b->tcp_nodelay && a->version == b->version &&
-           ms_span_equal(a->host, b->host) &&
-           ms_tls_profile_same(a->profile, b->profile);
+#define VALUE(name)   &&a->name == b->name
+#define TEXT(name)    &&ms_span_equal(a->name, b->name)
+#define PROFILE(name) &&ms_tls_profile_same(a->name, b->name)
+#define DERIVED(name)
+#define COMPARE(type, name, rule) rule(name)
+    return true MS_ENDPOINT_KEY(COMPARE);
+#undef COMPARE
+#undef DERIVED
+#undef PROFILE
+#undef TEXT
+#undef VALUE
 }
 
 static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
@@ -87,7 +94,7 @@ ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,
 
     for (n = ms_map_first(map, hash); n; n = ms_map_next(n)) {
         *out = MS_CONTAINER(n, struct ms_endpoint, node);
-        if (same(&(*out)->key, key))
+        if (ms_endpoint_key_same(&(*out)->key, key))
             return MS_OK;
     }
     return make(map, key, hash, out);
