@@ -75,6 +75,9 @@ static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
     ms_list_init(&e->roomy);
     ms_list_init(&e->spare);
     ms_list_init(&e->waiting);
+    ms_list_init(&e->choosy);
+    ms_list_init(&e->bare);
+    ms_list_init(&e->turn);
     ms_list_init(&e->remembered);
     ms_err err = ms_map_add(map, &e->node, hash);
     if (err) {
@@ -112,7 +115,7 @@ bool ms_endpoint_worth_keeping(const struct ms_endpoint *e)
 
 void ms_endpoint_free(struct ms_map *map, struct ms_endpoint *e)
 {
-    assert(ms_endpoint_unused(e));
+    assert(ms_endpoint_unused(e) && ms_list_empty(&e->turn));
 
     ms_map_remove(map, &e->node);
     ms_list_unlink(&e->remembered);

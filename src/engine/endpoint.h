@@ -49,12 +49,21 @@ struct ms_endpoint {
     struct ms_list spare;         /* of struct ms_conn, opening for nobody in
                                    * particular */
     struct ms_list waiting;       /* of struct ms_waiter, the oldest first */
+    struct ms_list choosy;        /* the same of those that take none used */
+    struct ms_list bare;          /* of struct ms_waiter, of either list, that
+                                   * need an attempt of their own and have
+                                   * none */
+    struct ms_list turn;          /* on the pool's ->starving or ->hungry */
     unsigned conns;               /* open or opening */
     unsigned connecting;
     unsigned full; /* open ones whose streams are all in use */
-    unsigned waiters;
+    unsigned waiters, choosers, bare_count;
+    unsigned stuck;   /* counted in the pool's */
     unsigned held;    /* by code that goes on to use it */
     uint8_t protocol; /* enum ms_endpoint_protocol */
+    bool starving;    /* which list `turn` is on */
+    bool tired;       /* a shared attempt failed while others stand: no further
+                       * one until they change */
 };
 
 uint32_t ms_endpoint_host_hash(const struct ms_url *url);
