@@ -138,6 +138,7 @@ static void destroy(struct ms_multi *m)
 {
     struct ms_list *node;
 
+    ms_pool_stop(&m->pool);
     while ((node = ms_list_pop(&m->members))) {
         struct ms_easy *e = MS_CONTAINER(node, struct ms_easy, member);
         ms_list_unlink(&e->ended);
@@ -205,6 +206,7 @@ void ms_multi_close(struct ms_multi *m)
     silence_in_child(m);
     ms_loop_enter(&m->loop);
     m->closed = true;
+    ms_pool_stop(&m->pool);
     end_all(m, MS_ECANCELLED);
     ms_pool_close(&m->pool);
     leave(m, true);

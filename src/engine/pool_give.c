@@ -441,11 +441,16 @@ static void close_all(struct ms_list *conns)
         ms_conn_close(MS_CONTAINER(conns->next, struct ms_conn, all), MS_OK, 0);
 }
 
+void ms_pool_stop(struct ms_pool *p)
+{
+    p->env.hasty = true;
+}
+
 void ms_pool_close(struct ms_pool *p)
 {
     assert(p->waiting == 0);
 
-    p->env.hasty = true;
+    ms_pool_stop(p);
     ms_conn_end_closing(&p->env);
     close_all(&p->opening);
     close_all(&p->open);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/pool_parts.h"
 
+#include <assert.h>
+
 /* How long an endpoint keeps a slot for sure that one without any waits for.
  * An attempt outlives one lost SYN, which is sent again after a second (RFC
  * 6298, 2.1); and a connection that opened pays for its handshakes. */
@@ -113,6 +115,8 @@ static void give_way(struct ms_pool *p, struct ms_conn *c)
 /* A slot for `e`, which has waiters; false when none can be had. */
 static bool make_room(struct ms_pool *p, struct ms_endpoint *e)
 {
+    assert(ms_pool_has_own_room(p, e));
+
     if (e->conns >= p->max_per_host)
         give_way(p, MS_CONTAINER(e->idle.prev, struct ms_conn, idle));
     while (p->conns >= p->max_conns) {
@@ -142,7 +146,8 @@ void ms_pool_serve(struct ms_pool *p)
 {
     struct ms_endpoint *e;
 
-    if (p->serving)
+    /* Nor at the end, nor in a child process. */
+    if (p->serving || p->env.hasty || p->env.mute)
         return;
     p->serving = true;
     while ((e = ms_pool_next_in_turn(p)) && make_room(p, e)) {
