@@ -53,7 +53,7 @@ struct ms_endpoint {
     struct ms_list bare;          /* of struct ms_waiter, of either list, that
                                    * need an attempt of their own and have
                                    * none */
-    struct ms_list turn;          /* on the pool's ->starving or ->hungry */
+    struct ms_list turn;          /* on one of the pool's ->turns */
     unsigned conns;               /* open or opening */
     unsigned connecting;
     unsigned full; /* open ones whose streams are all in use */
@@ -61,7 +61,7 @@ struct ms_endpoint {
     unsigned stuck;   /* counted in the pool's */
     unsigned held;    /* by code that goes on to use it */
     uint8_t protocol; /* enum ms_endpoint_protocol */
-    bool starving;    /* which list `turn` is on */
+    uint8_t rank;     /* which one */
     bool tired;       /* a shared attempt failed while others stand: no further
                        * one until they change */
 };

@@ -12,9 +12,9 @@
  *
  * There may be limits on how many connections are open or opening, to one
  * endpoint and in all. Waiters queue at their endpoint. An endpoint that lacks
- * nothing but a slot among all queues with the others that do, and each gets
- * one in turn: idle connections of others are closed for it, and who holds
- * more than it gives way. Every step is O(1).
+ * nothing but a slot among all queues with the others that do; who has the
+ * least gets the next, and among equals it goes round: idle connections of
+ * others are closed for it, and who holds more gives way. Every step is O(1).
  */
 #ifndef MS_ENGINE_POOL_H
 #define MS_ENGINE_POOL_H
@@ -25,6 +25,9 @@ struct ms_waiter;
 
 #define MS_POOL_NO_LIMIT INT64_MAX
 
+/* None, 1, 2 to 3, 4 to 7 and so on: the last one is that of 2^14 and more. */
+#define MS_POOL_RANKS 16
+
 struct ms_pool {
     struct ms_conn_env env;
     struct ms_map endpoints;
@@ -33,9 +36,10 @@ struct ms_pool {
     struct ms_list leaving;    /* of struct ms_conn, in use for the last time */
     struct ms_list lru;        /* of struct ms_conn, idle, the oldest first */
     struct ms_list remembered; /* of struct ms_endpoint, the oldest first */
-    struct ms_list starving;   /* of struct ms_endpoint, that lack a slot and
-                                * have no connection; whose turn it is first */
-    struct ms_list hungry;     /* the same of those that have some */
+    struct ms_list turns[MS_POOL_RANKS]; /* of struct ms_endpoint, that lack a
+                                          * slot, by how many connections they
+                                          * have; who waits longest first */
+    unsigned ranks;                      /* bit by index: somebody is there */
     unsigned remembering;
     struct ms_timer idle_timer, age_timer, turn_timer;
     int64_t max_idle, idle_timeout_ms;

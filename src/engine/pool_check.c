@@ -49,8 +49,11 @@ static const char *check_hope(struct ms_pool *p, struct ms_endpoint *e)
         return "somebody lacks an attempt that nobody has";
     if (listed != (ms_pool_wants_one(p, e) && ms_pool_has_own_room(p, e)))
         return "an endpoint queues without need, or does not";
-    if (listed && e->starving != !e->conns)
+    if (listed && ((e->rank < MS_POOL_RANKS - 1 && e->conns >> e->rank) ||
+                   (e->rank && !(e->conns >> (e->rank - 1)))))
         return "an endpoint queues in the wrong list";
+    if (listed && !(p->ranks >> e->rank & 1u))
+        return "an endpoint queues where nobody looks";
     if (e->waiters && !e->conns && !listed)
         return "waiters wait for nothing";
     return NULL;

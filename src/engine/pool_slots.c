@@ -38,28 +38,51 @@ static void count_stuck(struct ms_pool *p, struct ms_endpoint *e)
     e->stuck = stuck;
 }
 
+static uint8_t rank_of(const struct ms_endpoint *e)
+{
+    uint8_t rank = 0;
+
+    for (unsigned n = e->conns; n && rank < MS_POOL_RANKS - 1; n >>= 1)
+        rank++;
+    return rank;
+}
+
+static void leave_line(struct ms_pool *p, struct ms_endpoint *e)
+{
+    if (ms_list_empty(&e->turn))
+        return;
+    ms_list_unlink(&e->turn);
+    if (ms_list_empty(&p->turns[e->rank]))
+        p->ranks &= ~(1u << e->rank);
+}
+
+static void stand_in_line(struct ms_pool *p, struct ms_endpoint *e)
+{
+    uint8_t rank = rank_of(e);
+
+    if (!ms_list_empty(&e->turn) && rank == e->rank)
+        return;
+    leave_line(p, e);
+    e->rank = rank;
+    ms_list_push(&p->turns[rank], &e->turn);
+    p->ranks |= 1u << rank;
+}
+
 void ms_pool_refresh(struct ms_pool *p, struct ms_endpoint *e)
 {
-    bool starving = e->conns == 0;
-
     count_stuck(p, e);
-    if (!ms_pool_wants_one(p, e) || !ms_pool_has_own_room(p, e)) {
-        ms_list_unlink(&e->turn);
-        return;
-    }
-    if (!ms_list_empty(&e->turn) && starving == e->starving)
-        return;
-    e->starving = starving;
-    ms_list_push(starving ? &p->starving : &p->hungry, &e->turn);
+    if (ms_pool_wants_one(p, e) && ms_pool_has_own_room(p, e))
+        stand_in_line(p, e);
+    else
+        leave_line(p, e);
 }
 
 struct ms_endpoint *ms_pool_next_in_turn(const struct ms_pool *p)
 {
-    if (!ms_list_empty(&p->starving))
-        return MS_CONTAINER(p->starving.next, struct ms_endpoint, turn);
-    if (!ms_list_empty(&p->hungry))
-        return MS_CONTAINER(p->hungry.next, struct ms_endpoint, turn);
-    return NULL;
+    if (!p->ranks)
+        return NULL;
+    return MS_CONTAINER(p->turns[__builtin_ctz(p->ranks)].next,
+                        struct ms_endpoint, turn);
 }
 
 /* ---- who gives way ------------------------------------------------------- */
@@ -133,7 +156,7 @@ static bool make_room(struct ms_pool *p, struct ms_endpoint *e)
 /* While an endpoint has nothing, the oldest attempt is given a turn only. */
 static void arm_turn_timer(struct ms_pool *p)
 {
-    if (ms_list_empty(&p->starving) || ms_list_empty(&p->opening)) {
+    if (!(p->ranks & 1u) || ms_list_empty(&p->opening)) {
         ms_timer_cancel(p->env.loop, &p->turn_timer);
         return;
     }
@@ -151,7 +174,7 @@ void ms_pool_serve(struct ms_pool *p)
         return;
     p->serving = true;
     while ((e = ms_pool_next_in_turn(p)) && make_room(p, e)) {
-        ms_list_unlink(&e->turn);
+        leave_line(p, e);
         e->held++;
         ms_pool_start(p, e);
         ms_pool_refresh(p, e);
@@ -170,8 +193,8 @@ static void on_turn_timer(struct ms_timer *t)
 void ms_pool_init_slots(struct ms_pool *p)
 {
     p->max_conns = p->max_per_host = MS_POOL_NO_LIMIT;
-    ms_list_init(&p->starving);
-    ms_list_init(&p->hungry);
+    for (size_t i = 0; i < MS_POOL_RANKS; i++)
+        ms_list_init(&p->turns[i]);
     ms_timer_init(&p->turn_timer, on_turn_timer);
 }
 
