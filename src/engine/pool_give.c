@@ -163,6 +163,8 @@ void ms_pool_take_back(struct ms_pool *p, struct ms_conn *attempt)
         w->connect_timeout_ms -= spent_ms;
     else if (w && w->connect_timeout_ms > 0)
         w->connect_timeout_ms = 1;
+    ms_list_unlink(&attempt->idle);
+    adopt(e);
     MS_TRACE(&p->env.loop->trace, MS_TRACE_POOL, attempt->id, 0, "gives way");
 }
 

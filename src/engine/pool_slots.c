@@ -108,11 +108,27 @@ static struct ms_conn *attempt_to_end(const struct ms_pool *p,
     return !e->conns && had_its_turn(p, first->begun_us) ? first : NULL;
 }
 
+/* Whether who waits longest at an endpoint takes no used connection, and only
+ * the end of one makes room for another. */
+static bool is_in_the_way(const struct ms_pool *p, const struct ms_endpoint *e)
+{
+    const struct ms_waiter *choosy, *any;
+
+    if (ms_list_empty(&e->choosy) ||
+        (e->conns < p->max_per_host && p->conns < p->max_conns))
+        return false;
+    choosy = MS_CONTAINER(e->choosy.next, struct ms_waiter, node);
+    any = MS_CONTAINER(e->waiting.next, struct ms_waiter, node);
+    return !choosy->attempt &&
+           (ms_list_empty(&e->waiting) || choosy->ticket < any->ticket);
+}
+
 bool ms_pool_must_go(const struct ms_pool *p, const struct ms_conn *c)
 {
     const struct ms_endpoint *own = c->endpoint, *e = ms_pool_next_in_turn(p);
 
-    if (p->conns > p->max_conns || own->conns > p->max_per_host)
+    if (p->conns > p->max_conns || own->conns > p->max_per_host ||
+        is_in_the_way(p, own))
         return true;
     /* One that is about to be idle is closed then. */
     if (!e || e == own || (!own->waiters && !c->session->streams))
