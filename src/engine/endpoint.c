@@ -49,9 +49,10 @@ static uint32_t hash_of(const struct ms_endpoint_key *k)
 bool ms_endpoint_key_same(const struct ms_endpoint_key *a,
                           const struct ms_endpoint_key *b)
 {
-#define VALUE(name)   &&a->name == b->name
-#define TEXT(name)    &&ms_span_equal(a->name, b->name)
-#define PROFILE(name) &&ms_tls_profile_same(a->name, b->name)
+#define VALUE(name) &&a->name == b->name
+#define TEXT(name)  &&ms_span_equal(a->name, b->name)
+#define PROFILE(name)                                                          \
+    &&(a->name == b->name || ms_tls_profile_same(a->name, b->name))
 #define DERIVED(name)
 #define COMPARE(type, name, rule) rule(name)
     return true MS_ENDPOINT_KEY(COMPARE);

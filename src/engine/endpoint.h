@@ -57,6 +57,7 @@ struct ms_endpoint {
     unsigned conns;               /* open or opening */
     unsigned connecting;
     unsigned full; /* open ones whose streams are all in use */
+    unsigned over; /* of these, those that will take no more */
     unsigned waiters, choosers, bare_count;
     unsigned stuck;   /* counted in the pool's */
     unsigned held;    /* by code that goes on to use it */

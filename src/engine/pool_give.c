@@ -206,6 +206,17 @@ static void note_full(struct ms_conn *c, bool full)
     e->full += full ? 1u : -1u;
 }
 
+/* Whether those that it serves are the last. */
+static void note_over(struct ms_conn *c, bool over)
+{
+    struct ms_endpoint *e = c->endpoint;
+
+    if (c->over == over)
+        return;
+    c->over = over;
+    e->over += over ? 1u : -1u;
+}
+
 static void note_streams(struct ms_conn *c)
 {
     const struct ms_session *session = c->session;
@@ -213,6 +224,7 @@ static void note_streams(struct ms_conn *c)
                  session->ops->done(session);
 
     note_full(c, session->streams && !ms_conn_room(c) && known);
+    note_over(c, ms_conn_is_over(c));
 }
 
 void ms_pool_retire(struct ms_pool *p, struct ms_conn *c)
@@ -353,8 +365,8 @@ static void fail(struct ms_pool *p, struct ms_waiter *w,
     w->on_fail(w, &failure->end, failure->phase);
 }
 
-/* Whoever has no other hope fails: `w`, or all that share the endpoint. Each
- * is told once. */
+/* Whoever has no other hope fails: `w`, or all that share the endpoint, unless
+ * another connection opens or takes more than it has. Each is told once. */
 static void fail_waiters(struct ms_pool *p, struct ms_endpoint *e,
                          struct ms_waiter *w, const struct ms_failure *failure)
 {
@@ -364,7 +376,7 @@ static void fail_waiters(struct ms_pool *p, struct ms_endpoint *e,
         fail(p, w, failure);
         return;
     }
-    if (!ms_endpoint_may_share(e) || e->conns) {
+    if (!ms_endpoint_may_share(e) || e->conns != e->over) {
         e->tired = true;
         return;
     }
@@ -395,6 +407,7 @@ static void on_closed(struct ms_conn *c, const struct ms_conn_end *end)
     if (ms_pool_is_idle(c))
         ms_pool_leave_idle(p, c);
     note_full(c, false);
+    note_over(c, false);
     ms_list_unlink(&c->idle);
     ms_list_unlink(&c->all);
     p->conns--;
@@ -407,7 +420,7 @@ static void on_closed(struct ms_conn *c, const struct ms_conn_end *end)
         if (!c->gives_way)
             fail_with(p, c, w, end);
     }
-    e->tired &= e->conns > 0;
+    e->tired &= !c->session && e->conns != e->over;
     ms_pool_refresh(p, e);
     ms_pool_serve(p);
     e->held--;

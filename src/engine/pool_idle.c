@@ -5,6 +5,8 @@
 #define DEFAULT_MAX_IDLE 1000
 /* Servers drop idle connections after 5 to 75 seconds. */
 #define DEFAULT_IDLE_TIMEOUT_MS 60000
+/* How long a connection is idle before it gives buffers back. */
+#define REST_US 1000000
 
 /* ---- time ---------------------------------------------------------------- */
 
@@ -32,6 +34,31 @@ static void on_idle_timer(struct ms_timer *t)
            idle_deadline(p, c) <= p->env.loop->now_us)
         ms_conn_close(c, MS_OK, 0);
     arm_idle_timer(p);
+}
+
+/* A connection of TLS buffers some 33 KiB; making that anew for each request
+ * would cost as much as the rest of the library. So only one that is idle for
+ * a while gives it back. */
+static void on_rest_timer(struct ms_timer *t)
+{
+    struct ms_pool *p = MS_CONTAINER(t, struct ms_pool, rest_timer);
+    uint64_t now = p->env.loop->now_us, next = 0;
+
+    /* The latest first: behind one that rests all do. */
+    for (struct ms_list *n = p->lru.prev; n != &p->lru; n = n->prev) {
+        struct ms_conn *c = MS_CONTAINER(n, struct ms_conn, lru);
+        if (c->resting)
+            break;
+        if (c->idle_since_us + REST_US > now) {
+            next = c->idle_since_us + REST_US;
+            continue;
+        }
+        c->resting = true;
+        if (c->link.tls)
+            ms_tls_release_buffers(c->link.tls);
+    }
+    if (next)
+        ms_timer_start(p->env.loop, &p->rest_timer, next);
 }
 
 static uint64_t age_deadline(const struct ms_pool *p, const struct ms_conn *c)
@@ -92,6 +119,9 @@ static void become_idle(struct ms_pool *p, struct ms_conn *c)
 {
     c->idle_since_us = p->env.loop->now_us;
     c->idle_entry = p->env.loop->entries;
+    c->resting = false;
+    if (c->link.tls && !ms_timer_active(&p->rest_timer))
+        ms_timer_start(p->env.loop, &p->rest_timer, c->idle_since_us + REST_US);
     ms_list_push(&p->lru, &c->lru);
     p->idle++;
     MS_TRACE_MORE(&p->env.loop->trace, MS_TRACE_POOL, c->id, 0, "idle");
@@ -171,11 +201,13 @@ void ms_pool_init_idle(struct ms_pool *p)
     p->max_age_ms = MS_POOL_NO_LIMIT;
     ms_list_init(&p->lru);
     ms_timer_init(&p->idle_timer, on_idle_timer);
+    ms_timer_init(&p->rest_timer, on_rest_timer);
     ms_timer_init(&p->age_timer, on_age_timer);
 }
 
 void ms_pool_stop_idle(struct ms_pool *p)
 {
     ms_timer_cancel(p->env.loop, &p->idle_timer);
+    ms_timer_cancel(p->env.loop, &p->rest_timer);
     ms_timer_cancel(p->env.loop, &p->age_timer);
 }

@@ -234,8 +234,7 @@ bool ms_tls_pins_match(const SSL *ssl, const char *pins, const char *host,
     return false;
 }
 
-/* ---- stapled answers
- * ---------------------------------------------------------- */
+/* ---- stapled answers ----------------------------------------------------- */
 
 static bool refuse(struct ms_tls_verdict *v, const char *host, ms_err err,
                    const char *what)
