@@ -270,33 +270,47 @@ static void hand_out_streams(struct ms_conn *c)
     ms_pool_put_endpoint(p, e);
 }
 
-/* Gives `c`, which has room and is on no list, to whoever needs it. */
-static void hand_out(struct ms_conn *c)
+static void hand_out_one(struct ms_pool *p, struct ms_conn *c)
 {
-    struct ms_pool *p = ms_pool_of(c);
-    struct ms_waiter *w;
+    struct ms_endpoint *e = c->endpoint;
+    struct ms_waiter *w = next_waiter(c);
 
-    if (c->handing)
-        return;
-    if (MS_UNLIKELY(p->limited) && c->exchanges && ms_pool_must_go(p, c))
-        ms_pool_retire(p, c);
-    if (c->state != MS_CONN_OPEN)
-        return;
-    if (c->many) {
-        hand_out_streams(c);
-        return;
-    }
-    w = next_waiter(c);
     if (w) {
         give(w, c);
         return;
     }
-    struct ms_endpoint *e = c->endpoint;
     ms_pool_keep_idle(p, c);
-    if (MS_LIKELY(!p->limited))
+    if (!p->limited)
         return;
     ms_pool_refresh(p, e);
     ms_pool_serve(p);
+}
+
+static void hand_out_carefully(struct ms_conn *c)
+{
+    struct ms_pool *p = ms_pool_of(c);
+
+    if (c->handing)
+        return;
+    if (p->limited && c->exchanges && ms_pool_must_go(p, c))
+        ms_pool_retire(p, c);
+    if (c->state != MS_CONN_OPEN)
+        return;
+    if (c->many)
+        hand_out_streams(c);
+    else
+        hand_out_one(p, c);
+}
+
+/* Gives `c`, which has room and is on no list, to whoever needs it. */
+static void hand_out(struct ms_conn *c)
+{
+    struct ms_pool *p = ms_pool_of(c);
+
+    if (MS_LIKELY(!c->many && !p->limited && !c->endpoint->waiters))
+        ms_pool_keep_idle(p, c);
+    else
+        hand_out_carefully(c);
 }
 
 /* The endpoint's connections serve one at a time: everybody who waited to
