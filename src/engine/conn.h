@@ -67,11 +67,13 @@ struct ms_conn {
     struct ms_endpoint *endpoint;
 
     /* The pool's. */
-    struct ms_list all;  /* on the pool's list of all, then env->closing */
+    struct ms_list all;  /* on the pool's ->opening, ->open or ->leaving, then
+                          * on env->closing */
     struct ms_list idle; /* on endpoint->idle, ->roomy while in use with room
                           * for more, ->spare while opening */
     struct ms_list lru;  /* on the pool's idle list, oldest first */
     struct ms_waiter *wanted_by; /* who caused it, while that one waits */
+    uint64_t begun_us, opened_us;
     uint64_t idle_since_us;
 
     struct ms_dial *dial;  /* until connected */
@@ -107,9 +109,10 @@ struct ms_conn {
     bool peer_gone;            /* only paused readers keep it */
     bool full;                 /* the pool's: all its streams are in use */
     bool over;                 /* the pool's: those are the last */
-    bool resting; /* the pool's: idle for long enough to have given buffers
-                   * back */
-    bool handing; /* the pool's: it is being given out */
+    bool resting;   /* the pool's: idle for long enough to have given buffers
+                     * back */
+    bool handing;   /* the pool's: it is being given out */
+    bool gives_way; /* the pool's: nobody fails with this attempt */
 };
 
 /* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */

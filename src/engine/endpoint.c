@@ -46,14 +46,21 @@ static uint32_t hash_of(const struct ms_endpoint_key *k)
            ms_tls_profile_hash(k->profile);
 }
 
-static bool same(const struct ms_endpoint_key *a,
-                 const struct ms_endpoint_key *b)
+bool ms_endpoint_key_same(const struct ms_endpoint_key *a,
+                          const struct ms_endpoint_key *b)
 {
-    return a->port == b->port && a->secure == b->secure &&
-           a->tcp_nodelay == b->tcp_nodelay && a->version == b->version &&
-           ms_span_equal(a->host, b->host) &&
-           (a->profile == b->profile ||
-            ms_tls_profile_same(a->profile, b->profile));
+#define VALUE(name) &&a->name == b->name
+#define TEXT(name)  &&ms_span_equal(a->name, b->name)
+#define PROFILE(name)                                                          \
+    &&(a->name == b->name || ms_tls_profile_same(a->name, b->name))
+#define DERIVED(name)
+#define COMPARE(type, name, rule) rule(name)
+    return true MS_ENDPOINT_KEY(COMPARE);
+#undef COMPARE
+#undef DERIVED
+#undef PROFILE
+#undef TEXT
+#undef VALUE
 }
 
 static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
@@ -69,6 +76,9 @@ static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
     ms_list_init(&e->roomy);
     ms_list_init(&e->spare);
     ms_list_init(&e->waiting);
+    ms_list_init(&e->choosy);
+    ms_list_init(&e->bare);
+    ms_list_init(&e->turn);
     ms_list_init(&e->remembered);
     ms_err err = ms_map_add(map, &e->node, hash);
     if (err) {
@@ -88,7 +98,7 @@ ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,
 
     for (n = ms_map_first(map, hash); n; n = ms_map_next(n)) {
         *out = MS_CONTAINER(n, struct ms_endpoint, node);
-        if (same(&(*out)->key, key))
+        if (ms_endpoint_key_same(&(*out)->key, key))
             return MS_OK;
     }
     return make(map, key, hash, out);
@@ -106,7 +116,7 @@ bool ms_endpoint_worth_keeping(const struct ms_endpoint *e)
 
 void ms_endpoint_free(struct ms_map *map, struct ms_endpoint *e)
 {
-    assert(ms_endpoint_unused(e));
+    assert(ms_endpoint_unused(e) && ms_list_empty(&e->turn));
 
     ms_map_remove(map, &e->node);
     ms_list_unlink(&e->remembered);

@@ -99,6 +99,8 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
     e->detail = detail;
     if (e->conn)
         take_times(e);
+    else if (e->state == MS_RUN_WAITING)
+        stamp(e, MS_TIMING_QUEUE, ms_waiter_begun_us(&e->waiter));
     e->error.retryable = err && is_passing(e, err);
     release(e);
     stamp(e, MS_TIMING_TOTAL, loop_of(e)->now_us);
@@ -479,6 +481,7 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
         r->tls = ms_tls_info_use(c->tls);
     }
     if (!r->reused) {
+        stamp(e, MS_TIMING_QUEUE, c->begun_us);
         stamp(e, MS_TIMING_RESOLVE, c->resolved_us);
         stamp(e, MS_TIMING_CONNECT, c->connected_us);
         stamp(e, MS_TIMING_TLS, c->secured_us);
@@ -615,7 +618,6 @@ static void on_start(struct ms_task *t)
     };
     if (e->by_h1)
         wish.key.version = MS_VERSION_1_1;
-    stamp(e, MS_TIMING_QUEUE, loop_of(e)->now_us);
     set_state(e, MS_RUN_WAITING);
     err = ms_pool_get(ms_run_env_of(e)->pool, &e->waiter, &wish);
     if (err)
