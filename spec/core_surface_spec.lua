@@ -393,6 +393,10 @@ describe("surface: the module multisocket.core", function()
       rows[name] = { good = function() assert.is_string(core[name]()[1]) end,
         why = "takes nothing" }
     end
+    rows.option_scopes = {
+      good = function() assert.equal("same", core.option_scopes()["timeout.total"]) end,
+      why = "takes nothing",
+    }
   end
 
   local function handles()

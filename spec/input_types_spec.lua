@@ -204,6 +204,9 @@ local MULTI = {
   max_concurrent_streams = PLAIN,
   ping_interval = PLAIN,
   idle_timeout = PLAIN,
+  max_connections = number(1),
+  max_connections_per_host = number(1),
+  max_age = number(1),
   errorfunction = FUNCTION, donefunction = FUNCTION, socketfunction = FUNCTION,
   timerfunction = FUNCTION,
 }

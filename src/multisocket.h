@@ -240,12 +240,21 @@ enum ms_option {
     MS_OPT_COUNT
 };
 
+/* Whether a request may go over a connection that was opened for one with
+ * another value of the option. */
+enum ms_option_scope {
+    MS_SCOPE_SAME,    /* it may: the option is the request's */
+    MS_SCOPE_DIFFERS, /* never: the option decides what connection it is */
+    MS_SCOPE_TLS      /* not with TLS; in the clear the option means nothing */
+};
+
 struct ms_option_info {
     const char *name; /* as scripts write it; "timeout.total" for a member */
     enum ms_option id;
     enum ms_option_type type;
     int64_t least;  /* smallest value of an MS_TYPE_INT */
     char separator; /* of an MS_TYPE_LIST */
+    enum ms_option_scope scope;
 };
 
 /* The option called `name`, NULL when there is none. */
@@ -564,13 +573,24 @@ enum ms_multi_option {
     MS_MULTI_IDLE_TIMEOUT, /* ms an idle connection is kept, default 60000 */
     MS_MULTI_MAX_CONCURRENT_STREAMS, /* on one HTTP/2 connection, default 100;
                                       * counts for those opened later */
-    MS_MULTI_PING_INTERVAL /* ms of silence after which an HTTP/2 connection is
-                            * asked whether it lives; silent for as long once
-                            * more it ends with MS_ETIMEOUT. -1: never, the
-                            * default */
+    MS_MULTI_PING_INTERVAL,   /* ms of silence after which an HTTP/2 connection
+                               * is asked whether it lives; silent for as long
+                               * once more it ends with MS_ETIMEOUT. -1: never,
+                               * the default */
+    MS_MULTI_MAX_CONNECTIONS, /* open or opening at a time; -1: no limit, the
+                               * default. Hosts that wait for one get them in
+                               * turn: an idle one of another is closed for
+                               * it, and who holds more gives way */
+    MS_MULTI_MAX_CONNECTIONS_PER_HOST, /* the same of one scheme, host and port
+                                        * (and what else MS_SCOPE_DIFFERS);
+                                        * who waits there holds up nobody
+                                        * else */
+    MS_MULTI_MAX_AGE /* ms from opened on; an older connection is not used
+                      * again. -1: no limit, the default */
 };
 
-/* MS_EOPTION: out of range. */
+/* Takes effect at once; connections in use beyond a lowered limit are closed
+ * when they are free. MS_EOPTION: out of range. */
 MS_API ms_err ms_multi_set(struct ms_multi *multi, enum ms_multi_option id,
                            int64_t value);
 
@@ -667,7 +687,12 @@ struct ms_stats {
     uint64_t lookups;                       /* names asked of the resolver */
     unsigned running, queued;               /* now: transfers; without a
                                              * connection */
-    unsigned connections, idle, connecting; /* now */
+    unsigned waiting;                       /* of the queued: for a limit to
+                                             * let their connection open, or
+                                             * for a stream */
+    unsigned connections, idle, connecting; /* now: open; of those in no use;
+                                             * opening */
+    unsigned closing;                       /* ended, saying goodbye */
 };
 
 MS_API void ms_multi_stats(const struct ms_multi *multi, struct ms_stats *out);

@@ -143,10 +143,7 @@ client.mode = "epoll"
 ---@return multisocket.Client
 function client.new(opts)
   local defaults = request.defaults(opts)
-  local engine = new_engine({ max_idle = opts and opts.max_idle,
-    idle_timeout = opts and opts.idle_timeout,
-    max_concurrent_streams = opts and opts.max_concurrent_streams,
-    ping_interval = opts and opts.ping_interval })
+  local engine = new_engine(request.pool(opts))
   local self = setmetatable({ engine = engine, defaults = defaults }, Client)
   add_fetcher(self)
   loop.renew_sentinel(engine.driver.uv) -- it has to be finalised before this client

@@ -175,8 +175,11 @@ function Response:cancel(reason) end
 ---@class multisocket.ClientOptions : multisocket.Options
 ---@field base_url? string relative URLs are resolved against it
 ---@field user_agent? string|false default "multisocket/VERSION"
+---@field max_connections? integer|false open or opening at a time; default no limit
+---@field max_connections_per_host? integer|false the same of one scheme, host and port
 ---@field max_idle? integer|false idle connections kept, default 1000
 ---@field idle_timeout? integer ms one is kept, default 60000
+---@field max_age? integer|false ms after which one is not used again; default no limit
 ---@field max_concurrent_streams? integer on one HTTP/2 connection, default 100
 ---@field ping_interval? integer ms of silence until an HTTP/2 peer is asked whether it lives
 
@@ -226,10 +229,12 @@ function Task:cancel(reason) end
 ---@field bytes_out integer
 ---@field lookups integer
 ---@field running integer transfers now
----@field queued integer
----@field connections integer
----@field idle integer
+---@field queued integer without a connection
+---@field waiting integer of these: for a limit on connections or streams
+---@field connections integer open ones now
+---@field idle integer those that nobody uses
 ---@field connecting integer
+---@field closing integer ended, saying goodbye
 
 ---Defaults and a pool of connections of its own. Close it when it is no longer
 ---needed; `local c <close> = ms.client{}` does.
@@ -508,6 +513,9 @@ function Multi:close() end
 ---@field socketfunction? false|fun(easy: multisocket.Easy?, fd: integer, what: integer, value: any)
 ---@field timerfunction? false|fun(multi: multisocket.Multi, timeout_ms: integer)
 ---@field donefunction? false|fun(easy: multisocket.Easy, ok: boolean, err: multisocket.Error?)
+---@field max_connections? integer|false
+---@field max_connections_per_host? integer|false
+---@field max_age? integer|false
 ---@field max_idle? integer|false
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer

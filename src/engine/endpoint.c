@@ -47,15 +47,23 @@ static uint32_t hash_of(const struct ms_endpoint_key *k)
            ms_tls_profile_hash(k->profile) ^ ms_route_hash(k->route);
 }
 
-static bool same(const struct ms_endpoint_key *a,
-                 const struct ms_endpoint_key *b)
+bool ms_endpoint_key_same(const struct ms_endpoint_key *a,
+                          const struct ms_endpoint_key *b)
 {
-    return a->port == b->port && a->secure == b->secure &&
-           a->tcp_nodelay == b->tcp_nodelay && a->version == b->version &&
-           ms_span_equal(a->host, b->host) &&
-           ms_route_same(a->route, b->route) &&
-           (a->profile == b->profile ||
-            ms_tls_profile_same(a->profile, b->profile));
+#define VALUE(name) &&a->name == b->name
+#define TEXT(name)  &&ms_span_equal(a->name, b->name)
+#define PROFILE(name)                                                          \
+    &&(a->name == b->name || ms_tls_profile_same(a->name, b->name))
+#define ROUTE(name) &&ms_route_same(a->name, b->name)
+#define DERIVED(name)
+#define COMPARE(type, name, rule) rule(name)
+    return true MS_ENDPOINT_KEY(COMPARE);
+#undef COMPARE
+#undef DERIVED
+#undef ROUTE
+#undef PROFILE
+#undef TEXT
+#undef VALUE
 }
 
 static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
@@ -71,6 +79,9 @@ static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
     ms_list_init(&e->roomy);
     ms_list_init(&e->spare);
     ms_list_init(&e->waiting);
+    ms_list_init(&e->choosy);
+    ms_list_init(&e->bare);
+    ms_list_init(&e->turn);
     ms_list_init(&e->remembered);
     ms_err err = ms_map_add(map, &e->node, hash);
     if (err) {
@@ -91,7 +102,7 @@ ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,
 
     for (n = ms_map_first(map, hash); n; n = ms_map_next(n)) {
         *out = MS_CONTAINER(n, struct ms_endpoint, node);
-        if (same(&(*out)->key, key))
+        if (ms_endpoint_key_same(&(*out)->key, key))
             return MS_OK;
     }
     return make(map, key, hash, out);
@@ -109,7 +120,7 @@ bool ms_endpoint_worth_keeping(const struct ms_endpoint *e)
 
 void ms_endpoint_free(struct ms_map *map, struct ms_endpoint *e)
 {
-    assert(ms_endpoint_unused(e));
+    assert(ms_endpoint_unused(e) && ms_list_empty(&e->turn));
 
     ms_map_remove(map, &e->node);
     ms_route_unref(e->key.route);

@@ -20,70 +20,88 @@ struct option {
     size_t member; /* offset in struct ms_options */
 };
 
+/* X(id, name, type, bound, member, scope). The bound is the least value of a
+ * number, the separator of a list. Who adds an option says what it does to the
+ * connection: without that this does not compile. */
+#define OPTIONS(X)                                                             \
+    X(METHOD, "method", STRING, 0, method, SAME)                               \
+    X(HEADERS, "headers", HEADERS, 0, headers, SAME)                           \
+    X(BODY, "body", STRING, 0, body, SAME)                                     \
+    X(USER_AGENT, "user_agent", STRING, 0, user_agent, SAME)                   \
+    X(TIMEOUT_TOTAL, "timeout.total", INT, 1, timeout_total, SAME)             \
+    X(TIMEOUT_CONNECT, "timeout.connect", INT, 1, timeout_connect, SAME)       \
+    X(TIMEOUT_FIRST_BYTE, "timeout.first_byte", INT, 1, timeout_first_byte,    \
+      SAME)                                                                    \
+    X(TIMEOUT_IDLE, "timeout.idle", INT, 1, timeout_idle, SAME)                \
+    X(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit, SAME)       \
+    X(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time, SAME)          \
+    X(MAX_BODY, "max_body", INT, 0, max_body, SAME)                            \
+    X(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size, SAME)       \
+    X(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay, DIFFERS)               \
+    X(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection, SAME)   \
+    X(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue, SAME)      \
+    X(VERSION, "version", STRING, 0, version, DIFFERS)                         \
+    X(PRIORITY, "priority", STRING, 0, priority, SAME)                         \
+    X(IP, "ip", INT, 4, way[MS_ROUTE_IP], DIFFERS)                             \
+    X(INTERFACE, "interface", STRING, 0, way_text[MS_ROUTE_INTERFACE],         \
+      DIFFERS)                                                                 \
+    X(LOCAL_PORT, "local_port", STRING, 0, way_text[MS_ROUTE_LOCAL_PORT],      \
+      DIFFERS)                                                                 \
+    X(UNIX_SOCKET, "unix_socket", STRING, 0, way_text[MS_ROUTE_UNIX], DIFFERS) \
+    X(TCP_KEEPALIVE, "tcp_keepalive", BOOL, 0, tcp_keepalive, DIFFERS)         \
+    /* RFC 8305, 8: no less than 10 ms. */                                     \
+    X(HAPPY_EYEBALLS_DELAY, "happy_eyeballs_delay", INT, 10,                   \
+      way[MS_ROUTE_DELAY_MS], DIFFERS)                                         \
+    X(RESOLVE, "resolve", STRING, 0, way_text[MS_ROUTE_RESOLVE], DIFFERS)      \
+    X(CONNECT_TO, "connect_to", STRING, 0, way_text[MS_ROUTE_CONNECT_TO],      \
+      DIFFERS)                                                                 \
+    X(DNS_SERVERS, "dns.servers", STRING, 0, way_text[MS_ROUTE_SERVERS],       \
+      DIFFERS)                                                                 \
+    X(DNS_TIMEOUT, "dns.timeout", INT, 1, way[MS_ROUTE_DNS_TIMEOUT_MS],        \
+      DIFFERS)                                                                 \
+    X(DNS_TRIES, "dns.tries", INT, 1, way[MS_ROUTE_DNS_TRIES], DIFFERS)        \
+    X(DNS_CACHE_TTL, "dns.cache_ttl", INT, 1, way[MS_ROUTE_DNS_CACHE_MS],      \
+      DIFFERS)                                                                 \
+    X(ALLOW_ADDRESS, "allow_address", STRING, 0, way_text[MS_ROUTE_ALLOW],     \
+      DIFFERS)                                                                 \
+    X(TLS_VERIFY, "tls.verify", BOOL, 0, tls.flag[MS_TLS_VERIFY], TLS)         \
+    X(TLS_VERIFY_HOST, "tls.verify_host", BOOL, 0,                             \
+      tls.flag[MS_TLS_VERIFY_HOST], TLS)                                       \
+    X(TLS_CA_FILE, "tls.ca_file", STRING, 0, tls.text[MS_TLS_CA_FILE], TLS)    \
+    X(TLS_CA_PATH, "tls.ca_path", STRING, 0, tls.text[MS_TLS_CA_PATH], TLS)    \
+    X(TLS_CRL_FILE, "tls.crl_file", STRING, 0, tls.text[MS_TLS_CRL_FILE], TLS) \
+    X(TLS_CERT, "tls.cert", STRING, 0, tls.text[MS_TLS_CERT], TLS)             \
+    X(TLS_KEY, "tls.key", STRING, 0, tls.text[MS_TLS_KEY], TLS)                \
+    X(TLS_KEY_PASSWORD, "tls.key_password", STRING, 0,                         \
+      tls.text[MS_TLS_PASSWORD], TLS)                                          \
+    X(TLS_MIN_VERSION, "tls.min_version", STRING, 0, tls.text[MS_TLS_MIN],     \
+      TLS)                                                                     \
+    X(TLS_MAX_VERSION, "tls.max_version", STRING, 0, tls.text[MS_TLS_MAX],     \
+      TLS)                                                                     \
+    X(TLS_CIPHERS, "tls.ciphers", STRING, 0, tls.text[MS_TLS_CIPHERS], TLS)    \
+    X(TLS_ALPN, "tls.alpn", LIST, ',', tls.text[MS_TLS_ALPN], TLS)             \
+    X(TLS_PINNED_PUBLIC_KEY, "tls.pinned_public_key", LIST, ';',               \
+      tls.text[MS_TLS_PINS], TLS)                                              \
+    X(TLS_SESSION_REUSE, "tls.session_reuse", BOOL, 0,                         \
+      tls.flag[MS_TLS_SESSION_REUSE], TLS)                                     \
+    X(TLS_SERVER_NAME, "tls.server_name", STRING, 0,                           \
+      tls.text[MS_TLS_SERVER_NAME], TLS)                                       \
+    X(TLS_STAPLE, "tls.staple", STRING, 0, tls.text[MS_TLS_STAPLE], TLS)
+
+#define COUNT(id, name, type, bound, member, scope) +1
+_Static_assert(0 OPTIONS(COUNT) == MS_OPT_COUNT, "an option has no row");
+#undef COUNT
+
 /* In the order of enum ms_option. */
 static const struct option table[MS_OPT_COUNT] = {
-#define OPTION(id, name, type, least, member)                                  \
-    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_##type, least, 0},            \
-                     offsetof(struct ms_options, member)}
-#define LIST(id, name, separator, member)                                      \
-    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_LIST, 0, separator},          \
-                     offsetof(struct ms_options, member)}
-    OPTION(METHOD, "method", STRING, 0, method),
-    OPTION(HEADERS, "headers", HEADERS, 0, headers),
-    OPTION(BODY, "body", STRING, 0, body),
-    OPTION(USER_AGENT, "user_agent", STRING, 0, user_agent),
-    OPTION(TIMEOUT_TOTAL, "timeout.total", INT, 1, timeout_total),
-    OPTION(TIMEOUT_CONNECT, "timeout.connect", INT, 1, timeout_connect),
-    OPTION(TIMEOUT_FIRST_BYTE, "timeout.first_byte", INT, 1,
-           timeout_first_byte),
-    OPTION(TIMEOUT_IDLE, "timeout.idle", INT, 1, timeout_idle),
-    OPTION(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit),
-    OPTION(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time),
-    OPTION(MAX_BODY, "max_body", INT, 0, max_body),
-    OPTION(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size),
-    OPTION(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay),
-    OPTION(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection),
-    OPTION(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue),
-    OPTION(VERSION, "version", STRING, 0, version),
-    OPTION(PRIORITY, "priority", STRING, 0, priority),
-    OPTION(IP, "ip", INT, 4, way[MS_ROUTE_IP]),
-    OPTION(INTERFACE, "interface", STRING, 0, way_text[MS_ROUTE_INTERFACE]),
-    OPTION(LOCAL_PORT, "local_port", STRING, 0, way_text[MS_ROUTE_LOCAL_PORT]),
-    OPTION(UNIX_SOCKET, "unix_socket", STRING, 0, way_text[MS_ROUTE_UNIX]),
-    OPTION(TCP_KEEPALIVE, "tcp_keepalive", BOOL, 0, tcp_keepalive),
-    /* RFC 8305, 8: no less than 10 ms. */
-    OPTION(HAPPY_EYEBALLS_DELAY, "happy_eyeballs_delay", INT, 10,
-           way[MS_ROUTE_DELAY_MS]),
-    OPTION(RESOLVE, "resolve", STRING, 0, way_text[MS_ROUTE_RESOLVE]),
-    OPTION(CONNECT_TO, "connect_to", STRING, 0, way_text[MS_ROUTE_CONNECT_TO]),
-    OPTION(DNS_SERVERS, "dns.servers", STRING, 0, way_text[MS_ROUTE_SERVERS]),
-    OPTION(DNS_TIMEOUT, "dns.timeout", INT, 1, way[MS_ROUTE_DNS_TIMEOUT_MS]),
-    OPTION(DNS_TRIES, "dns.tries", INT, 1, way[MS_ROUTE_DNS_TRIES]),
-    OPTION(DNS_CACHE_TTL, "dns.cache_ttl", INT, 1, way[MS_ROUTE_DNS_CACHE_MS]),
-    OPTION(ALLOW_ADDRESS, "allow_address", STRING, 0, way_text[MS_ROUTE_ALLOW]),
-    OPTION(TLS_VERIFY, "tls.verify", BOOL, 0, tls.flag[MS_TLS_VERIFY]),
-    OPTION(TLS_VERIFY_HOST, "tls.verify_host", BOOL, 0,
-           tls.flag[MS_TLS_VERIFY_HOST]),
-    OPTION(TLS_CA_FILE, "tls.ca_file", STRING, 0, tls.text[MS_TLS_CA_FILE]),
-    OPTION(TLS_CA_PATH, "tls.ca_path", STRING, 0, tls.text[MS_TLS_CA_PATH]),
-    OPTION(TLS_CRL_FILE, "tls.crl_file", STRING, 0, tls.text[MS_TLS_CRL_FILE]),
-    OPTION(TLS_CERT, "tls.cert", STRING, 0, tls.text[MS_TLS_CERT]),
-    OPTION(TLS_KEY, "tls.key", STRING, 0, tls.text[MS_TLS_KEY]),
-    OPTION(TLS_KEY_PASSWORD, "tls.key_password", STRING, 0,
-           tls.text[MS_TLS_PASSWORD]),
-    OPTION(TLS_MIN_VERSION, "tls.min_version", STRING, 0, tls.text[MS_TLS_MIN]),
-    OPTION(TLS_MAX_VERSION, "tls.max_version", STRING, 0, tls.text[MS_TLS_MAX]),
-    OPTION(TLS_CIPHERS, "tls.ciphers", STRING, 0, tls.text[MS_TLS_CIPHERS]),
-    LIST(TLS_ALPN, "tls.alpn", ',', tls.text[MS_TLS_ALPN]),
-    LIST(TLS_PINNED_PUBLIC_KEY, "tls.pinned_public_key", ';',
-         tls.text[MS_TLS_PINS]),
-    OPTION(TLS_SESSION_REUSE, "tls.session_reuse", BOOL, 0,
-           tls.flag[MS_TLS_SESSION_REUSE]),
-    OPTION(TLS_SERVER_NAME, "tls.server_name", STRING, 0,
-           tls.text[MS_TLS_SERVER_NAME]),
-    OPTION(TLS_STAPLE, "tls.staple", STRING, 0, tls.text[MS_TLS_STAPLE]),
-#undef LIST
-#undef OPTION
+#define ROW(id, name, type, bound, member, scope)                              \
+    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_##type,                       \
+                      MS_TYPE_##type == MS_TYPE_LIST ? 0 : (bound),            \
+                      MS_TYPE_##type == MS_TYPE_LIST ? (char)(bound) : '\0',   \
+                      MS_SCOPE_##scope},                                       \
+                     offsetof(struct ms_options, member)},
+    OPTIONS(ROW)
+#undef ROW
 };
 
 const struct ms_option_info *ms_option_at(unsigned index)

@@ -631,6 +631,22 @@ static int option_names(lua_State *L)
     return 1;
 }
 
+/* option_scopes(): by name, "timeout.total" for a member, whether a connection
+ * made with one value may be used with another. */
+static int option_scopes(lua_State *L)
+{
+    static const char *const names[] = {[MS_SCOPE_SAME] = "same",
+                                        [MS_SCOPE_DIFFERS] = "differs",
+                                        [MS_SCOPE_TLS] = "tls"};
+
+    lua_createtable(L, 0, MS_OPT_COUNT);
+    for (unsigned i = 0; i < MS_OPT_COUNT; i++) {
+        lua_pushstring(L, names[ms_option_at(i)->scope]);
+        lua_setfield(L, -2, ms_option_at(i)->name);
+    }
+    return 1;
+}
+
 /* The set of all defaults, at LB_DEFAULTS. */
 static void make_defaults(lua_State *L)
 {
@@ -647,8 +663,10 @@ static void make_defaults(lua_State *L)
 void lb_open_options(lua_State *L)
 {
     static const luaL_Reg meta[] = {{"__gc", options_gc}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"options", new_options}, {"option_names", option_names}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"options", new_options},
+                                         {"option_names", option_names},
+                                         {"option_scopes", option_scopes},
+                                         {NULL, NULL}};
 
     lb_set_type(L, LB_OPTIONS, meta, NULL);
     make_defaults(L);
