@@ -42,7 +42,7 @@ local function until_true(condition)
   error("it never came true", 2)
 end
 
-describe("limits on connections", function()
+describe("J5: limits on connections", function()
   local nginx, other
 
   setup(function()
