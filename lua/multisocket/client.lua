@@ -11,6 +11,7 @@ local core = require "multisocket.core"
 local driver = require "multisocket.luv"
 local errors = require "multisocket.errors"
 local loop = require "multisocket.loop"
+require "multisocket.resolver" -- what `resolver = "system"` means
 local request = require "multisocket.request"
 local sink = require "multisocket.sink"
 local stream = require "multisocket.stream"
@@ -359,6 +360,13 @@ end
 function Client:stats()
   if getmetatable(self) ~= Client then errors.wrong_self(self, "a client") end
   return self.engine.multi:stats()
+end
+
+---Forgets what belongs to another network: addresses, answers of DNS, and idle
+---connections. Transfers go on.
+function Client:network_changed()
+  if getmetatable(self) ~= Client then errors.wrong_self(self, "a client") end
+  self.engine.multi:network_changed()
 end
 
 ---Ends every transfer (code "cancelled") and closes every connection. Harmless

@@ -149,8 +149,25 @@ function Response:cancel(reason) end
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
 ---@field tcp_nodelay? boolean default true
+---@field tcp_keepalive? boolean the system looks after silent peers; default true
+---@field ip? 4|6|false addresses of that family only
+---@field interface? string|false name of an interface, or an address of this machine, to connect from
+---@field local_port? integer|integer[]|false a port, or the first and the last of a range, to connect from
+---@field unix_socket? string|false a path, or "@" and an abstract name, to connect to whatever the URL says
+---@field happy_eyeballs_delay? integer|false ms after which an address that does not answer gets company; default 250
+---@field resolve? table<string, string|string[]>|false "host" or "host:port" to its addresses
+---@field connect_to? table<string, string>|false "host" or "host:port" to the "host:port" to connect to instead
+---@field dns? multisocket.Dns|false
+---@field resolver? "system"|fun(host: string, family: 4|6, done: fun(addresses: string[]?): boolean)|false asked instead of hosts file and DNS; "system": getaddrinfo()
+---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---@class multisocket.Dns
+---@field servers? string|string[] "address" or "address:port"; default those of resolv.conf
+---@field timeout? integer ms for the first try, default 2000
+---@field tries? integer for each server, default 3
+---@field cache_ttl? integer|false ms for which an answer is kept at most, default an hour
 
 ---@class multisocket.FetchOptions : multisocket.Options
 ---@field url? string
@@ -257,6 +274,8 @@ function Client:each(requests, opts) end
 
 ---@return multisocket.Stats
 function Client:stats() end
+---Forgets addresses, answers of DNS, and idle connections
+function Client:network_changed() end
 
 ---Ends every transfer (code "cancelled") and closes every connection.
 function Client:close() end
@@ -471,6 +490,12 @@ function Multi:assign(fd, value) end
 function Multi:setopt(opts) end
 ---@return integer? ms
 function Multi:timeout() end
+---@param question integer
+---@param addresses string[]? nil: it cannot be told
+---@return boolean false: nobody waits for it
+function Multi:answer(question, addresses) end
+---Forgets addresses, answers of DNS, and idle connections
+function Multi:network_changed() end
 ---@return integer
 function Multi:running() end
 ---@return boolean in a child that got it by fork: its connections are the parent's

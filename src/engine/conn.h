@@ -13,6 +13,7 @@
 #include "engine/endpoint.h"
 #include "engine/link.h"
 #include "net/dial.h"
+#include "net/resolve_set.h"
 #include "proto/session.h"
 
 struct ms_conn;
@@ -21,7 +22,8 @@ struct ms_waiter;
 /* What every connection of a multi shares. */
 struct ms_conn_env {
     struct ms_loop *loop;
-    struct ms_resolver *resolver;
+    struct ms_resolve_set resolvers;
+    struct ms_dial_history history; /* which addresses worked */
     struct ms_link_env link;
     struct ms_list closing;   /* of struct ms_conn, saying goodbye */
     char *scratch;            /* MS_SCRATCH_BYTES, what was read last */

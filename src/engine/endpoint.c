@@ -24,6 +24,7 @@ struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
         .version = url->secure || o->version == MS_VERSION_2_PRIOR
                        ? o->version
                        : (uint8_t)MS_VERSION_1_1,
+        .route = o->route,
         .profile = url->secure ? o->tls_profile : NULL,
     };
 }
@@ -43,7 +44,7 @@ static uint32_t hash_of(const struct ms_endpoint_key *k)
                     (uint32_t)k->secure << 1 | (uint32_t)k->tcp_nodelay;
 
     return k->host_hash ^ rest * UINT32_C(2654435761) ^
-           ms_tls_profile_hash(k->profile);
+           ms_tls_profile_hash(k->profile) ^ ms_route_hash(k->route);
 }
 
 bool ms_endpoint_key_same(const struct ms_endpoint_key *a,
@@ -53,11 +54,13 @@ bool ms_endpoint_key_same(const struct ms_endpoint_key *a,
 #define TEXT(name)  &&ms_span_equal(a->name, b->name)
 #define PROFILE(name)                                                          \
     &&(a->name == b->name || ms_tls_profile_same(a->name, b->name))
+#define ROUTE(name) &&ms_route_same(a->name, b->name)
 #define DERIVED(name)
 #define COMPARE(type, name, rule) rule(name)
     return true MS_ENDPOINT_KEY(COMPARE);
 #undef COMPARE
 #undef DERIVED
+#undef ROUTE
 #undef PROFILE
 #undef TEXT
 #undef VALUE
@@ -85,6 +88,7 @@ static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
         ms_free(e);
         return err;
     }
+    ms_route_ref(e->key.route);
     ms_tls_profile_use(e->key.profile);
     *out = e;
     return MS_OK;
@@ -119,6 +123,7 @@ void ms_endpoint_free(struct ms_map *map, struct ms_endpoint *e)
     assert(ms_endpoint_unused(e) && ms_list_empty(&e->turn));
 
     ms_map_remove(map, &e->node);
+    ms_route_unref(e->key.route);
     ms_list_unlink(&e->remembered);
     ms_tls_cache_clear(&e->sessions);
     ms_tls_ctx_put(e->tls);

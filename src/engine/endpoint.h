@@ -16,7 +16,7 @@
 #include "proto/url.h"
 
 /* X(type, name, rule): a field is here with its rule or not at all. VALUE,
- * TEXT and PROFILE are compared; DERIVED follows from others. */
+ * TEXT, PROFILE and ROUTE are compared; DERIVED follows from others. */
 #define MS_ENDPOINT_KEY(X)                                                     \
     X(uint16_t, port, VALUE)                                                   \
     X(bool, secure, VALUE)                                                     \
@@ -25,7 +25,8 @@
     X(uint32_t, host_hash, DERIVED) /* made once for each URL */               \
     X(struct ms_span, host, TEXT)   /* as in the URL: lower case */            \
     X(struct ms_tls_profile *, profile, PROFILE) /* where secure; NULL: the    \
-                                                  * defaults */
+                                                  * defaults */                \
+    X(struct ms_route *, route, ROUTE)           /* NULL: the default one */
 
 struct ms_endpoint_key {
 #define MS_ENDPOINT_FIELD(type, name, rule) type name;
@@ -38,8 +39,8 @@ enum ms_endpoint_protocol { MS_SPEAKS_UNKNOWN, MS_SPEAKS_1, MS_SPEAKS_2 };
 
 struct ms_endpoint {
     struct ms_map_node node;
-    struct ms_endpoint_key key;   /* key.host is owned, the profile a
-                                   * reference */
+    struct ms_endpoint_key key;   /* key.host is owned, profile and
+                                   * route are references */
     struct ms_tls_ctx *tls;       /* from the first connection on */
     struct ms_tls_cache sessions; /* to resume */
     struct ms_list remembered;    /* on the pool's list while nobody uses it */

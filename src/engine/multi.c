@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "net/dns.h"
 
 struct ms_run_env *ms_run_env_of(const struct ms_easy *e)
 {
@@ -210,6 +211,43 @@ void ms_multi_close(struct ms_multi *m)
     end_all(m, MS_ECANCELLED);
     ms_pool_close(&m->pool);
     leave(m, true);
+}
+
+/* ---- names ------------------------------------------------------------- */
+
+void ms_multi_network_changed(struct ms_multi *m)
+{
+    if (m->closed || m->doomed || ms_multi_forked(m))
+        return;
+    ms_loop_enter(&m->loop);
+    ms_pool_network_changed(&m->pool);
+    leave(m, true);
+}
+
+static ms_err parse_addresses(const char *const *texts, size_t count,
+                              struct ms_addr *out)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!ms_addr_parse(ms_span_text(texts[i]), &out[i]))
+            return MS_EOPTION;
+    return MS_OK;
+}
+
+ms_err ms_multi_answer(struct ms_multi *m, uint64_t question,
+                       const char *const *addresses, size_t count, ms_err err)
+{
+    struct ms_addr list[2 * MS_DNS_MAX_ADDRESSES];
+
+    if (m->closed || m->doomed || ms_multi_forked(m))
+        return MS_EUSAGE;
+    count = count < MS_COUNT(list) ? count : MS_COUNT(list);
+    if (!err && parse_addresses(addresses, count, list))
+        return MS_EOPTION;
+    ms_loop_enter(&m->loop);
+    bool waited = ms_resolve_set_answer(&m->pool.env.resolvers, question, list,
+                                        err ? 0 : count, err);
+    leave(m, true);
+    return waited ? MS_OK : MS_EUSAGE;
 }
 
 /* ---- transfers --------------------------------------------------------- */
@@ -436,7 +474,7 @@ void ms_multi_stats(const struct ms_multi *m, struct ms_stats *out)
         .actions = m->actions,
         .bytes_in = p->env.link.bytes_in,
         .bytes_out = p->env.link.bytes_out,
-        .lookups = p->env.resolver ? ms_resolver_lookups(p->env.resolver) : 0,
+        .lookups = ms_resolve_set_lookups(&p->env.resolvers),
         .running = (unsigned)m->running,
         .queued = p->waiting,
         .waiting = p->stuck,

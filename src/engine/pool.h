@@ -88,6 +88,9 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop) MS_MUST_CHECK;
 
 /* Nothing is opened from now on, whoever waits: the end has begun. */
 void ms_pool_stop(struct ms_pool *p);
+/* Forgets what belongs to another network: addresses, and idle connections. */
+void ms_pool_network_changed(struct ms_pool *p);
+
 /* Closes every connection; nobody may wait or use one. */
 void ms_pool_close(struct ms_pool *p);
 /* After ms_pool_close() and a flush. */

@@ -458,10 +458,17 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
     p->env.scratch = ms_alloc(MS_SCRATCH_BYTES);
     if (!p->env.scratch)
         return MS_ENOMEM;
-    ms_err err = ms_resolver_new(&p->env.resolver, loop, NULL);
-    if (err)
-        ms_free(p->env.scratch);
-    return err;
+    ms_resolve_set_init(&p->env.resolvers, loop);
+    ms_dial_history_init(&p->env.history);
+    return MS_OK;
+}
+
+void ms_pool_network_changed(struct ms_pool *p)
+{
+    ms_resolve_set_network_changed(&p->env.resolvers);
+    ms_dial_history_clear(&p->env.history);
+    while (p->idle)
+        ms_conn_close(ms_pool_oldest_idle(p), MS_OK, 0);
 }
 
 static void close_all(struct ms_list *conns)
@@ -486,14 +493,15 @@ void ms_pool_close(struct ms_pool *p)
     close_all(&p->leaving);
     ms_pool_stop_idle(p);
     ms_pool_stop_slots(p);
-    ms_resolver_free(p->env.resolver);
-    p->env.resolver = NULL;
+    ms_resolve_set_close(&p->env.resolvers);
+    ms_dial_history_clear(&p->env.history);
 }
 
 void ms_pool_fini(struct ms_pool *p)
 {
-    assert(!p->env.resolver && p->conns == 0);
+    assert(p->env.resolvers.count == 0 && p->conns == 0);
 
+    ms_dial_history_fini(&p->env.history);
     while (!ms_list_empty(&p->remembered))
         ms_endpoint_free(
             &p->endpoints,

@@ -79,7 +79,8 @@ static void release(struct ms_easy *e)
 /* Nothing reached the server, or asking again does no harm and may help. */
 static bool is_passing(const struct ms_easy *e, ms_err err)
 {
-    if (err == MS_ECANCELLED || err == MS_ECALLBACK || err < MS_EHOST)
+    if (err == MS_ECANCELLED || err == MS_ECALLBACK || err < MS_EHOST ||
+        err == MS_EADDRESS)
         return false;
     if (err >= MS_ECERTEXPIRED && err <= MS_EHANDSHAKE)
         return false;

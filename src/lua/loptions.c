@@ -17,8 +17,10 @@
 #define MAX_NAME 32
 
 static const char *const callbacks[] = {"on_headers", "on_data"};
+/* A function too, but of the way to a host. */
+#define RESOLVER  "resolver"
 #define CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
-#define NAMES     (MS_OPT_COUNT + CALLBACKS + 1)
+#define NAMES     (MS_OPT_COUNT + CALLBACKS + 2)
 
 /* What is being read: the option set is at stack index `to`. */
 struct parse {
@@ -113,6 +115,7 @@ static size_t known_names(lua_State *L, const char **names)
     }
     for (size_t i = 0; i < CALLBACKS; i++)
         names[n++] = callbacks[i];
+    names[n++] = RESOLVER;
     return n;
 }
 
@@ -212,10 +215,17 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
     lua_State *L = p->L;
     size_t n;
 
+    if (info->id == MS_OPT_ALLOW_ADDRESS &&
+        lb_set_guard(L, p->o, p->to, index)) {
+        check(p, ms_options_set_string(p->o, info->id, "", 0), info->name);
+        return;
+    }
     if (may_be_unset(info) && is_false(L, index)) {
         unset_string(p, info);
         return;
     }
+    if (lb_push_route_text(L, info, index))
+        index = lua_gettop(L);
     if (lua_type(L, index) != LUA_TSTRING)
         lb_wrong_type(L, info->name, "a string", index);
     const char *s = lua_tolstring(L, index, &n);
@@ -540,6 +550,8 @@ static void set_named(struct parse *p, int key, int value)
         set_option(p, info, value);
     else if (p->url_allowed && strcmp(name, "url") == 0)
         return;
+    else if (strcmp(name, RESOLVER) == 0)
+        lb_set_resolver(L, p->o, p->to, value);
     else if (!set_callback(p, name, value) && !set_group(p, name, value))
         unknown_name(p, name);
 }
