@@ -149,6 +149,10 @@ void ms_conn_keep_alive(struct ms_conn *c);
  * is told behind that, and waited for, unless something went wrong. */
 void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno);
 
+/* Why TLS failed: a line for people, and the library's words, static. NULL
+ * when it did not; good as long as the connection. */
+const char *ms_conn_tls_failure(const struct ms_conn *c, const char **reason);
+
 /* NULL when its parts agree; otherwise what does not. */
 const char *ms_conn_check(const struct ms_conn *c);
 

@@ -147,3 +147,12 @@ void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
 
     ms_conn_end(c, &end);
 }
+
+const char *ms_conn_tls_failure(const struct ms_conn *c, const char **reason)
+{
+    const char *text = NULL;
+
+    if (c->link.broken)
+        (void)!ms_tls_error(c->link.tls, &text, reason);
+    return text;
+}

@@ -578,7 +578,7 @@ enum ms_phase ms_waiter_phase(const struct ms_waiter *w)
         c = MS_CONTAINER(w->endpoint->spare.next, struct ms_conn, idle);
     if (!c)
         return MS_PHASE_QUEUE;
-    return c->resolved_us ? MS_PHASE_CONNECT : MS_PHASE_RESOLVE;
+    return phase_of(c);
 }
 
 void ms_pool_keep_alive(struct ms_pool *p)

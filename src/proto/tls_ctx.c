@@ -204,6 +204,10 @@ static const char *set_client_certificate(struct ms_tls_ctx *ctx)
     return NULL;
 }
 
+/* Whoever asks for these by name must not get a peer nobody knows, or text in
+ * the clear (RFC 5246, F.1.1.1 and A.5). */
+static const char never[] = "!aNULL:!eNULL";
+
 /* Suites of TLS 1.3 are set apart from the ciphers of older versions. */
 static bool split_ciphers(const char *all, char *suites, char *ciphers)
 {
@@ -227,25 +231,31 @@ static const char *set_ciphers(struct ms_tls_ctx *ctx)
 
     if (!all)
         return NULL;
-    size_t n = strlen(all) + 2;
+    size_t n = strlen(all) + sizeof(never) + 1;
     char *suites = ms_zalloc(n * 2), *ciphers = suites + n;
     if (!suites)
         return "out of memory";
-    if (!split_ciphers(all, suites, ciphers) ||
-        (*suites && !SSL_CTX_set_ciphersuites(ctx->ssl, suites)) ||
+    bool any = split_ciphers(all, suites, ciphers);
+    if (*ciphers)
+        strcat(strcat(ciphers, ":"), never);
+    if (!any || (*suites && !SSL_CTX_set_ciphersuites(ctx->ssl, suites)) ||
         (*ciphers && !SSL_CTX_set_cipher_list(ctx->ssl, ciphers)))
         why = "tls.ciphers names no cipher that this OpenSSL has";
     ms_free(suites);
     return why;
 }
 
-/* The wire form: each name with its length before it. */
-static const char *set_alpn(struct ms_tls_ctx *ctx)
+const char *ms_tls_ctx_alpn(const struct ms_tls_ctx *ctx)
 {
     const char *list = text_of(ctx, MS_TLS_ALPN);
 
-    if (!list)
-        list = ctx->alpn;
+    return list ? list : ctx->alpn;
+}
+
+/* The wire form: each name with its length before it. */
+static const char *set_alpn(struct ms_tls_ctx *ctx)
+{
+    const char *list = ms_tls_ctx_alpn(ctx);
     size_t n = strlen(list), start = 0;
     unsigned char *wire = ms_alloc(n + 1);
     if (!wire)

@@ -50,4 +50,7 @@ ms_err ms_tls_ctx_get(struct ms_tls_env *env, struct ms_tls_profile *profile,
 struct ms_tls_ctx *ms_tls_ctx_use(struct ms_tls_ctx *ctx);
 void ms_tls_ctx_put(struct ms_tls_ctx *ctx);
 
+/* What it offers by ALPN, with "," between. */
+const char *ms_tls_ctx_alpn(const struct ms_tls_ctx *ctx);
+
 #endif
