@@ -201,7 +201,10 @@ static const char *set_client_certificate(struct ms_tls_ctx *ctx)
                         : "tls.key cannot be read, holds no key in PEM, or "
                           "needs tls.key_password";
     }
-    return NULL;
+    /* A key of another kind was taken, and is of no use. */
+    return SSL_CTX_check_private_key(ctx->ssl)
+               ? NULL
+               : "tls.key does not belong to tls.cert";
 }
 
 /* Whoever asks for these by name must not get a peer nobody knows, or text in
