@@ -396,7 +396,8 @@ static bool was_refused(struct ms_easy *e, ms_err err)
  * 9.3.1). */
 static bool died_unused(const struct ms_easy *e, ms_err err)
 {
-    bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED;
+    bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
+                err == MS_ETLS;
 
     return died && !e->retried && e->response->reused && !e->stream.answered &&
            ms_options_idempotent(options_of(e));

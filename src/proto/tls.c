@@ -19,7 +19,9 @@ struct ms_tls {
     struct ms_tls_cache *cache; /* NULL: not to be kept */
     struct ms_tls_fault fault;
     struct ms_tls_verdict *verdict; /* owned; NULL: nothing failed */
-    bool asked;              /* for a client certificate, and there was none */
+    bool asked; /* for a client certificate, and there was none */
+    bool up;    /* the handshake is through; the library forgets that when
+                 * something fails */
     char host[MAX_HOST + 1]; /* whose certificate it should be */
 };
 
@@ -274,11 +276,10 @@ static void describe_versions(const struct ms_tls *t, const char *verb,
 static void describe(struct ms_tls *t, struct ms_tls_verdict *v,
                      unsigned long e)
 {
-    bool up = SSL_is_init_finished(t->ssl);
-    const struct cause *cause = find_cause(e, up);
+    const struct cause *cause = find_cause(e, t->up);
     bool alpn = ERR_GET_REASON(e) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL;
 
-    v->err = cause ? cause->err : up ? MS_ETLS : MS_EHANDSHAKE;
+    v->err = cause ? cause->err : t->up ? MS_ETLS : MS_EHANDSHAKE;
     v->reason = ERR_reason_error_string(e);
     if (!cause)
         snprintf(v->text, sizeof(v->text), "TLS with %s failed: %s", t->host,
@@ -304,7 +305,7 @@ static enum ms_tls_what fail(struct ms_tls *t)
         return MS_TLS_FAILED;
     if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE)
         v->err = MS_ENOMEM;
-    else if (t->fault.result != X509_V_OK && !SSL_is_init_finished(t->ssl))
+    else if (t->fault.result != X509_V_OK && !t->up)
         ms_tls_explain(&t->fault, t->host, v);
     else
         describe(t, v, e);
@@ -347,6 +348,7 @@ enum ms_tls_what ms_tls_handshake(struct ms_tls *t)
         enum ms_tls_what what = outcome(t, result);
         return what == MS_TLS_CLOSED ? fail(t) : what;
     }
+    t->up = true;
     if (!pins)
         return MS_TLS_DONE;
     if (!verdict_of(t) || !ms_tls_pins_match(t->ssl, pins, t->host, t->verdict))
