@@ -101,11 +101,12 @@ struct ms_conn {
     bool out_dead;           /* sending failed; the answer may still come */
     bool hold_recv, hold_send; /* the stream is paused */
     bool last_exchange;        /* not to be used again */
-    bool many;                 /* several streams at a time: HTTP/2 */
-    bool pinged;               /* a ping is out, and nothing came since */
-    bool peer_gone;            /* only paused readers keep it */
-    bool full;                 /* the pool's: all its streams are in use */
-    bool handing;              /* the pool's: it is being given out */
+    bool broken_off; /* a transfer went before its response was over */
+    bool many;       /* several streams at a time: HTTP/2 */
+    bool pinged;     /* a ping is out, and nothing came since */
+    bool peer_gone;  /* only paused readers keep it */
+    bool full;       /* the pool's: all its streams are in use */
+    bool handing;    /* the pool's: it is being given out */
 };
 
 /* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */
