@@ -298,12 +298,14 @@ static void describe(struct ms_tls *t, struct ms_tls_verdict *v,
 static enum ms_tls_what fail(struct ms_tls *t)
 {
     unsigned long e = ERR_peek_error();
+    bool full = t->ctx->env->full;
     struct ms_tls_verdict *v;
 
+    t->ctx->env->full = false;
     ERR_clear_error();
     if (t->verdict || !(v = verdict_of(t)))
         return MS_TLS_FAILED;
-    if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE)
+    if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE || full)
         v->err = MS_ENOMEM;
     else if (t->fault.result != X509_V_OK && !t->up)
         ms_tls_explain(&t->fault, t->host, v);

@@ -24,7 +24,8 @@ static int bio_write(BIO *b, const char *p, size_t n, size_t *written)
 {
     struct ms_tls_env *env = BIO_get_data(b);
 
-    if (ms_buf_add(&env->out, p, n))
+    env->full = ms_buf_add(&env->out, p, n) != MS_OK;
+    if (env->full)
         return 0;
     *written = n;
     return 1;
@@ -119,6 +120,9 @@ void ms_tls_env_free(struct ms_tls_env *env)
     ms_free(env);
 }
 
+/* What is no fault of a setting; known by its address. */
+static const char no_memory[] = "out of memory";
+
 /* ---- settings --------------------------------------------------------------
  */
 
@@ -155,13 +159,14 @@ static const char *set_trust(struct ms_tls_ctx *ctx)
         text_of(ctx, MS_TLS_CA_PATH),
         text_of(ctx, MS_TLS_CRL_FILE),
     };
-    const char *why = "out of memory";
+    const char *why = NULL;
     X509_STORE *store;
 
     if (!ms_tls_profile_flag(ctx->profile, MS_TLS_VERIFY))
         return NULL;
-    if (ms_trust_get(&from, &store, &why))
-        return why;
+    ms_err err = ms_trust_get(&from, &store, &why);
+    if (err)
+        return err == MS_ENOMEM ? no_memory : why;
     SSL_CTX_set_cert_store(ctx->ssl, store);
     return NULL;
 }
@@ -237,7 +242,7 @@ static const char *set_ciphers(struct ms_tls_ctx *ctx)
     size_t n = strlen(all) + sizeof(never) + 1;
     char *suites = ms_zalloc(n * 2), *ciphers = suites + n;
     if (!suites)
-        return "out of memory";
+        return no_memory;
     bool any = split_ciphers(all, suites, ciphers);
     if (*ciphers)
         strcat(strcat(ciphers, ":"), never);
@@ -262,7 +267,7 @@ static const char *set_alpn(struct ms_tls_ctx *ctx)
     size_t n = strlen(list), start = 0;
     unsigned char *wire = ms_alloc(n + 1);
     if (!wire)
-        return "out of memory";
+        return no_memory;
     memcpy(wire + 1, list, n);
     for (size_t i = 1; i <= n + 1; i++) {
         if (i <= n && wire[i] != ',')
@@ -272,7 +277,7 @@ static const char *set_alpn(struct ms_tls_ctx *ctx)
     }
     int failed = SSL_CTX_set_alpn_protos(ctx->ssl, wire, (unsigned)n + 1);
     ms_free(wire);
-    return failed ? "out of memory" : NULL;
+    return failed ? no_memory : NULL;
 }
 
 static void log_key(const SSL *ssl, const char *line)
@@ -344,7 +349,7 @@ static ms_err make(struct ms_tls_env *env, struct ms_tls_profile *profile,
     ERR_clear_error();
     if (*why) {
         free_ctx(ctx);
-        return MS_EOPTION;
+        return *why == no_memory ? MS_ENOMEM : MS_EOPTION;
     }
     *out = ctx;
     return MS_OK;

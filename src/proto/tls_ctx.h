@@ -24,6 +24,7 @@ struct ms_tls_env {
     struct ms_buf out; /* filled by it; memory kept */
     struct ms_map ctxs;
     unsigned unused; /* of them */
+    bool full;       /* `out` could not grow */
     BIO_METHOD *method;
 };
 
