@@ -52,7 +52,8 @@ static bool same(const struct ms_endpoint_key *a,
     return a->port == b->port && a->secure == b->secure &&
            a->tcp_nodelay == b->tcp_nodelay && a->version == b->version &&
            ms_span_equal(a->host, b->host) &&
-           ms_tls_profile_same(a->profile, b->profile);
+           (a->profile == b->profile ||
+            ms_tls_profile_same(a->profile, b->profile));
 }
 
 static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,

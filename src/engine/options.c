@@ -412,16 +412,12 @@ static ms_err compile(struct ms_options *o)
     return MS_OK;
 }
 
-struct ms_options *ms_options_use(struct ms_options *o)
+void ms_options_freeze(struct ms_options *o)
 {
-    if (!o->frozen) {
-        o->frozen = true;
-        o->err = compile(o);
-        if (!o->err)
-            o->err = ms_tls_profile_new(&o->tls_profile, &o->tls, &o->why);
-    }
-    o->refs++;
-    return o;
+    o->frozen = true;
+    o->err = compile(o);
+    if (!o->err)
+        o->err = ms_tls_profile_new(&o->tls_profile, &o->tls, &o->why);
 }
 
 struct ms_span ms_options_method(const struct ms_options *o)

@@ -52,8 +52,17 @@ struct ms_options {
     bool watched; /* a limit on how a transfer gets on is set */
 };
 
+/* Compiles the set; it is not changed any more. */
+void ms_options_freeze(struct ms_options *o);
+
 /* One more reference; the set is frozen from now on. */
-struct ms_options *ms_options_use(struct ms_options *o);
+static inline struct ms_options *ms_options_use(struct ms_options *o)
+{
+    if (!o->frozen)
+        ms_options_freeze(o);
+    o->refs++;
+    return o;
+}
 
 /* GET, POST or what was set. */
 struct ms_span ms_options_method(const struct ms_options *o);

@@ -13,6 +13,8 @@
  * look at its socket: a thousand completions in a row take some milliseconds,
  * what blocks in one of them takes more. */
 #define TRUSTED_US 10000
+/* How long a connection is idle before it gives buffers back. */
+#define REST_US 1000000
 
 /* What most servers allow (nginx 128, h2o and Apache 100). */
 #define DEFAULT_MAX_STREAMS 100
@@ -101,6 +103,31 @@ static void on_idle_timer(struct ms_timer *t)
     arm_idle_timer(p);
 }
 
+/* A connection of TLS buffers some 33 KiB; making that anew for each request
+ * would cost as much as the rest of the library. So only one that is idle for
+ * a while gives it back. */
+static void on_rest_timer(struct ms_timer *t)
+{
+    struct ms_pool *p = MS_CONTAINER(t, struct ms_pool, rest_timer);
+    uint64_t now = p->env.loop->now_us, next = 0;
+
+    /* The latest first: behind one that rests all do. */
+    for (struct ms_list *n = p->lru.prev; n != &p->lru; n = n->prev) {
+        struct ms_conn *c = MS_CONTAINER(n, struct ms_conn, lru);
+        if (c->resting)
+            break;
+        if (c->idle_since_us + REST_US > now) {
+            next = c->idle_since_us + REST_US;
+            continue;
+        }
+        c->resting = true;
+        if (c->link.tls)
+            ms_tls_release_buffers(c->link.tls);
+    }
+    if (next)
+        ms_timer_start(p->env.loop, &p->rest_timer, next);
+}
+
 static void leave_idle(struct ms_pool *p, struct ms_conn *c)
 {
     ms_list_unlink(&c->idle);
@@ -120,6 +147,9 @@ static void become_idle(struct ms_pool *p, struct ms_conn *c)
 {
     c->idle_since_us = p->env.loop->now_us;
     c->idle_entry = p->env.loop->entries;
+    c->resting = false;
+    if (c->link.tls && !ms_timer_active(&p->rest_timer))
+        ms_timer_start(p->env.loop, &p->rest_timer, c->idle_since_us + REST_US);
     ms_list_push(&p->lru, &c->lru);
     p->idle++;
     MS_TRACE_MORE(&p->env.loop->trace, MS_TRACE_POOL, c->id, 0, "idle");
@@ -214,6 +244,17 @@ static void note_full(struct ms_conn *c, bool full)
     e->full += full ? 1u : -1u;
 }
 
+/* Whether those that it serves are the last. */
+static void note_over(struct ms_conn *c, bool over)
+{
+    struct ms_endpoint *e = c->endpoint;
+
+    if (c->over == over)
+        return;
+    c->over = over;
+    e->over += over ? 1u : -1u;
+}
+
 /* The same for one that serves many: as long as it has room, and others. */
 static void hand_out_streams(struct ms_conn *c)
 {
@@ -229,6 +270,7 @@ static void hand_out_streams(struct ms_conn *c)
     note_full(c, c->session->streams && !ms_conn_room(c) &&
                      (c->session->ops->capacity(c->session) ||
                       c->session->ops->done(c->session)));
+    note_over(c, ms_conn_is_over(c));
     place(p, c);
     if (c->endpoint->waiters)
         (void)!open_more(p, c->endpoint);
@@ -309,7 +351,8 @@ static enum ms_phase phase_of(const struct ms_conn *c)
 }
 
 /* An attempt failed, and with it whoever has no other hope: its own waiter,
- * or all that share the endpoint. Each is told once. */
+ * or all that share the endpoint, unless another connection opens or takes
+ * more than it has. Each is told once. */
 static void fail_waiters(struct ms_pool *p, const struct ms_conn *c,
                          struct ms_waiter *w, const struct ms_conn_end *end)
 {
@@ -322,7 +365,7 @@ static void fail_waiters(struct ms_pool *p, const struct ms_conn *c,
     ms_list_init(&all);
     if (w)
         ms_list_push(&all, &w->node);
-    else if (ms_endpoint_may_share(e) && !e->conns)
+    else if (ms_endpoint_may_share(e) && e->conns == e->over)
         ms_list_splice(&all, &e->waiting);
     while (!ms_list_empty(&all)) {
         node = all.next;
@@ -342,6 +385,7 @@ static void on_closed(struct ms_conn *c, const struct ms_conn_end *end)
     if (is_idle(c))
         leave_idle(p, c);
     note_full(c, false);
+    note_over(c, false);
     ms_list_unlink(&c->idle);
     ms_list_unlink(&c->all);
     p->conns--;
@@ -371,6 +415,7 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
     ms_list_init(&p->remembered);
     ms_list_init(&p->env.closing);
     ms_timer_init(&p->idle_timer, on_idle_timer);
+    ms_timer_init(&p->rest_timer, on_rest_timer);
     p->env.scratch = ms_alloc(MS_SCRATCH_BYTES);
     if (!p->env.scratch)
         return MS_ENOMEM;
@@ -389,6 +434,7 @@ void ms_pool_close(struct ms_pool *p)
     while (!ms_list_empty(&p->all))
         ms_conn_close(MS_CONTAINER(p->all.next, struct ms_conn, all), MS_OK, 0);
     ms_timer_cancel(p->env.loop, &p->idle_timer);
+    ms_timer_cancel(p->env.loop, &p->rest_timer);
     ms_resolver_free(p->env.resolver);
     p->env.resolver = NULL;
 }
@@ -533,7 +579,7 @@ ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
         err = start_attempt(p, e, w, wish->connect_timeout_ms);
     }
     /* It waits no more when it was told already. */
-    if (w->endpoint && err && !e->conns) {
+    if (w->endpoint && err && e->conns == e->over) {
         stop_waiting(p, w);
         put_endpoint(p, e);
         return err;

@@ -25,6 +25,7 @@ struct ms_pool {
     struct ms_list remembered; /* of struct ms_endpoint, the oldest first */
     unsigned remembering;
     struct ms_timer idle_timer;
+    struct ms_timer rest_timer; /* runs while one of TLS is idle, not resting */
     int64_t max_idle, idle_timeout_ms;
     unsigned last_id;
     unsigned conns, idle, connecting, waiting; /* now */

@@ -98,8 +98,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
-/* ---- beginning and end
- * ------------------------------------------------------- */
+/* ---- beginning and end --------------------------------------------------- */
 
 /* The name without brackets and without the dot of the root. */
 static bool take_host(struct ms_tls *t, struct ms_span host)
@@ -200,8 +199,7 @@ void ms_tls_free(struct ms_tls *t)
     ms_free(t);
 }
 
-/* ---- what went wrong
- * ---------------------------------------------------------- */
+/* ---- what went wrong ----------------------------------------------------- */
 
 struct cause {
     int reason;
@@ -337,8 +335,15 @@ static enum ms_tls_what outcome(struct ms_tls *t, int result)
     }
 }
 
-/* ---- bytes
- * -------------------------------------------------------------------- */
+/* What other users of the library left in the thread's queue would be taken
+ * for the reason of ours. Emptying an empty one costs more than looking. */
+static void clear_errors(void)
+{
+    if (MS_UNLIKELY(ERR_peek_error()))
+        ERR_clear_error();
+}
+
+/* ---- bytes --------------------------------------------------------------- */
 
 enum ms_tls_what ms_tls_handshake(struct ms_tls *t)
 {
@@ -360,16 +365,24 @@ enum ms_tls_what ms_tls_handshake(struct ms_tls *t)
     return MS_TLS_DONE;
 }
 
+/* Another call would only find that out, at the price of one that reads. */
+static bool is_drained(const struct ms_tls *t)
+{
+    return !t->ctx->env->in.n && !SSL_has_pending(t->ssl);
+}
+
 enum ms_tls_what ms_tls_read(struct ms_tls *t, char *p, size_t cap, size_t *n)
 {
     *n = 0;
-    ERR_clear_error();
+    clear_errors();
     while (*n < cap) {
         size_t got = 0;
         int result = SSL_read_ex(t->ssl, p + *n, cap - *n, &got);
         if (result != 1)
             return outcome(t, result);
         *n += got;
+        if (is_drained(t))
+            return MS_TLS_AGAIN;
     }
     return MS_TLS_DONE;
 }
@@ -378,7 +391,7 @@ enum ms_tls_what ms_tls_write(struct ms_tls *t, struct ms_span s)
 {
     size_t written;
 
-    ERR_clear_error();
+    clear_errors();
     if (SSL_write_ex(t->ssl, s.p, s.n, &written) == 1)
         return MS_TLS_DONE;
     return fail(t);
@@ -391,13 +404,17 @@ void ms_tls_close(struct ms_tls *t)
     ERR_clear_error();
 }
 
+void ms_tls_release_buffers(struct ms_tls *t)
+{
+    (void)SSL_free_buffers(t->ssl);
+}
+
 void ms_tls_forget_cache(struct ms_tls *t)
 {
     t->cache = NULL;
 }
 
-/* ---- what is known
- * ------------------------------------------------------------ */
+/* ---- what is known ------------------------------------------------------- */
 
 static void take_alpn(struct ms_tls_info *i, const SSL *ssl)
 {

@@ -59,6 +59,10 @@ enum ms_tls_what ms_tls_write(struct ms_tls *t, struct ms_span s);
 /* Queues the word that nothing follows. */
 void ms_tls_close(struct ms_tls *t);
 
+/* Gives back what the library buffers while nothing is under way; it comes back
+ * with the next record. */
+void ms_tls_release_buffers(struct ms_tls *t);
+
 /* The cache it was given is used no more. */
 void ms_tls_forget_cache(struct ms_tls *t);
 

@@ -305,7 +305,6 @@ static const char *configure(struct ms_tls_ctx *ctx)
 
     SSL_CTX_set_options(ctx->ssl,
                         SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_mode(ctx->ssl, SSL_MODE_RELEASE_BUFFERS);
     if (SSL_CTX_get_security_level(ctx->ssl) < SECURITY_LEVEL)
         SSL_CTX_set_security_level(ctx->ssl, SECURITY_LEVEL);
     SSL_CTX_set_verify(ctx->ssl,

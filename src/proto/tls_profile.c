@@ -204,11 +204,6 @@ bool ms_tls_profile_same(const struct ms_tls_profile *a,
            memcmp(a->texts, b->texts, a->bytes) == 0;
 }
 
-uint32_t ms_tls_profile_hash(const struct ms_tls_profile *p)
-{
-    return p ? p->hash : 0;
-}
-
 const char *ms_tls_profile_text(const struct ms_tls_profile *p,
                                 enum ms_tls_text which)
 {

@@ -66,7 +66,10 @@ struct ms_tls_profile *ms_tls_profile_use(struct ms_tls_profile *p);
 void ms_tls_profile_free(struct ms_tls_profile *p);
 bool ms_tls_profile_same(const struct ms_tls_profile *a,
                          const struct ms_tls_profile *b);
-uint32_t ms_tls_profile_hash(const struct ms_tls_profile *p);
+static inline uint32_t ms_tls_profile_hash(const struct ms_tls_profile *p)
+{
+    return p ? p->hash : 0;
+}
 
 /* NUL-terminated; NULL when it was not set. */
 const char *ms_tls_profile_text(const struct ms_tls_profile *p,

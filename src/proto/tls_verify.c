@@ -245,8 +245,7 @@ bool ms_tls_pins_match(const SSL *ssl, const char *pins, const char *host,
     return false;
 }
 
-/* ---- stapled answers
- * ---------------------------------------------------------- */
+/* ---- stapled answers ----------------------------------------------------- */
 
 /* `result` is one of X509_V_ERR_*. */
 static bool refuse(struct ms_tls_verdict *v, const char *host, int result,
