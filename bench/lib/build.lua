@@ -53,6 +53,13 @@ function build.curl()
   return child.out:match("libcurl (%S+)") or "?"
 end
 
+--- The bare TLS client.
+function build.openssl()
+  compile("openssl_client", {
+    "bench/c/client.c", table.unpack(flags({ "pkg-config", "--libs", "openssl" }, "-lssl -lcrypto")),
+  })
+end
+
 --- The Lua module, as `make` builds it, and a look whether it loads.
 function build.module()
   process.must({ "make", "-s", "core" }, { timeout = TIMEOUT })
@@ -64,7 +71,8 @@ end
 function build.engine()
   process.must({ "make", "-s", "VARIANT=release", "build/release/engine.a" },
     { timeout = TIMEOUT })
-  local libs = flags({ "pkg-config", "--libs", "libcares", "libnghttp2" }, "-lcares -lnghttp2")
+  local libs = flags({ "pkg-config", "--libs", "libcares", "libnghttp2", "openssl" },
+    "-lcares -lnghttp2 -lssl -lcrypto")
   compile("engine_client",
     { "bench/c/client.c", "build/release/engine.a", table.unpack(libs) })
 end

@@ -18,6 +18,8 @@ local TIMEOUT = 1200000 -- callgrind makes a client fifty times slower
 ---@field concurrency integer
 ---@field new_connections boolean?
 ---@field http2 boolean?
+---@field tls boolean?
+---@field no_resume boolean?
 ---@field ours boolean? our clients only: libcurl's under callgrind would take hours
 
 --- The situations in which requests are counted. The longer run adds `more` requests to `base`;
@@ -38,6 +40,14 @@ difference.situations = {
   },
   { name = "h2", title = "HTTP/2, 100 streams", base = 2000, more = 10000, concurrency = 100,
     http2 = true },
+  { name = "tls", title = "TLS, keep-alive, c=100", base = 2000, more = 10000, concurrency = 100,
+    tls = true },
+  { name = "tls-new", title = "TLS, new connection", base = 100, more = 200, concurrency = 20,
+    tls = true, new_connections = true, no_resume = true },
+  { name = "tls-resumed", title = "TLS, resumed connection", base = 100, more = 400,
+    concurrency = 20, tls = true, new_connections = true },
+  { name = "h2-tls", title = "HTTP/2 and TLS, 100 streams", base = 2000, more = 10000,
+    concurrency = 100, tls = true, http2 = true },
 }
 
 --- The situations named in `args`, or all; raises on an unknown name.
@@ -57,7 +67,8 @@ end
 -- The clients that run a given number of requests; the Lua fetch also in its other shapes.
 function difference.clients()
   local ready, complete = clients.prepare({
-    engine = true, fetch = true, ["fetch-epoll"] = true, curl = true, h2load = true,
+    engine = true, fetch = true, ["fetch-epoll"] = true, curl = true, bare = true,
+    h2load = true,
   })
   local list = {}
   for _, client in ipairs(ready) do
@@ -75,19 +86,23 @@ end
 function difference.servers()
   local running = {}
   return function(situation)
-    local http2 = situation.http2 or false
-    running[http2] = running[http2] or server.nginx(http2)
-    return running[http2]
+    local kind = (situation.http2 and "h2" or "h1") .. (situation.tls and "-tls" or "")
+    running[kind] = running[kind] or server.nginx(situation)
+    return running[kind]
   end
 end
 
---- Whether `client` takes part in `situation`.
+--- Whether `client` takes part in `situation`. For libcurl and HTTP/2 in the clear, see
+--- workloads.lua.
 ---@param client bench.client
 ---@param situation bench.situation
 ---@return boolean
 function difference.applies(client, situation)
-  if client.key == "h2load" then return situation.http2 == true end
-  return not ((situation.ours or situation.http2) and client.key == "curl") -- see workloads.lua
+  local http2, tls = situation.http2 or false, situation.tls or false
+  if client.key == "h2load" then return http2 end
+  if client.key == "bare" then return tls and not http2 end
+  if client.key == "curl" then return not situation.ours and (tls or not http2) end
+  return true
 end
 
 --- Runs `client` at both lengths below `count`, which runs one command line and returns a table of
@@ -101,6 +116,8 @@ function difference.per_request(client, situation, s, count)
   local function at(requests)
     local argv = client.argv({
       url = server.next_url(s),
+      ca = s.ca,
+      no_resume = situation.no_resume,
       requests = requests,
       concurrency = situation.concurrency,
       new_connections = situation.new_connections,

@@ -2,6 +2,7 @@
 --
 -- The servers of the benchmark, on free loopback ports, on processors of their own.
 
+local certificate = require "certificate"
 local machine = require "machine"
 local process = require "process"
 local uv = require "luv"
@@ -14,6 +15,8 @@ local START_MS = 10000
 --- left in TIME_WAIT make the kernel search longer for free ones to the same address, and the next
 --- client would pay. By the time a network comes again, a minute has passed or few ports were used.
 local NETWORKS = 60
+--- With TLS there are fewer connections, and every network is a name in the certificate.
+local TLS_NETWORKS = 10
 
 -- Nothing but what answering costs: no log, no file, no limit that a run would reach. Workers have
 -- sockets of their own, or one of them would take all the connections and the other sleep.
@@ -36,15 +39,23 @@ http {
   default_type text/plain;
   server {
     LISTEN
+    SECURITY
     location / { return 200 "hello\n"; }
   }
 }
 ]]
 
+-- Tickets, which need no memory here, let clients resume.
+local SECURITY = [[
+    ssl_certificate %s;
+    ssl_certificate_key %s;
+    ssl_protocols TLSv1.2 TLSv1.3;]]
+
 ---@class bench.server
 ---@field child bench.child
 ---@field port integer
 ---@field turn integer how many runs it has served
+---@field ca string? for TLS: the certificate to trust
 
 local function free_port()
   local tcp = uv.new_tcp()
@@ -81,32 +92,47 @@ local function write_file(path, text)
   assert(file:close())
 end
 
-local function listen_lines(port, http2)
+local function listen_lines(port, kind)
   local lines = {}
-  for x = 0, NETWORKS - 1 do
-    lines[#lines + 1] = ("listen 127.%d.0.1:%d%s reuseport backlog=4096;"):format(x, port,
-      http2 and " http2" or "")
+  for x = 0, (kind.tls and TLS_NETWORKS or NETWORKS) - 1 do
+    lines[#lines + 1] = ("listen 127.%d.0.1:%d%s%s reuseport backlog=4096;"):format(x, port,
+      kind.tls and " ssl" or "", kind.http2 and " http2" or "")
   end
   return table.concat(lines, "\n    ")
 end
 
---- nginx with a six byte answer.
----@param http2 boolean? HTTP/2 and nothing else
----@return bench.server
-function server.nginx(http2)
-  local layout = machine.layout()
-  local dir = uv.fs_realpath("build/bench") .. (http2 and "/nginx-h2" or "/nginx")
-  local port = free_port()
+local function tls_files()
+  local addresses = {}
+  for x = 0, TLS_NETWORKS - 1 do addresses[#addresses + 1] = ("127.%d.0.1"):format(x) end
+  return certificate.get(addresses)
+end
+
+local function directory(kind)
+  local dir = uv.fs_realpath("build/bench") .. "/nginx" .. (kind.http2 and "-h2" or "")
+    .. (kind.tls and "-tls" or "")
   uv.fs_mkdir(dir, tonumber("755", 8))
+  return dir
+end
+
+--- nginx with a six byte answer.
+---@param kind { http2: boolean?, tls: boolean? }? HTTP/2 and nothing else (in the clear), TLS
+---@return bench.server
+function server.nginx(kind)
+  kind = kind or {}
+  local layout = machine.layout()
+  local dir = directory(kind)
+  local port = free_port()
+  local files = kind.tls and tls_files() or {}
   write_file(dir .. "/nginx.conf", (NGINX:gsub("%u%u%u%u+", {
     WORKERS = tostring(layout.workers),
-    LISTEN = listen_lines(port, http2),
+    LISTEN = listen_lines(port, kind),
+    SECURITY = kind.tls and SECURITY:format(files.cert, files.key) or "",
   })))
   local child = process.start(
     { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },
     { cpus = layout.server })
   wait_until_up(child, port)
-  return { child = child, port = port, turn = 0 }
+  return { child = child, port = port, turn = 0, ca = files.ca }
 end
 
 --- The delaying server: delay/MS and hold below its URL.
@@ -126,6 +152,7 @@ end
 ---@return string
 function server.next_url(s)
   s.turn = s.turn + 1
+  if s.ca then return ("https://127.%d.0.1:%d/"):format(s.turn % TLS_NETWORKS, s.port) end
   return ("http://127.%d.0.1:%d/"):format(s.turn % NETWORKS, s.port)
 end
 
