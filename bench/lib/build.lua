@@ -55,9 +55,8 @@ end
 
 --- The bare TLS client.
 function build.openssl()
-  compile("openssl_client", {
-    "bench/c/client.c", table.unpack(flags({ "pkg-config", "--libs", "openssl" }, "-lssl -lcrypto")),
-  })
+  local libs = flags({ "pkg-config", "--libs", "openssl" }, "-lssl -lcrypto")
+  compile("openssl_client", { "bench/c/client.c", table.unpack(libs) })
 end
 
 --- The Lua module, as `make` builds it, and a look whether it loads.

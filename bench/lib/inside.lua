@@ -16,7 +16,6 @@ local TIMEOUT = 300000
 --- With --quick a run is shortened by this.
 local QUICK = 10
 
---- `arguments(servers, scale)` is what follows the program's name.
 inside.all = {
   { name = "flat", title = "one keep-alive request at a time, among held transfers, one host" },
   {
@@ -52,8 +51,8 @@ inside.all = {
 
 -- ---- the Lua programs, which report themselves -------------------------
 
-local function script_argv(w, servers, scale)
-  local base = server.next_url(w.nginx and servers.nginx or servers.hold)
+local function script_argv(w, scale)
+  local base = server.next_url(server.get(w.nginx and "nginx" or "hold"))
   local argv = { "lua5.4", "bench/lua/" .. w.script .. ".lua", "--url", base .. (w.path or "") }
   local function add(name, value)
     if value then table.move({ name, tostring(value) }, 1, 2, #argv + 1, argv) end
@@ -66,8 +65,8 @@ local function script_argv(w, servers, scale)
   return argv
 end
 
-local function run_script(w, servers, options)
-  local child = process.run(script_argv(w, servers, options.quick and QUICK or 1), {
+local function run_script(w, options)
+  local child = process.run(script_argv(w, options.quick and QUICK or 1), {
     cpus = machine.layout().client,
     env = build.lua_env(),
     timeout = TIMEOUT,
@@ -95,11 +94,11 @@ local function cpu_us(r)
 end
 
 -- One client, alone and among the held ones, in the same round.
-local function flat_pair(client, servers, scale)
-  local alone, why = clients.measure(client, flat_job(0, scale), servers.hold)
+local function flat_pair(client, scale)
+  local alone, why = clients.measure(client, flat_job(0, scale), server.get("hold"))
   if not alone then return nil, why end
   local among
-  among, why = clients.measure(client, flat_job(10000, scale), servers.hold)
+  among, why = clients.measure(client, flat_job(10000, scale), server.get("hold"))
   if not among then return nil, why end
   return {
     alone = cpu_us(alone),
@@ -119,14 +118,14 @@ local function flat_row(client, rounds)
   return row
 end
 
-local function run_flat(w, servers, ready, options)
+local function run_flat(w, ready, options)
   local scale = options.quick and QUICK or 1
   local results, notes = {}, {}
   for round = 1, math.min(options.rounds, 3) do
     for _, client in ipairs(ready) do
       if client.key ~= "wrk" then
         results[client] = results[client] or {}
-        local pair, why = flat_pair(client, servers, scale)
+        local pair, why = flat_pair(client, scale)
         table.insert(results[client], pair)
         if why then notes[#notes + 1] = ("%s, round %d: %s"):format(client.name, round, why) end
       end
@@ -148,16 +147,15 @@ end
 
 --- Runs one of inside.all and prints it. False when something failed.
 ---@param w table
----@param servers table<string, bench.server>
 ---@param ready bench.client[]
 ---@param options { rounds: integer, quick: boolean? }
 ---@return boolean
-function inside.run(w, servers, ready, options)
+function inside.run(w, ready, options)
   local ok
   if w.script then
-    ok = run_script(w, servers, options)
+    ok = run_script(w, options)
   else
-    ok = run_flat(w, servers, ready, options)
+    ok = run_flat(w, ready, options)
   end
   io.stdout:flush()
   return ok

@@ -107,20 +107,16 @@ local function tls_files()
   return certificate.get(addresses)
 end
 
-local function directory(kind)
-  local dir = uv.fs_realpath("build/bench") .. "/nginx" .. (kind.http2 and "-h2" or "")
-    .. (kind.tls and "-tls" or "")
+local function directory(name)
+  local dir = uv.fs_realpath("build/bench") .. "/" .. name
   uv.fs_mkdir(dir, tonumber("755", 8))
   return dir
 end
 
---- nginx with a six byte answer.
----@param kind { http2: boolean?, tls: boolean? }? HTTP/2 and nothing else (in the clear), TLS
----@return bench.server
-function server.nginx(kind)
-  kind = kind or {}
+-- nginx with a six byte answer.
+local function nginx(name, kind)
   local layout = machine.layout()
-  local dir = directory(kind)
+  local dir = directory(name)
   local port = free_port()
   local files = kind.tls and tls_files() or {}
   write_file(dir .. "/nginx.conf", (NGINX:gsub("%u%u%u%u+", {
@@ -135,9 +131,22 @@ function server.nginx(kind)
   return { child = child, port = port, turn = 0, ca = files.ca }
 end
 
---- The delaying server: delay/MS and hold below its URL.
----@return bench.server
-function server.hold()
+-- HTTP/2 over TLS with a six byte answer, all answers of a turn in one write. nginx writes each
+-- answer by itself, in a record of its own, so that a client cannot save much there.
+local function nghttpd(name)
+  if not process.exists("nghttpd") then error("nghttpd is not installed (nghttp2-server)", 0) end
+  local dir = directory(name)
+  local port = free_port()
+  local files = tls_files()
+  write_file(dir .. "/index.html", "hello\n")
+  local argv = { "nghttpd", "-n1", "-d", dir, tostring(port), files.key, files.cert }
+  local child = process.start(argv, { cpus = machine.layout().server })
+  wait_until_up(child, port)
+  return { child = child, port = port, turn = 0, ca = files.ca }
+end
+
+-- The delaying server: delay/MS and hold below its URL.
+local function hold()
   local layout = machine.layout()
   local child = process.start({ "build/bench/hold_server", tostring(layout.workers) },
     { cpus = layout.server })
@@ -145,6 +154,26 @@ function server.hold()
   local port = child.out:match("^port (%d+)\n")
   if not port then error("hold_server did not start: " .. child.err, 0) end
   return { child = child, port = math.tointeger(port), turn = 0 }
+end
+
+local KINDS = {
+  nginx = function(name) return nginx(name, {}) end,
+  ["nginx-h2"] = function(name) return nginx(name, { http2 = true }) end,
+  ["nginx-tls"] = function(name) return nginx(name, { tls = true }) end,
+  ["nginx-h2-tls"] = function(name) return nginx(name, { http2 = true, tls = true }) end,
+  nghttpd = nghttpd,
+  hold = hold,
+}
+
+local running = {}
+
+--- The server called `name`, started when it is first asked for: "nginx", "nginx-h2" (in the
+--- clear), "nginx-tls", "nginx-h2-tls", "nghttpd" (HTTP/2 and TLS) or "hold".
+---@param name string
+---@return bench.server
+function server.get(name)
+  running[name] = running[name] or KINDS[name](name)
+  return running[name]
 end
 
 --- Where the next run finds the server, with a final slash.

@@ -5,7 +5,7 @@
 ---@class bench.workload
 ---@field name string as given on the command line
 ---@field title string
----@field server "nginx" | "nginx-h2" | "nginx-tls" | "nginx-h2-tls" | "hold"
+---@field server string see server.get()
 ---@field path string? below the server's URL
 ---@field job bench.job without its URLs
 ---@field saturating boolean? the client is meant to be the limit

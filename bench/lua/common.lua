@@ -144,7 +144,7 @@ local function work_with_options(client, url, tally)
 end
 
 -- Every coroutine makes its successor, so nothing but the coroutine comes on top of a fetch. They
--- are nobody's tasks, which is why the end is looked for: seldom, and for as good as nothing.
+-- are nobody's tasks, which is why the end is looked for: by one, and seldom.
 local function work_in_new_coroutines(client, url, tally)
   local one
   local function go_on()
@@ -157,6 +157,8 @@ local function work_in_new_coroutines(client, url, tally)
     go_on()
   end
   go_on()
+  if tally.watched then return end
+  tally.watched = true
   repeat ms.sleep(50) until tally.ok + tally.failed == tally.requests
 end
 
