@@ -100,6 +100,7 @@ static const struct option LONG_OPTIONS[] = {
     {"new-connections", no_argument, NULL, 'x'},
     {"http2", no_argument, NULL, '2'},
     {"ca", required_argument, NULL, 'a'},
+    {"ca-path", no_argument, NULL, 'p'},
     {"no-resume", no_argument, NULL, 'r'},
     {"each", no_argument, NULL, 'e'},
     {"idle-ms", required_argument, NULL, 'i'},
@@ -129,6 +130,9 @@ static void set_option(struct client *c, int option, const char *program)
         break;
     case 'a':
         c->ca_file = optarg;
+        break;
+    case 'p':
+        c->ca_path = true;
         break;
     case 'r':
         c->no_resume = true;

@@ -30,6 +30,7 @@ struct client {
     bool new_connections;
     bool http2;
     const char *ca_file; /* NULL: whom the system trusts */
+    bool ca_path;        /* libcurl: keep the folder it has by itself */
     bool no_resume;      /* every TLS handshake is a full one */
     bool each;           /* say what each transfer cost */
     unsigned idle_ms;    /* how long connections rest before they are weighed */

@@ -98,15 +98,15 @@ static void after_batch(struct client *c)
     }
 }
 
-/* Without the folder of certificates that Debian's libcurl adds to every file
- * it is given: with it, it keeps no store and reads the file anew for every
- * connection. */
+/* Unless asked for, without the folder of certificates that Debian's libcurl
+ * adds to every file it is given: with it, it keeps no store and reads the
+ * file anew for every connection. */
 static void set_tls(CURL *e, const struct client *c)
 {
-    if (c->ca_file) {
+    if (c->ca_file)
         curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file);
+    if (c->ca_file && !c->ca_path)
         curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
-    }
     curl_easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, (long)!c->no_resume);
 }
 

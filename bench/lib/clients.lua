@@ -17,6 +17,8 @@ local clients = {}
 ---@field http2 boolean? all on one connection
 ---@field ca string? the certificate to trust, for https
 ---@field no_resume boolean? every TLS handshake is a full one
+---@field each boolean? print what each transfer cost
+---@field ca_path boolean? libcurl: with Debian's folder of certificates, too
 ---@field idle_ms integer? weigh the connections afterwards, when they have rested that long
 ---@field hosts integer? addresses of the loopback it is spread over
 ---@field held integer? transfers that stay unanswered meanwhile
@@ -63,6 +65,8 @@ local function arguments(program, job)
   add("--idle-ms", job.idle_ms)
   if job.http2 then argv[#argv + 1] = "--http2" end
   if job.no_resume then argv[#argv + 1] = "--no-resume" end
+  if job.each then argv[#argv + 1] = "--each" end
+  if job.ca_path then argv[#argv + 1] = "--ca-path" end
   return argv
 end
 

@@ -8,11 +8,14 @@ local clients = require "clients"
 local machine = require "machine"
 local process = require "process"
 local report = require "report"
+local secure = require "secure"
 local server = require "server"
 
 local inside = {}
 
 local TIMEOUT = 300000
+--- Clients that cannot hold transfers open meanwhile.
+local NO_FLAT = { wrk = true, h2load = true, bare = true }
 --- With --quick a run is shortened by this.
 local QUICK = 10
 
@@ -48,6 +51,8 @@ inside.all = {
     nginx = true,
   },
 }
+
+table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)
 
 -- ---- the Lua programs, which report themselves -------------------------
 
@@ -123,7 +128,7 @@ local function run_flat(w, ready, options)
   local results, notes = {}, {}
   for round = 1, math.min(options.rounds, 3) do
     for _, client in ipairs(ready) do
-      if client.key ~= "wrk" then
+      if not NO_FLAT[client.key] then
         results[client] = results[client] or {}
         local pair, why = flat_pair(client, scale)
         table.insert(results[client], pair)
@@ -145,6 +150,13 @@ local function run_flat(w, ready, options)
   return #notes == 0
 end
 
+local function run_table(w, ready, options)
+  print(("\n### %s: %s\n"):format(w.name, w.title))
+  local notes = w.run(ready, options)
+  if #notes > 0 then print("\n* " .. table.concat(notes, "\n* ")) end
+  return #notes == 0
+end
+
 --- Runs one of inside.all and prints it. False when something failed.
 ---@param w table
 ---@param ready bench.client[]
@@ -152,7 +164,9 @@ end
 ---@return boolean
 function inside.run(w, ready, options)
   local ok
-  if w.script then
+  if w.run then
+    ok = run_table(w, ready, options)
+  elseif w.script then
     ok = run_script(w, options)
   else
     ok = run_flat(w, ready, options)

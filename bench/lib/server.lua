@@ -101,10 +101,16 @@ local function listen_lines(port, kind)
   return table.concat(lines, "\n    ")
 end
 
-local function tls_files()
+--- What the servers' certificate is good for.
+---@return string[]
+function server.tls_addresses()
   local addresses = {}
   for x = 0, TLS_NETWORKS - 1 do addresses[#addresses + 1] = ("127.%d.0.1"):format(x) end
-  return certificate.get(addresses)
+  return addresses
+end
+
+local function tls_files()
+  return certificate.get(server.tls_addresses())
 end
 
 local function directory(name)
