@@ -16,7 +16,7 @@ local START_MS = 10000
 --- client would pay. By the time a network comes again, a minute has passed or few ports were used.
 local NETWORKS = 60
 --- With TLS there are fewer connections, and every network is a name in the certificate.
-local TLS_NETWORKS = 10
+local TLS_NETWORKS = 4
 
 -- Nothing but what answering costs: no log, no file, no limit that a run would reach. Workers have
 -- sockets of their own, or one of them would take all the connections and the other sleep.
