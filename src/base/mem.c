@@ -22,17 +22,10 @@ long ms_mem_count(void)
     return asked;
 }
 
-static bool refused(void)
+bool ms_mem_refused(void)
 {
     asked++;
     return fail_from && asked >= fail_from && asked < fail_from + fail_count;
-}
-
-#else
-
-static inline bool refused(void)
-{
-    return false;
 }
 
 #endif
@@ -40,19 +33,19 @@ static inline bool refused(void)
 void *ms_alloc(size_t size)
 {
     assert(size > 0);
-    return refused() ? NULL : malloc(size);
+    return ms_mem_refused() ? NULL : malloc(size);
 }
 
 void *ms_zalloc(size_t size)
 {
     assert(size > 0);
-    return refused() ? NULL : calloc(1, size);
+    return ms_mem_refused() ? NULL : calloc(1, size);
 }
 
 void *ms_realloc(void *p, size_t size)
 {
     assert(size > 0);
-    return refused() ? NULL : realloc(p, size);
+    return ms_mem_refused() ? NULL : realloc(p, size);
 }
 
 void ms_free(void *p)

@@ -446,9 +446,7 @@ static size_t h2_capacity(const struct ms_session *base)
 
     if (!h->settled)
         return 0;
-    size_t theirs = nghttp2_session_get_remote_settings(
-        h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-    return theirs < h->max_streams ? theirs : h->max_streams;
+    return h->theirs < h->max_streams ? h->theirs : h->max_streams;
 }
 
 static size_t h2_room(const struct ms_session *base)
@@ -501,8 +499,20 @@ static void h2_free(struct ms_session *base)
     nghttp2_session_del(h->ng);
     free_records(&h->live);
     free_records(&h->spare);
+    ms_h2_mem_trim(&h->mem);
     ms_buf_free(&h->out);
     ms_free(h);
+}
+
+static void h2_rest(struct ms_session *base)
+{
+    struct h2 *h = h2_of(base);
+
+    h->last = NULL;
+    free_records(&h->spare);
+    ms_h2_mem_trim(&h->mem);
+    if (!ms_buf_len(&h->out))
+        ms_buf_free(&h->out);
 }
 
 static const struct ms_session_ops ops = {
@@ -520,35 +530,9 @@ static const struct ms_session_ops ops = {
     .done = h2_done,
     .ping = h2_ping,
     .drain = h2_drain,
+    .rest = h2_rest,
     .free = h2_free,
 };
-
-/* nghttp2 may ask for nothing, our allocator may not be asked for it. */
-static void *mem_alloc(size_t n, void *user)
-{
-    (void)user;
-    return ms_alloc(n ? n : 1);
-}
-
-static void mem_free(void *p, void *user)
-{
-    (void)user;
-    ms_free(p);
-}
-
-static void *mem_calloc(size_t count, size_t size, void *user)
-{
-    (void)user;
-    if (size && count > SIZE_MAX / size)
-        return NULL;
-    return ms_zalloc(size && count ? count * size : 1);
-}
-
-static void *mem_realloc(void *p, size_t n, void *user)
-{
-    (void)user;
-    return ms_realloc(p, n ? n : 1);
-}
 
 static void set_options(nghttp2_option *o)
 {
@@ -567,7 +551,6 @@ static void set_options(nghttp2_option *o)
 
 static int new_nghttp2(struct h2 *h)
 {
-    nghttp2_mem mem = {NULL, mem_alloc, mem_free, mem_calloc, mem_realloc};
     nghttp2_session_callbacks *cbs = NULL;
     nghttp2_option *options = NULL;
     int rv = NGHTTP2_ERR_NOMEM;
@@ -575,7 +558,8 @@ static int new_nghttp2(struct h2 *h)
     if (!nghttp2_session_callbacks_new(&cbs) && !nghttp2_option_new(&options)) {
         ms_h2_set_callbacks(cbs);
         set_options(options);
-        rv = nghttp2_session_client_new3(&h->ng, cbs, h, options, &mem);
+        rv = nghttp2_session_client_new3(&h->ng, cbs, h, options,
+                                         &h->mem.functions);
     }
     nghttp2_option_del(options);
     nghttp2_session_callbacks_del(cbs);
@@ -616,12 +600,14 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     h->max_streams = config->max_streams;
     h->free_frames = MS_H2_FREE_FRAMES;
     h->stray_most = MS_H2_STRAY_BYTES;
+    ms_h2_mem_init(&h->mem);
     ms_list_init(&h->live);
     ms_list_init(&h->spare);
     ms_list_init(&h->due);
     ms_list_init(&h->hungry);
     if (new_nghttp2(h) || submit_preface(h)) {
         nghttp2_session_del(h->ng);
+        ms_h2_mem_trim(&h->mem);
         ms_free(h);
         return MS_ENOMEM;
     }

@@ -22,10 +22,16 @@ static int go_on(const struct h2 *h)
     return h->failed ? STOP : 0;
 }
 
-/* The record of a stream that is open, NULL when we know none. */
+/* The record of a stream that is open, NULL when we know none. Frames of one
+ * stream come together, and no id is used twice. */
 static struct h2_stream *find(struct h2 *h, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(h->ng, id);
+    if (h->last && h->last->id == id && h->last->open)
+        return h->last;
+    struct h2_stream *s = nghttp2_session_get_stream_user_data(h->ng, id);
+    if (s)
+        h->last = s;
+    return s;
 }
 
 static void malformed(struct h2_stream *s, const char *detail)
@@ -441,6 +447,8 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
         break;
     case NGHTTP2_SETTINGS:
         h->settled |= !(frame->hd.flags & NGHTTP2_FLAG_ACK);
+        h->theirs = nghttp2_session_get_remote_settings(
+            h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
         break;
     case NGHTTP2_GOAWAY:
         goaway_came(h, &frame->goaway);

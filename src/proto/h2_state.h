@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "proto/h2_limits.h"
+#include "proto/h2_mem.h"
 #include "proto/session.h"
 
 struct h2;
@@ -56,14 +57,17 @@ struct h2_stream {
 struct h2 {
     struct ms_session base;
     nghttp2_session *ng;
+    struct ms_h2_mem mem;    /* nghttp2's */
     struct ms_buf out;       /* frames to send */
     struct ms_list live;     /* of struct h2_stream */
     struct ms_list spare;    /* of struct h2_stream, for the next requests */
     struct ms_list due;      /* of struct h2_stream */
     struct ms_list hungry;   /* of struct h2_stream: ask again for a body */
     struct h2_stream *heads; /* whose header block is coming in */
+    struct h2_stream *last;  /* that was found; NULL or a record of ours */
     size_t open;             /* streams nghttp2 knows */
     size_t max_streams;
+    size_t theirs; /* the most that the peer takes */
     ms_err failed; /* the connection: MS_OK while it is good */
     const char *detail;
     int64_t free_frames; /* frames without content we still put up with */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/wire.h"
 
+#include <string.h>
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -122,7 +124,39 @@ const char *ms_wire_value_end(const char *p, const char *end)
     return skip(p, end, VALUE);
 }
 
+/* Whether one of the eight to sixteen bytes is a control; they may be looked
+ * at twice. */
+static inline unsigned few_controls(const char *p, const char *end)
+{
+    char twice[BLOCK];
+
+    memcpy(twice, p, BLOCK / 2);
+    memcpy(twice + BLOCK / 2, end - BLOCK / 2, BLOCK / 2);
+    return controls(twice);
+}
+
+/* The length is known, so the last block may overlap the one before. */
+static inline bool has_controls(const char *p, const char *end)
+{
+    unsigned found = 0;
+
+    if (end - p < BLOCK / 2)
+        return true; /* who knows: a table tells */
+    if (end - p < BLOCK)
+        return few_controls(p, end);
+    for (const char *q = p; end - q > BLOCK; q += BLOCK)
+        found |= controls(q);
+    return found | controls(end - BLOCK);
+}
+
 #else
+
+static inline bool has_controls(const char *p, const char *end)
+{
+    (void)p;
+    (void)end;
+    return true;
+}
 
 const char *ms_wire_token_end(const char *p, const char *end)
 {
@@ -148,7 +182,7 @@ bool ms_wire_is_token(struct ms_span s)
 
 bool ms_wire_is_value(struct ms_span s)
 {
-    return !s.n || ms_wire_value_end(s.p, s.p + s.n) == s.p + s.n;
+    return !s.n || !has_controls(s.p, s.p + s.n) || all(s, VALUE);
 }
 
 bool ms_wire_is_target(struct ms_span s)
