@@ -10,11 +10,14 @@ local uv = require "luv"
 local server = {}
 
 local START_MS = 10000
+local FILE_SIZE = 10 * 1024 * 1024
 
 --- Every run gets a loopback network of its own, 127.x, in turn: the ports that an earlier client
 --- left in TIME_WAIT make the kernel search longer for free ones to the same address, and the next
 --- client would pay. By the time a network comes again, a minute has passed or few ports were used.
 local NETWORKS = 60
+--- After so many requests nginx-h2-goaway ends a connection, as nginx does by default.
+local GOAWAY_EVERY = 1000
 --- With TLS there are fewer connections, and every network is a name in the certificate.
 local TLS_NETWORKS = 4
 
@@ -34,13 +37,14 @@ http {
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
-  keepalive_requests 1000000000;
+  keepalive_requests REQUESTS;
   keepalive_timeout 3600;
   default_type text/plain;
   server {
     LISTEN
     SECURITY
     location / { return 200 "hello\n"; }
+    location /file { root .; }
   }
 }
 ]]
@@ -55,6 +59,7 @@ local SECURITY = [[
 ---@field child bench.child
 ---@field port integer
 ---@field turn integer how many runs it has served
+---@field networks integer it listens in so many
 ---@field ca string? for TLS: the certificate to trust
 
 local function free_port()
@@ -92,9 +97,13 @@ local function write_file(path, text)
   assert(file:close())
 end
 
+local function networks_of(kind)
+  return kind.tls and TLS_NETWORKS or NETWORKS
+end
+
 local function listen_lines(port, kind)
   local lines = {}
-  for x = 0, (kind.tls and TLS_NETWORKS or NETWORKS) - 1 do
+  for x = 0, networks_of(kind) - 1 do
     lines[#lines + 1] = ("listen 127.%d.0.1:%d%s%s reuseport backlog=4096;"):format(x, port,
       kind.tls and " ssl" or "", kind.http2 and " http2" or "")
   end
@@ -129,12 +138,14 @@ local function nginx(name, kind)
     WORKERS = tostring(layout.workers),
     LISTEN = listen_lines(port, kind),
     SECURITY = kind.tls and SECURITY:format(files.cert, files.key) or "",
+    REQUESTS = tostring(kind.requests or 1000000000),
   })))
+  write_file(dir .. "/file", ("x"):rep(FILE_SIZE))
   local child = process.start(
     { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },
     { cpus = layout.server })
   wait_until_up(child, port)
-  return { child = child, port = port, turn = 0, ca = files.ca }
+  return { child = child, port = port, turn = 0, ca = files.ca, networks = networks_of(kind) }
 end
 
 -- HTTP/2 over TLS with a six byte answer, all answers of a turn in one write. nginx writes each
@@ -148,18 +159,27 @@ local function nghttpd(name)
   local argv = { "nghttpd", "-n1", "-d", dir, tostring(port), files.key, files.cert }
   local child = process.start(argv, { cpus = machine.layout().server })
   wait_until_up(child, port)
-  return { child = child, port = port, turn = 0, ca = files.ca }
+  return { child = child, port = port, turn = 0, ca = files.ca, networks = TLS_NETWORKS }
+end
+
+-- A server that prints its port when it is up.
+local function printing(argv, networks)
+  local child = process.start(argv, { cpus = machine.layout().server })
+  process.wait(function() return child.code or child.out:find("\n") end, START_MS)
+  local port = child.out:match("^port (%d+)\n")
+  if not port then error(argv[#argv] .. " did not start: " .. child.err, 0) end
+  return { child = child, port = math.tointeger(port), turn = 0, networks = networks }
 end
 
 -- The delaying server: delay/MS and hold below its URL.
 local function hold()
-  local layout = machine.layout()
-  local child = process.start({ "build/bench/hold_server", tostring(layout.workers) },
-    { cpus = layout.server })
-  process.wait(function() return child.code or child.out:find("\n") end, START_MS)
-  local port = child.out:match("^port (%d+)\n")
-  if not port then error("hold_server did not start: " .. child.err, 0) end
-  return { child = child, port = math.tointeger(port), turn = 0 }
+  return printing({ "build/bench/hold_server", tostring(machine.layout().workers) }, NETWORKS)
+end
+
+-- The same for HTTP/2, with hold only, at one address.
+local function hold_h2()
+  if not process.exists("node") then error("node is not installed", 0) end
+  return printing({ "node", "bench/lib/hold_h2.js" }, 1)
 end
 
 local KINDS = {
@@ -167,14 +187,19 @@ local KINDS = {
   ["nginx-h2"] = function(name) return nginx(name, { http2 = true }) end,
   ["nginx-tls"] = function(name) return nginx(name, { tls = true }) end,
   ["nginx-h2-tls"] = function(name) return nginx(name, { http2 = true, tls = true }) end,
+  ["nginx-h2-goaway"] = function(name)
+    return nginx(name, { http2 = true, requests = GOAWAY_EVERY })
+  end,
   nghttpd = nghttpd,
   hold = hold,
+  ["hold-h2"] = hold_h2,
 }
 
 local running = {}
 
 --- The server called `name`, started when it is first asked for: "nginx", "nginx-h2" (in the
---- clear), "nginx-tls", "nginx-h2-tls", "nghttpd" (HTTP/2 and TLS) or "hold".
+--- clear), "nginx-h2-goaway", "nginx-tls", "nginx-h2-tls", "nghttpd" (HTTP/2 and TLS), "hold" or
+--- "hold-h2".
 ---@param name string
 ---@return bench.server
 function server.get(name)
@@ -187,8 +212,7 @@ end
 ---@return string
 function server.next_url(s)
   s.turn = s.turn + 1
-  if s.ca then return ("https://127.%d.0.1:%d/"):format(s.turn % TLS_NETWORKS, s.port) end
-  return ("http://127.%d.0.1:%d/"):format(s.turn % NETWORKS, s.port)
+  return ("%s://127.%d.0.1:%d/"):format(s.ca and "https" or "http", s.turn % s.networks, s.port)
 end
 
 --- What fraction of the time each of the server's processes worked, between two snapshots of

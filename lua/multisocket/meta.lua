@@ -149,8 +149,25 @@ function Response:cancel(reason) end
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
 ---@field tcp_nodelay? boolean default true
+---@field tcp_keepalive? boolean the system looks after silent peers; default true
+---@field ip? 4|6|false addresses of that family only
+---@field interface? string|false name of an interface, or an address of this machine, to connect from
+---@field local_port? integer|integer[]|false a port, or the first and the last of a range, to connect from
+---@field unix_socket? string|false a path, or "@" and an abstract name, to connect to whatever the URL says
+---@field happy_eyeballs_delay? integer|false ms after which an address that does not answer gets company; default 250
+---@field resolve? table<string, string|string[]>|false "host" or "host:port" to its addresses
+---@field connect_to? table<string, string>|false "host" or "host:port" to the "host:port" to connect to instead
+---@field dns? multisocket.Dns|false
+---@field resolver? "system"|fun(host: string, family: 4|6, done: fun(addresses: string[]?): boolean)|false asked instead of hosts file and DNS; "system": getaddrinfo()
+---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---@class multisocket.Dns
+---@field servers? string|string[] "address" or "address:port"; default those of resolv.conf
+---@field timeout? integer ms for the first try, default 2000
+---@field tries? integer for each server, default 3
+---@field cache_ttl? integer|false ms for which an answer is kept at most, default an hour
 
 ---@class multisocket.FetchOptions : multisocket.Options
 ---@field url? string
@@ -158,8 +175,11 @@ function Response:cancel(reason) end
 ---@class multisocket.ClientOptions : multisocket.Options
 ---@field base_url? string relative URLs are resolved against it
 ---@field user_agent? string|false default "multisocket/VERSION"
+---@field max_connections? integer|false open or opening at a time; default no limit
+---@field max_connections_per_host? integer|false the same of one scheme, host and port
 ---@field max_idle? integer|false idle connections kept, default 1000
 ---@field idle_timeout? integer ms one is kept, default 60000
+---@field max_age? integer|false ms after which one is not used again; default no limit
 ---@field max_concurrent_streams? integer on one HTTP/2 connection, default 100
 ---@field ping_interval? integer ms of silence until an HTTP/2 peer is asked whether it lives
 
@@ -209,10 +229,12 @@ function Task:cancel(reason) end
 ---@field bytes_out integer
 ---@field lookups integer
 ---@field running integer transfers now
----@field queued integer
----@field connections integer
----@field idle integer
+---@field queued integer without a connection
+---@field waiting integer of these: for a limit on connections or streams
+---@field connections integer open ones now
+---@field idle integer those that nobody uses
 ---@field connecting integer
+---@field closing integer ended, saying goodbye
 
 ---Defaults and a pool of connections of its own. Close it when it is no longer
 ---needed; `local c <close> = ms.client{}` does.
@@ -252,6 +274,8 @@ function Client:each(requests, opts) end
 
 ---@return multisocket.Stats
 function Client:stats() end
+---Forgets addresses, answers of DNS, and idle connections
+function Client:network_changed() end
 
 ---Ends every transfer (code "cancelled") and closes every connection.
 function Client:close() end
@@ -466,6 +490,12 @@ function Multi:assign(fd, value) end
 function Multi:setopt(opts) end
 ---@return integer? ms
 function Multi:timeout() end
+---@param question integer
+---@param addresses string[]? nil: it cannot be told
+---@return boolean false: nobody waits for it
+function Multi:answer(question, addresses) end
+---Forgets addresses, answers of DNS, and idle connections
+function Multi:network_changed() end
 ---@return integer
 function Multi:running() end
 ---@return boolean in a child that got it by fork: its connections are the parent's
@@ -483,6 +513,9 @@ function Multi:close() end
 ---@field socketfunction? false|fun(easy: multisocket.Easy?, fd: integer, what: integer, value: any)
 ---@field timerfunction? false|fun(multi: multisocket.Multi, timeout_ms: integer)
 ---@field donefunction? false|fun(easy: multisocket.Easy, ok: boolean, err: multisocket.Error?)
+---@field max_connections? integer|false
+---@field max_connections_per_host? integer|false
+---@field max_age? integer|false
 ---@field max_idle? integer|false
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer

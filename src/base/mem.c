@@ -22,10 +22,17 @@ long ms_mem_count(void)
     return asked;
 }
 
-bool ms_mem_refused(void)
+static bool refused(void)
 {
     asked++;
     return fail_from && asked >= fail_from && asked < fail_from + fail_count;
+}
+
+#else
+
+static inline bool refused(void)
+{
+    return false;
 }
 
 #endif
@@ -33,19 +40,19 @@ bool ms_mem_refused(void)
 void *ms_alloc(size_t size)
 {
     assert(size > 0);
-    return ms_mem_refused() ? NULL : malloc(size);
+    return refused() ? NULL : malloc(size);
 }
 
 void *ms_zalloc(size_t size)
 {
     assert(size > 0);
-    return ms_mem_refused() ? NULL : calloc(1, size);
+    return refused() ? NULL : calloc(1, size);
 }
 
 void *ms_realloc(void *p, size_t size)
 {
     assert(size > 0);
-    return ms_mem_refused() ? NULL : realloc(p, size);
+    return refused() ? NULL : realloc(p, size);
 }
 
 void ms_free(void *p)

@@ -33,15 +33,6 @@ void ms_mem_fail(long nth, long count);
 
 /* Allocations asked for since the last ms_mem_fail(). */
 long ms_mem_count(void);
-
-/* For an allocation that is served without asking here: counts it, and says
- * whether it is to fail. */
-bool ms_mem_refused(void);
-#else
-static inline bool ms_mem_refused(void)
-{
-    return false;
-}
 #endif
 
 #endif

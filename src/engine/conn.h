@@ -13,6 +13,7 @@
 #include "engine/endpoint.h"
 #include "engine/link.h"
 #include "net/dial.h"
+#include "net/resolve_set.h"
 #include "proto/session.h"
 
 struct ms_conn;
@@ -21,11 +22,13 @@ struct ms_waiter;
 /* What every connection of a multi shares. */
 struct ms_conn_env {
     struct ms_loop *loop;
-    struct ms_resolver *resolver;
+    struct ms_resolve_set resolvers;
+    struct ms_dial_history history; /* which addresses worked */
     struct ms_link_env link;
     struct ms_list closing;   /* of struct ms_conn, saying goodbye */
     char *scratch;            /* MS_SCRATCH_BYTES, what was read last */
     int64_t max_streams;      /* of one HTTP/2 connection at a time */
+    int64_t grown;            /* windows of HTTP/2, beyond their first size */
     int64_t ping_interval_ms; /* silence after which it is asked, -1: never */
     bool mute;  /* the connections are another process's: nothing is sent */
     bool hasty; /* the multi closes: nobody is waited for */
@@ -66,11 +69,13 @@ struct ms_conn {
     struct ms_endpoint *endpoint;
 
     /* The pool's. */
-    struct ms_list all;  /* on the pool's list of all, then env->closing */
+    struct ms_list all;  /* on the pool's ->opening, ->open or ->leaving, then
+                          * on env->closing */
     struct ms_list idle; /* on endpoint->idle, ->roomy while in use with room
                           * for more, ->spare while opening */
     struct ms_list lru;  /* on the pool's idle list, oldest first */
     struct ms_waiter *wanted_by; /* who caused it, while that one waits */
+    uint64_t begun_us, opened_us;
     uint64_t idle_since_us;
 
     struct ms_dial *dial;  /* until connected */
@@ -105,9 +110,11 @@ struct ms_conn {
     bool pinged;               /* a ping is out, and nothing came since */
     bool peer_gone;            /* only paused readers keep it */
     bool full;                 /* the pool's: all its streams are in use */
-    bool resting; /* the pool's: idle for long enough to have given buffers
-                   * back */
-    bool handing; /* the pool's: it is being given out */
+    bool over;                 /* the pool's: those are the last */
+    bool resting;   /* the pool's: idle for long enough to have given buffers
+                     * back */
+    bool handing;   /* the pool's: it is being given out */
+    bool gives_way; /* the pool's: nobody fails with this attempt */
 };
 
 /* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */
@@ -121,6 +128,9 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms);
 
 /* How many streams may be opened now. */
 size_t ms_conn_room(const struct ms_conn *c);
+
+/* Whether no stream will be opened on it any more; it must be open. */
+bool ms_conn_is_over(const struct ms_conn *c);
 
 /* Attaches a stream of the transfer `easy` and queues its request, which
  * leaves at the end of this exit. Errors are those of

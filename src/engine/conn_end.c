@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/conn_parts.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
+#include "net/dial_report.h"
 
 /* How long the peer's answer to our goodbye is waited for. */
 #define GOODBYE_MS 1000
+
+/* An error's text and the addresses that were tried. */
+#define CLOSE_TEXT (MS_REPORT_TEXT + 128)
 
 static void free_conn(struct ms_grave *g)
 {
@@ -141,9 +147,23 @@ void ms_conn_end(struct ms_conn *c, const struct ms_conn_end *end)
         bury(c);
 }
 
+/* What is said of an attempt that failed: the error, and what was tried. NULL:
+ * nothing was. */
+static const char *report(const struct ms_conn *c, ms_err err,
+                          char text[CLOSE_TEXT])
+{
+    char tried[MS_REPORT_TEXT];
+
+    if (!c->dial || !err || !ms_dial_tried(c->dial, tried)[0])
+        return NULL;
+    snprintf(text, CLOSE_TEXT, "%s (tried %s)", ms_err_text(err), tried);
+    return text;
+}
+
 void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
 {
-    const struct ms_conn_end end = {err, os_errno, NULL, NULL};
+    char text[CLOSE_TEXT];
+    const struct ms_conn_end end = {err, os_errno, report(c, err, text), NULL};
 
     ms_conn_end(c, &end);
 }

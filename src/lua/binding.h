@@ -45,7 +45,8 @@ enum lb_type {
     LB_MULTIS,         /* struct lb_multi * -> multi, weak */
     LB_METHODS,        /* core.response_methods */
     LB_HEADER_METHODS, /* name -> function */
-    LB_UPVALUES = LB_HEADER_METHODS
+    LB_GUARDS, /* function <-> light userdata, both weak; [0]: the last one */
+    LB_UPVALUES = LB_GUARDS
 };
 
 /* User values of a multi. */
@@ -61,7 +62,8 @@ enum {
     LB_MULTI_INTERRUPT, /* to raise when the entry is over */
     LB_MULTI_TURN,      /* of its fetcher */
     LB_MULTI_FETCHER,
-    LB_MULTI_UVS = LB_MULTI_FETCHER
+    LB_MULTI_GUARDS, /* what LB_GUARDS is */
+    LB_MULTI_UVS = LB_MULTI_GUARDS
 };
 
 /* User values of an option set. */
@@ -69,7 +71,9 @@ enum {
     LB_OPTIONS_ON_HEADERS = 1,
     LB_OPTIONS_ON_DATA,
     LB_OPTIONS_UPLOAD, /* a body that is handed over while it is sent */
-    LB_OPTIONS_UVS = LB_OPTIONS_UPLOAD
+    LB_OPTIONS_GUARD,  /* the function allow_address is */
+    LB_OPTIONS_RESOLVER,
+    LB_OPTIONS_UVS = LB_OPTIONS_RESOLVER
 };
 
 /* User values of an easy. */
@@ -202,6 +206,9 @@ int lb_multi_sockets(lua_State *L);
 int lb_multi_stats(lua_State *L);
 int lb_multi_check(lua_State *L);
 
+/* The same (lroute.c): answers what a resolver was asked. */
+int lb_multi_answer(lua_State *L);
+
 /* Raises when it is closed. */
 struct lb_easy *lb_check_easy(lua_State *L, int index);
 /* Calls `how` protected, with the easy's userdata and `what` as a light one;
@@ -276,6 +283,17 @@ struct lb_options *lb_push_options(lua_State *L, int base);
 /* Reads the table at `table` into the options at `to`. A "url" is an unknown
  * option unless `url_allowed`, then it is passed over. */
 void lb_parse_options(lua_State *L, int table, int to, bool url_allowed);
+
+/* Pushes the text of an option about the way to a host that is not written as
+ * one (lroute.c); false, nothing pushed: it is another option. */
+bool lb_push_route_text(lua_State *L, const struct ms_option_info *info,
+                        int index);
+/* Makes what is at `index` the guard of the option set at `to`, which is `o`;
+ * false: it is no function, and there is none. */
+bool lb_set_guard(lua_State *L, struct ms_options *o, int to, int index);
+/* The same for the function that is asked for addresses; raises for anything
+ * but a function or false. */
+void lb_set_resolver(lua_State *L, struct ms_options *o, int to, int index);
 
 /* Raises for an option nobody knows, naming the nearest of `names`. */
 int lb_unknown_option(lua_State *L, const char *name, const char *const *names,

@@ -83,7 +83,8 @@ static struct h2_stream *new_record(struct h2 *h)
 
     if (!s)
         return NULL;
-    *s = (struct h2_stream){.h2 = h, .expected = -1};
+    *s = (struct h2_stream){
+        .h2 = h, .expected = -1, .window = MS_H2_STREAM_WINDOW};
     ms_list_init(&s->node);
     ms_list_init(&s->due);
     ms_list_init(&s->hungry);
@@ -139,7 +140,7 @@ void ms_h2_give_up(struct h2_stream *s, uint32_t code)
     if (!s->open)
         return;
     /* What is on its way: a window, in frames that are half head at worst. */
-    h->stray_most += 2 * MS_H2_STREAM_WINDOW;
+    h->stray_most += 2 * s->window;
     h->base.wants_pull = true;
     if (nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id, code))
         ms_h2_break(h, MS_ENOMEM, NULL);
@@ -338,6 +339,7 @@ static size_t h2_pull(struct ms_session *base, struct ms_span *out, size_t max)
 
     if (h->closed || !max)
         return 0;
+    ms_h2_window_sent(h);
     feed_the_hungry(h);
     h->base.wants_pull = gather(h, MS_H2_OUT_BYTES);
     if (!ms_buf_len(&h->out))
@@ -373,7 +375,7 @@ static void attach(struct h2_stream *s, struct ms_stream *up)
     h->free_frames++;
     ms_head_clear(up->head);
     ms_fields_clear(up->trailers);
-    up->asked = up->answered = up->needs_h1 = false;
+    up->asked = up->answered = up->needs_h1 = up->passed_over = false;
     up->sent_us = up->first_byte_us = 0;
     up->session = &h->base;
     up->part = s;
@@ -446,7 +448,7 @@ static size_t h2_capacity(const struct ms_session *base)
 
     if (!h->settled)
         return 0;
-    return h->theirs < h->max_streams ? h->theirs : h->max_streams;
+    return h->their_most < h->max_streams ? h->their_most : h->max_streams;
 }
 
 static size_t h2_room(const struct ms_session *base)
@@ -497,22 +499,12 @@ static void h2_free(struct ms_session *base)
     struct h2 *h = h2_of(base);
 
     nghttp2_session_del(h->ng);
+    ms_h2_mem_free(&h->mem);
+    *h->all_grown -= h->grown;
     free_records(&h->live);
     free_records(&h->spare);
-    ms_h2_mem_trim(&h->mem);
     ms_buf_free(&h->out);
     ms_free(h);
-}
-
-static void h2_rest(struct ms_session *base)
-{
-    struct h2 *h = h2_of(base);
-
-    h->last = NULL;
-    free_records(&h->spare);
-    ms_h2_mem_trim(&h->mem);
-    if (!ms_buf_len(&h->out))
-        ms_buf_free(&h->out);
 }
 
 static const struct ms_session_ops ops = {
@@ -530,7 +522,6 @@ static const struct ms_session_ops ops = {
     .done = h2_done,
     .ping = h2_ping,
     .drain = h2_drain,
-    .rest = h2_rest,
     .free = h2_free,
 };
 
@@ -551,6 +542,7 @@ static void set_options(nghttp2_option *o)
 
 static int new_nghttp2(struct h2 *h)
 {
+    nghttp2_mem mem = ms_h2_mem_for(&h->mem);
     nghttp2_session_callbacks *cbs = NULL;
     nghttp2_option *options = NULL;
     int rv = NGHTTP2_ERR_NOMEM;
@@ -558,8 +550,7 @@ static int new_nghttp2(struct h2 *h)
     if (!nghttp2_session_callbacks_new(&cbs) && !nghttp2_option_new(&options)) {
         ms_h2_set_callbacks(cbs);
         set_options(options);
-        rv = nghttp2_session_client_new3(&h->ng, cbs, h, options,
-                                         &h->mem.functions);
+        rv = nghttp2_session_client_new3(&h->ng, cbs, h, options, &mem);
     }
     nghttp2_option_del(options);
     nghttp2_session_callbacks_del(cbs);
@@ -598,16 +589,16 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     h->base.wants_pull = true;
     h->secure = config->secure;
     h->max_streams = config->max_streams;
+    h->all_grown = config->grown;
     h->free_frames = MS_H2_FREE_FRAMES;
     h->stray_most = MS_H2_STRAY_BYTES;
-    ms_h2_mem_init(&h->mem);
     ms_list_init(&h->live);
     ms_list_init(&h->spare);
     ms_list_init(&h->due);
     ms_list_init(&h->hungry);
     if (new_nghttp2(h) || submit_preface(h)) {
         nghttp2_session_del(h->ng);
-        ms_h2_mem_trim(&h->mem);
+        ms_h2_mem_free(&h->mem);
         ms_free(h);
         return MS_ENOMEM;
     }

@@ -3,22 +3,31 @@
 
 #include "proto/wire.h"
 
+static bool is(struct ms_span name, const char *text)
+{
+    return ms_span_equal_nocase(name, ms_span(text, name.n));
+}
+
 /* RFC 9113, 8.2.2. */
 static bool is_connection_specific(struct ms_span name)
 {
     switch (name.n) {
     case 7:
-        return ms_span_equal_nocase(name, MS_SPAN("upgrade"));
+        return is(name, "upgrade");
     case 10:
-        return ms_span_equal_nocase(name, MS_SPAN("connection")) ||
-               ms_span_equal_nocase(name, MS_SPAN("keep-alive"));
+        return is(name, "connection") || is(name, "keep-alive");
     case 16:
-        return ms_span_equal_nocase(name, MS_SPAN("proxy-connection"));
+        return is(name, "proxy-connection");
     case 17:
-        return ms_span_equal_nocase(name, MS_SPAN("transfer-encoding"));
+        return is(name, "transfer-encoding");
     default:
         return false;
     }
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
 }
 
 static bool has_upper(struct ms_span name)
@@ -27,11 +36,6 @@ static bool has_upper(struct ms_span name)
         if (name.p[i] >= 'A' && name.p[i] <= 'Z')
             return true;
     return false;
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
 }
 
 const char *ms_h2_check_field(struct ms_span name, struct ms_span value,
@@ -45,7 +49,7 @@ const char *ms_h2_check_field(struct ms_span name, struct ms_span value,
         return "a header of HTTP/1 connections in an HTTP/2 response";
     if (!ms_wire_is_value(value))
         return "a control character in a header";
-    if (value.n && (is_space(value.p[0]) || is_space(value.p[value.n - 1])))
+    if (value.n && (is_blank(value.p[0]) || is_blank(value.p[value.n - 1])))
         return "a header value with space around it";
     return NULL;
 }
@@ -68,20 +72,16 @@ enum ms_h2_field ms_h2_request_field(struct ms_span name, struct ms_span value)
 {
     switch (name.n) {
     case 2: /* RFC 9113, 8.2.2: "trailers" and nothing else */
-        return ms_span_equal_nocase(name, MS_SPAN("te")) &&
+        return is(name, "te") &&
                        !ms_span_equal_nocase(value, MS_SPAN("trailers"))
                    ? MS_H2_DROP
                    : MS_H2_SEND;
-    case 6:
-        return ms_span_equal_nocase(name, MS_SPAN("cookie")) ? MS_H2_CRUMBS
-                                                             : MS_H2_SEND;
-    case 4: /* made here, as is the next */
-        return ms_span_equal_nocase(name, MS_SPAN("host")) ? MS_H2_DROP
-                                                           : MS_H2_SEND;
+    case 4: /* made here */
+        return is(name, "host") ? MS_H2_DROP : MS_H2_SEND;
     case 14:
-        return ms_span_equal_nocase(name, MS_SPAN("content-length"))
-                   ? MS_H2_DROP
-                   : MS_H2_SEND;
+        return is(name, "content-length") ? MS_H2_DROP : MS_H2_SEND;
+    case 6:
+        return is(name, "cookie") ? MS_H2_CRUMBS : MS_H2_SEND;
     default:
         return is_connection_specific(name) ? MS_H2_DROP : MS_H2_SEND;
     }

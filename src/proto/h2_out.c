@@ -19,7 +19,7 @@
 /* A length in decimal. */
 #define LENGTH_BYTES 24
 
-/* The fields of one request. nghttp2 copies them, but names that are ours. */
+/* The fields of one request. nghttp2 copies them. */
 struct list {
     nghttp2_nv few[FEW_FIELDS];
     nghttp2_nv *nv; /* few, or owned */
@@ -34,7 +34,7 @@ static void add(struct list *l, struct ms_span name, struct ms_span value)
                                  .valuelen = value.n};
 }
 
-/* A field whose name is a literal of this file. */
+/* A name that is a constant, in lower case. */
 static void add_own(struct list *l, struct ms_span name, struct ms_span value)
 {
     add(l, name, value);
@@ -203,12 +203,10 @@ static void add_body(struct list *l, struct h2_stream *s,
 
 ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
 {
-    struct list l;
+    struct list l = {.nv = l.few};
     char length[LENGTH_BYTES];
     size_t most = count(req->list);
 
-    l.nv = l.few; /* the rest is not worth emptying */
-    l.n = 0;
     if (!ms_wire_is_token(req->method) || !ms_wire_is_target(req->target) ||
         !ms_wire_is_value(req->authority))
         return MS_EHEADER;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/wire.h"
 
-#include <string.h>
-
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -109,6 +107,8 @@ const char *ms_wire_token_end(const char *p, const char *end)
 
 const char *ms_wire_value_end(const char *p, const char *end)
 {
+    bool is_long = end - p >= BLOCK;
+
     while (end - p >= BLOCK) {
         unsigned bits = controls(p);
         if (!bits) {
@@ -121,42 +121,13 @@ const char *ms_wire_value_end(const char *p, const char *end)
             return p;
         p++;
     }
+    /* What is left together with some that were looked at before. */
+    if (is_long && !controls(end - BLOCK))
+        return end;
     return skip(p, end, VALUE);
 }
 
-/* Whether one of the eight to sixteen bytes is a control; they may be looked
- * at twice. */
-static inline unsigned few_controls(const char *p, const char *end)
-{
-    char twice[BLOCK];
-
-    memcpy(twice, p, BLOCK / 2);
-    memcpy(twice + BLOCK / 2, end - BLOCK / 2, BLOCK / 2);
-    return controls(twice);
-}
-
-/* The length is known, so the last block may overlap the one before. */
-static inline bool has_controls(const char *p, const char *end)
-{
-    unsigned found = 0;
-
-    if (end - p < BLOCK / 2)
-        return true; /* who knows: a table tells */
-    if (end - p < BLOCK)
-        return few_controls(p, end);
-    for (const char *q = p; end - q > BLOCK; q += BLOCK)
-        found |= controls(q);
-    return found | controls(end - BLOCK);
-}
-
 #else
-
-static inline bool has_controls(const char *p, const char *end)
-{
-    (void)p;
-    (void)end;
-    return true;
-}
 
 const char *ms_wire_token_end(const char *p, const char *end)
 {
@@ -182,7 +153,7 @@ bool ms_wire_is_token(struct ms_span s)
 
 bool ms_wire_is_value(struct ms_span s)
 {
-    return !s.n || !has_controls(s.p, s.p + s.n) || all(s, VALUE);
+    return !s.n || ms_wire_value_end(s.p, s.p + s.n) == s.p + s.n;
 }
 
 bool ms_wire_is_target(struct ms_span s)
