@@ -111,6 +111,8 @@ ms_err ms_multi_new(struct ms_multi **out)
     if (err)
         goto fail_mark;
     ms_loop_init(&m->loop, &hooks, m);
+    ms_waker_init(&m->waker);
+    ms_poll_init(&m->poll);
     ms_list_init(&m->members);
     ms_list_init(&m->finished);
     ms_list_init(&m->messages);
@@ -151,13 +153,13 @@ static void destroy(struct ms_multi *m)
     ms_loop_fini(&m->loop);
     ms_pool_fini(&m->pool);
     ms_options_free(m->env.defaults);
+    ms_waker_fini(&m->waker, ms_multi_forked(m));
+    ms_poll_fini(&m->poll);
     ms_fork_mark_fini(&m->fork_mark);
     ms_free(m);
 }
 
-/* Leaves a public call; `work` says whether it may run transfers. Returns
- * how many have not ended. `m` may be gone afterwards. */
-static int leave(struct ms_multi *m, bool work)
+int ms_multi_leave(struct ms_multi *m, bool work)
 {
     if (work)
         ms_loop_leave(&m->loop);
@@ -205,7 +207,7 @@ void ms_multi_close(struct ms_multi *m)
     m->closed = true;
     end_all(m, MS_ECANCELLED);
     ms_pool_close(&m->pool);
-    leave(m, true);
+    ms_multi_leave(m, true);
 }
 
 /* ---- transfers --------------------------------------------------------- */
@@ -229,7 +231,7 @@ ms_err ms_multi_add(struct ms_multi *m, struct ms_easy *e)
         m->running++;
         m->added++;
     }
-    leave(m, false);
+    ms_multi_leave(m, false);
     return err;
 }
 
@@ -249,13 +251,13 @@ ms_err ms_multi_remove(struct ms_multi *m, struct ms_easy *e)
     ms_run_drop(e);
     forget_member(e);
     m->removed++;
-    leave(m, false);
+    ms_multi_leave(m, false);
     return MS_OK;
 }
 
 int ms_multi_socket_action(struct ms_multi *m, int fd, unsigned mask)
 {
-    if (m->closed || m->doomed || ms_multi_forked(m))
+    if (ms_multi_is_over(m))
         return 0;
     ms_loop_enter(&m->loop);
     m->actions++;
@@ -263,19 +265,19 @@ int ms_multi_socket_action(struct ms_multi *m, int fd, unsigned mask)
         ms_loop_woken(&m->loop);
     else
         ms_loop_dispatch(&m->loop, fd, mask);
-    return leave(m, true);
+    return ms_multi_leave(m, true);
 }
 
 int ms_multi_socket_actions(struct ms_multi *m, const struct ms_event *events,
                             size_t count)
 {
-    if (m->closed || m->doomed)
+    if (ms_multi_is_over(m))
         return 0;
     ms_loop_enter(&m->loop);
     m->actions++;
     for (size_t i = 0; i < count; i++)
         ms_loop_dispatch(&m->loop, events[i].fd, events[i].mask);
-    return leave(m, true);
+    return ms_multi_leave(m, true);
 }
 
 bool ms_multi_info_peek(struct ms_multi *m, struct ms_message *out)
@@ -316,7 +318,7 @@ void ms_multi_on_socket(struct ms_multi *m, ms_socket_cb *cb, void *user)
     m->socket_cb = cb;
     m->socket_user = user;
     ms_ev_set_host(&m->loop.ev, cb ? announce : NULL, m, false);
-    leave(m, false);
+    ms_multi_leave(m, false);
 }
 
 void ms_multi_on_timer(struct ms_multi *m, ms_timer_cb *cb, void *user)
@@ -328,7 +330,7 @@ void ms_multi_on_timer(struct ms_multi *m, ms_timer_cb *cb, void *user)
     m->timer_user = user;
     m->loop.hooks.wake_me = cb ? wake_me : NULL;
     ms_loop_forget_told(&m->loop);
-    leave(m, false);
+    ms_multi_leave(m, false);
 }
 
 void ms_multi_on_done(struct ms_multi *m, ms_done_cb *cb, void *user)
@@ -366,8 +368,17 @@ ms_err ms_multi_set(struct ms_multi *m, enum ms_multi_option id, int64_t value)
     ms_pool_trim(&m->pool);
     if (id == MS_MULTI_PING_INTERVAL)
         ms_pool_keep_alive(&m->pool);
-    leave(m, false);
+    ms_multi_leave(m, false);
     return MS_OK;
+}
+
+void ms_multi_network_changed(struct ms_multi *m)
+{
+    if (ms_multi_is_over(m))
+        return;
+    ms_loop_enter(&m->loop);
+    ms_pool_renew(&m->pool);
+    ms_multi_leave(m, false);
 }
 
 void ms_multi_set_user(struct ms_multi *m, void *user)

@@ -537,6 +537,21 @@ enum ms_phase ms_waiter_phase(const struct ms_waiter *w)
     return c->resolved_us ? MS_PHASE_CONNECT : MS_PHASE_RESOLVE;
 }
 
+void ms_pool_renew(struct ms_pool *p)
+{
+    while (oldest_idle(p))
+        ms_conn_close(oldest_idle(p), MS_OK, 0);
+    ms_list_each (node, &p->all) {
+        struct ms_conn *c = MS_CONTAINER(node, struct ms_conn, all);
+        if (c->state != MS_CONN_OPEN)
+            continue;
+        c->last_exchange = true;
+        if (c->many)
+            hand_out(c);
+    }
+    ms_resolver_renew(p->env.resolver);
+}
+
 void ms_pool_keep_alive(struct ms_pool *p)
 {
     ms_list_each (node, &p->all)

@@ -79,6 +79,10 @@ void ms_pool_release(struct ms_conn *c);
 /* Closes what a lowered limit no longer allows. */
 void ms_pool_trim(struct ms_pool *p);
 
+/* The network is another one: idle connections are closed, those in use take
+ * no new request, names are looked up again. */
+void ms_pool_renew(struct ms_pool *p);
+
 /* The ping interval is another one from now on. */
 void ms_pool_keep_alive(struct ms_pool *p);
 

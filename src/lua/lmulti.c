@@ -546,21 +546,29 @@ void lb_open_multi(lua_State *L)
 {
     static const luaL_Reg meta[] = {
         {"__gc", multi_gc}, {"__close", multi_close}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"add_handle", multi_add_handle},
-                                       {"remove_handle", multi_remove_handle},
-                                       {"socket_action", multi_socket_action},
-                                       {"info_read", multi_info_read},
-                                       {"assign", multi_assign},
-                                       {"setopt", multi_setopt},
-                                       {"timeout", multi_timeout},
-                                       {"running", multi_running},
-                                       {"forked", multi_forked},
-                                       {"handles", lb_multi_handles},
-                                       {"sockets", lb_multi_sockets},
-                                       {"stats", lb_multi_stats},
-                                       {"check", lb_multi_check},
-                                       {"close", multi_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"add_handle", multi_add_handle},
+        {"remove_handle", multi_remove_handle},
+        {"socket_action", multi_socket_action},
+        {"info_read", multi_info_read},
+        {"assign", multi_assign},
+        {"setopt", multi_setopt},
+        {"timeout", multi_timeout},
+        {"running", multi_running},
+        {"forked", multi_forked},
+        {"handles", lb_multi_handles},
+        {"sockets", lb_multi_sockets},
+        {"stats", lb_multi_stats},
+        {"dump", lb_multi_dump},
+        {"check", lb_multi_check},
+        {"perform", lb_multi_perform},
+        {"poll", lb_multi_poll},
+        {"waitfds", lb_multi_waitfds},
+        {"wakeup", lb_multi_wakeup},
+        {"waker", lb_multi_waker},
+        {"network_changed", lb_multi_network_changed},
+        {"close", multi_close},
+        {NULL, NULL}};
     static const luaL_Reg functions[] = {{"multi", new_multi}, {NULL, NULL}};
 
     lb_set_type(L, LB_MULTI, meta, methods);

@@ -59,6 +59,7 @@ struct ms_resolver {
     struct ms_timer patience; /* while some wait: the oldest fresh one's */
     uint64_t lookups;
     struct ms_grave grave;
+    bool stale;  /* DNS is to be set up anew */
     bool closed; /* freed at the exit */
 };
 
@@ -421,6 +422,11 @@ static void on_answer(void *user, sa_family_t family,
 
 static ms_err open_dns(struct ms_resolver *r)
 {
+    if (r->stale && !r->in_flight.count) {
+        ms_dns_close(r->dns);
+        r->dns = NULL;
+        r->stale = false;
+    }
     if (r->dns)
         return MS_OK;
     return ms_dns_open(&r->dns, r->loop,
@@ -619,6 +625,12 @@ static void check_unwanted(struct ms_map_node *n, void *user)
     (void)user;
     (void)n;
     assert(ms_list_empty(&MS_CONTAINER(n, struct ms_lookup, node)->askers));
+}
+
+void ms_resolver_renew(struct ms_resolver *r)
+{
+    r->stale = r->dns != NULL;
+    r->hosts.check_again_us = 0;
 }
 
 void ms_resolver_free(struct ms_resolver *r)

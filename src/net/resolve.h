@@ -73,6 +73,10 @@ ms_err ms_resolve_start(struct ms_resolver *r, struct ms_asker *a,
  * end when there are none. Harmless for an asker that waits for nothing. */
 void ms_resolve_cancel(struct ms_asker *a);
 
+/* What is known of names and of whom to ask may be of another network: both
+ * are read again before the next lookup. Those under way go on. */
+void ms_resolver_renew(struct ms_resolver *r);
+
 /* Names asked of DNS, ever. */
 uint64_t ms_resolver_lookups(const struct ms_resolver *r);
 
