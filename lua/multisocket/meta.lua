@@ -476,6 +476,20 @@ function Multi:handles() end
 function Multi:sockets() end
 ---@return multisocket.Stats
 function Multi:stats() end
+---@return integer running
+function Multi:perform() end
+---@param ms integer -1: no limit
+---@param extra_fds? { fd: integer, events: integer, revents: integer? }[]
+---@return integer ready
+function Multi:poll(ms, extra_fds) end
+---@return { fd: integer, events: integer }[]
+function Multi:waitfds() end
+function Multi:wakeup() end
+---@return integer waker for core.wake, from any thread
+function Multi:waker() end
+function Multi:network_changed() end
+---@return string for people: what there is, and what it waits for
+function Multi:dump() end
 function Multi:close() end
 
 ---`false` removes a callback.
