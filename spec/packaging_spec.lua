@@ -150,9 +150,9 @@ describe("installed for C:", function()
     for line in io.lines("src/multisocket.h") do
       for name in line:gmatch("ms_[%w_]+") do header[name] = true end
     end
-    local listing = succeed({ "nm", "-D", "--defined-only", tmp .. "/lib/libmultisocket.so" }).stdout
+    local listing = succeed({ "nm", "-D", "--defined-only", tmp .. "/lib/libmultisocket.so" })
     local count = 0
-    for name in listing:gmatch(" T ([^\n]+)") do
+    for name in listing.stdout:gmatch(" T ([^\n]+)") do
       assert.is_true(header[name], name)
       count = count + 1
     end

@@ -10,7 +10,8 @@
 --
 -- `observe` is { socket = function(easy, fd, what, value), timer =
 -- function(multi, ms) }: told of every callback after the mode was; and
--- { switching = function(boolean) }, for switch.
+-- { switching = function(boolean), always = true: never without callbacks },
+-- for switch.
 --
 --   raw      socket_action on poll(2), sockets and time as the callbacks say
 --   perform  perform and poll; the callbacks are only watched
@@ -194,7 +195,7 @@ function open.switch(multi, observe)
     current = open[WAYS[(at - 1) % #WAYS + 1]](multi, observe)
     observe.switching(true)
     if at % 2 == 0 then install(multi, nil) end
-    if at % (2 * #WAYS) ~= 0 then install(multi, current) end
+    if observe.always or at % (2 * #WAYS) ~= 0 then install(multi, current) end
     old.close()
     observe.switching(false)
   end
