@@ -74,7 +74,8 @@ local function observe_done(self, easy, ok, err)
 end
 
 ---@param kind string one of modes.contract
----@param opts? table logged: switching never leaves the multi without callbacks; multi: options
+---@param opts? table logged: switching never leaves the multi without callbacks; resets: peers
+---reset connections; bare: no callbacks are set; multi: options
 function contract.drive(kind, opts)
   local self = setmetatable({ kind = kind, log = {}, on = {}, watched = {}, wrongs = {},
     errors = {}, opts = opts or {} }, Drive)
@@ -88,6 +89,7 @@ function contract.drive(kind, opts)
     timer = function(...) observe_timer(self, ...) end,
     switching = function(now) self.switching = now end,
     always = self.opts.logged,
+    resets = self.opts.resets,
   })
   if not self.opts.bare then self:install() end
   return self
@@ -206,7 +208,7 @@ function contract.begin(env)
     return server
   end
   return function(n, statement, fn, opts)
-    for _, kind in ipairs(opts and opts.modes or modes.contract) do
+    for _, kind in ipairs(modes.contract) do
       env.it(("%d. %s (%s)"):format(n, statement, kind), function()
         run_item(env, get_server, kind, fn, opts)
       end)

@@ -11,7 +11,7 @@
 -- `observe` is { socket = function(easy, fd, what, value), timer =
 -- function(multi, ms) }: told of every callback after the mode was; and
 -- { switching = function(boolean), always = true: never without callbacks },
--- for switch.
+-- for switch; and { resets = true } where peers reset connections.
 --
 --   raw      socket_action on poll(2), sockets and time as the callbacks say
 --   perform  perform and poll; the callbacks are only watched
@@ -120,7 +120,8 @@ end
 
 function open.luv(multi, observe)
   local raised
-  local driver, mode = attach(luv, multi, uv, { on_raise = function(err) raised = err end })
+  local driver, mode = attach(luv, multi, uv, { on_raise = function(err) raised = err end,
+    mode = observe.resets and "epoll" or "poll" }) -- luv reports resets on stderr
   local limit = uv.new_timer()
 
   function mode.turn(ms)
