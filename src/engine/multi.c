@@ -400,11 +400,7 @@ int ms_multi_running(const struct ms_multi *m)
 
 int64_t ms_multi_timeout(const struct ms_multi *m)
 {
-    uint64_t at = ms_loop_deadline(&m->loop), now = m->loop.clock();
-
-    if (at == MS_NEVER)
-        return -1;
-    return at <= now ? 0 : (int64_t)((at - now + 999) / 1000);
+    return ms_loop_timeout(&m->loop);
 }
 
 void ms_multi_stats(const struct ms_multi *m, struct ms_stats *out)
