@@ -40,6 +40,8 @@ FLAGS.release      := $(shell d=$$(mktemp -d) && \
 FLAGS.unit         := -DMS_FAIL_ALLOC -UNDEBUG
 FLAGS.asan         := -UNDEBUG $(SANITIZE)
 FLAGS.asan-unit    := $(FLAGS.unit) $(SANITIZE)
+FLAGS.fuzz         := $(FLAGS.asan-unit) -fsanitize=fuzzer-no-link
+FLAGS.coverage     := $(FLAGS.unit) -O0 --coverage
 FLAGS.gcc-werror   := -DMS_FAIL_ALLOC -Werror
 FLAGS.clang-werror := -DMS_FAIL_ALLOC -Werror
 
@@ -54,7 +56,10 @@ CARES_LIBS   := $(if $(CARES_LIBDIR),-L$(CARES_LIBDIR) -lcares,$(shell \
 NGHTTP2_CFLAGS := $(if $(NGHTTP2_INCDIR),-I$(NGHTTP2_INCDIR),$(call pkg_cflags,libnghttp2))
 NGHTTP2_LIBS   := $(if $(NGHTTP2_LIBDIR),-L$(NGHTTP2_LIBDIR) -lnghttp2,$(shell \
                     pkg-config --libs libnghttp2 2>/dev/null || echo -lnghttp2))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS)
+OPENSSL_CFLAGS := $(if $(OPENSSL_INCDIR),-I$(OPENSSL_INCDIR),$(call pkg_cflags,openssl))
+OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(shell \
+                    pkg-config --libs openssl 2>/dev/null || echo -lssl -lcrypto))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -63,6 +68,8 @@ UNIT_NAMES := $(patsubst spec/unit/%.c,%,$(wildcard spec/unit/test_*.c))
 UNITS      := $(UNIT_NAMES:%=$(BUILD)/%)
 FUZZ_NAMES := $(patsubst spec/fuzz/fuzz_%.c,%,$(wildcard spec/fuzz/fuzz_*.c))
 REPLAYS    := $(FUZZ_NAMES:%=$(BUILD)/replay_%)
+FUZZERS    := $(FUZZ_NAMES:%=$(BUILD)/fuzz_%)
+OUTCOMES   := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*_outcome.c))
 # The C tests of a variant: units, and what fuzzing has collected.
 c_tests    = $(UNIT_NAMES:%="$(2)build/$(1)/%") \
              $(foreach n,$(FUZZ_NAMES),"$(2)build/$(1)/replay_$(n) spec/fuzz/corpus/$(n)")
@@ -73,7 +80,8 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
                  bench/run bench/instructions bench/syscalls)
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
-           $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
+           $(OPENSSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -91,7 +99,7 @@ QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: all demo test unit spec check deps format format-check layers lint warnings \
         asan valgrind fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
-        install-lua install-c core libs units objects FORCE
+        install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
 
 all: ## build ./multisocket/core.so and the libraries for C (the default)
@@ -141,6 +149,14 @@ warnings: ## compile with gcc and with clang, warnings are errors
 	@$(MAKE) $(QUICK) VARIANT=gcc-werror CC=gcc objects
 	@$(MAKE) $(QUICK) VARIANT=clang-werror CC=clang objects
 
+# The scripted TLS server of the specs, which build it when they need it.
+TLS_PEER := $(wildcard spec/support/tls_peer*.c)
+build/tls_peer: $(TLS_PEER) spec/support/tls_peer.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O1 -g -o $@.new $(TLS_PEER) \
+	  $(call pkg_cflags,openssl) $(shell pkg-config --libs openssl) -pthread
+	@mv $@.new $@
+
 # The sanitizers' runtime must be there before Lua is; nodlclose keeps our
 # module mapped at exit, so that a leak's stack has names.
 build/nodlclose.so: spec/support/nodlclose.c
@@ -155,41 +171,42 @@ asan: build/nodlclose.so ## every test under the address and undefined behaviour
 	  gcc -print-file-name=libasan.so):$(CURDIR)/build/nodlclose.so $(BUSTED) $(SPEC)"
 
 # Finds new inputs for SECONDS each, keeps those that reach something new, and
-# stops at the first that breaks an expectation.
+# stops at the first that breaks an expectation. FUZZ_NAMES=h1 for one target.
 SECONDS ?= 60
-FUZZ    := clang -std=c11 -D_GNU_SOURCE -g -O1 -Isrc -fsanitize=address,undefined \
-           -fno-sanitize-recover=undefined
-FUZZED  := $(wildcard src/base/*.c src/proto/*.c) src/net/addr.c
 fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 	@.ci/deps fuzz
-	@mkdir -p build/fuzz
-	@for n in $(FUZZ_NAMES); do \
-	  $(FUZZ) -fsanitize=fuzzer -o build/fuzz/$$n spec/fuzz/fuzz_$$n.c $(FUZZED) && \
-	  mkdir -p build/fuzz/$$n.new && echo "fuzz $$n" && \
-	  build/fuzz/$$n -max_total_time=$(SECONDS) -print_final_stats=1 -close_fd_mask=1 \
-	    -artifact_prefix=build/fuzz/ build/fuzz/$$n.new spec/fuzz/corpus/$$n \
-	    >build/fuzz/$$n.log 2>&1 || { tail -40 build/fuzz/$$n.log; exit 1; }; \
-	  grep -E "number_of_executed_units|^Done" build/fuzz/$$n.log; \
-	  build/fuzz/$$n -merge=1 spec/fuzz/corpus/$$n build/fuzz/$$n.new >/dev/null 2>&1; \
+	@$(MAKE) $(QUICK) VARIANT=fuzz CC=clang fuzzers
+	@cd build/fuzz && for n in $(FUZZ_NAMES); do \
+	  corpus=../../spec/fuzz/corpus/$$n; mkdir -p $$n.new && echo "fuzz $$n" && \
+	  ./fuzz_$$n -max_total_time=$(SECONDS) -print_final_stats=1 -close_fd_mask=1 \
+	    $$n.new $$corpus >$$n.log 2>&1 || { tail -40 $$n.log; exit 1; }; \
+	  grep -E "number_of_executed_units|^Done" $$n.log; \
+	  ./fuzz_$$n -merge=1 $$corpus $$n.new >/dev/null 2>&1; \
 	done
 
-fuzz-diff: ## our parser and Node's over the corpus of responses (needs node)
-	@mkdir -p build/coverage
-	@$(CC) -std=c11 -D_GNU_SOURCE -O1 -Isrc $(wildcard src/base/*.c src/proto/*.c) \
-	  spec/fuzz/h1_outcome.c -o build/coverage/h1_outcome
-	@node spec/fuzz/h1_diff.js build/coverage/h1_outcome
+# The modules that the targets are there for. Less than LEAST % of the lines
+# of one: a target stopped reaching it.
+FUZZED := $(addprefix src/proto/,h1 header host upload url wire) \
+          $(addprefix src/net/,addr hosts)
+LEAST  := 90
+fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines
+	@$(MAKE) $(QUICK) VARIANT=coverage CC=gcc replays
+	@find build/coverage -name '*.gcda' -delete
+	@for n in $(FUZZ_NAMES); do build/coverage/replay_$$n spec/fuzz/corpus/$$n || exit 1; done
+	@low=0; for f in $(FUZZED); do \
+	  lines=$$(gcov -n build/coverage/$$f.gcda 2>/dev/null | \
+	    sed -n "\#'$$f.c'#{n;s/Lines executed://p}"); \
+	  test "$${lines%%.*}" -ge $(LEAST) 2>/dev/null && mark= || { low=1; mark="  < $(LEAST) %"; }; \
+	  echo "  $$f.c $${lines:-not reached}$$mark"; \
+	done; exit $$low
 
-fuzz-coverage: ## lines of the parsers that the corpora alone reach
-	@rm -rf build/coverage && mkdir -p build/coverage
-	@for n in $(FUZZ_NAMES); do \
-	  (cd build/coverage && mkdir -p $$n && cd $$n && gcc -std=c11 -D_GNU_SOURCE -O0 --coverage \
-	    -I../../../src $(FUZZED:%=../../../%) ../../../spec/fuzz/fuzz_$$n.c \
-	    ../../../spec/fuzz/replay.c -o replay && \
-	    ./replay ../../../spec/fuzz/corpus/$$n 2>/dev/null && \
-	    gcov -n replay-*.gcda 2>/dev/null | \
-	    awk -F"'" '/^File/ { f = $$2 } /^Lines/ { if (f ~ /src\/(proto|net)\//) print "  " f ": " $$0 }' | \
-	    sed 's/Lines executed://; s#../../../##'); \
-	done
+# SEED=n COUNT=n, or SECONDS=n for each, choose other changes of the corpora.
+DIFF_ARGS = $(if $(SEED),SEED=$(SEED)) $(if $(COUNT),COUNT=$(COUNT)) \
+            $(if $(filter file,$(origin SECONDS)),,SECONDS=$(SECONDS))
+fuzz-diff: ## our parsers and Node's, over corpora and COUNT (20000) changes of them
+	@$(MAKE) $(QUICK) VARIANT=unit outcomes
+	@node spec/fuzz/h1_diff.js build/unit/h1_outcome $(DIFF_ARGS)
+	@node spec/support/url_diff.js build/unit/url_outcome $(DIFF_ARGS)
 
 VALGRIND := valgrind -q --leak-check=full --error-exitcode=99
 valgrind: build/nodlclose.so ## C tests and one fetch from Lua under valgrind
@@ -251,9 +268,12 @@ help: ## this list
 
 core: $(CORE)
 libs: $(STATIC_LIB) $(SHARED_LIB)
-units: $(UNITS) $(REPLAYS)
+replays: $(REPLAYS)
+fuzzers: $(FUZZERS)
+outcomes: $(OUTCOMES)
+units: $(UNITS) replays
 objects: $(OBJECTS) $(UNIT_SRC:%.c=$(BUILD)/%.o) \
-         $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/fuzz/*.c))
+         $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/fuzz/*.c) $(TLS_PEER))
 
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
@@ -277,7 +297,15 @@ $(UNITS): $(BUILD)/%: $(BUILD)/spec/unit/%.o $(BUILD)/spec/unit/unit.o $(BUILD)/
 $(REPLAYS): $(BUILD)/replay_%: $(BUILD)/spec/fuzz/fuzz_%.o $(BUILD)/spec/fuzz/replay.o \
               $(BUILD)/engine.a
 	@echo "link $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(CARES_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(LIBS)
+
+$(OUTCOMES): $(BUILD)/%: $(BUILD)/spec/fuzz/%.o $(BUILD)/engine.a
+	@echo "link $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -o $@ $^ $(LIBS)
+
+$(FUZZERS): $(BUILD)/fuzz_%: $(BUILD)/spec/fuzz/fuzz_%.o $(BUILD)/engine.a
+	@echo "link $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(FLAGS.$(VARIANT)) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 $(BUILD)/%.o: %.c $(BUILD)/command
 	@mkdir -p $(@D)
@@ -290,4 +318,4 @@ $(BUILD)/command: FORCE
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 
 .SECONDARY:
--include $(wildcard $(BUILD)/src/*/*.d $(BUILD)/spec/unit/*.d)
+-include $(wildcard $(BUILD)/src/*/*.d $(BUILD)/spec/*/*.d)

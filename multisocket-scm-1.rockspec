@@ -27,6 +27,7 @@ dependencies = {
 external_dependencies = {
   CARES = { header = "ares.h", library = "cares" },
   NGHTTP2 = { header = "nghttp2/nghttp2.h", library = "nghttp2" },
+  OPENSSL = { header = "openssl/ssl.h", library = "ssl" },
 }
 
 test_dependencies = {
@@ -47,6 +48,8 @@ build = {
     CARES_LIBDIR = "$(CARES_LIBDIR)",
     NGHTTP2_INCDIR = "$(NGHTTP2_INCDIR)",
     NGHTTP2_LIBDIR = "$(NGHTTP2_LIBDIR)",
+    OPENSSL_INCDIR = "$(OPENSSL_INCDIR)",
+    OPENSSL_LIBDIR = "$(OPENSSL_LIBDIR)",
   },
   install_variables = {
     CORE = "build/rock/multisocket/core.so",

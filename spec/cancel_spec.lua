@@ -45,6 +45,33 @@ local STATES = {
   },
 }
 
+-- The same for responses that are streamed: their body is taken in a loop, by
+-- a sink where there is a handle. `hold` keeps that from ever taking a second
+-- piece.
+local HIGH = 512 * 1024 -- bytes that wait, from which on the transfer is paused
+
+local STREAMED = {
+  connecting = STATES.connecting,
+  ["sending an upload"] = {
+    peer = { { { "head" }, { "stop_reading" }, { "hang" } } },
+    options = { method = "PUT", body = function() return ("x"):rep(1 << 16) end },
+    reached = function(c, p) return p:count("request") == 1 and c:stats().bytes_out > 1 << 16 end,
+    unread = true,
+  },
+  waiting = STATES.waiting,
+  receiving = {
+    peer = { { { "request" }, { "send", HEAD .. "some" }, { "hang" } } },
+    reached = function(_, _, calls) return calls.data > 0 end,
+  },
+  paused = {
+    peer = STATES.receiving.peer,
+    hold = true,
+    reached = function(c, _, calls)
+      return calls.data > 0 and c:stats().bytes_in >= HIGH + calls.bytes + #HEAD
+    end,
+  },
+}
+
 local function pump() ms.sleep(1) end
 
 local function until_true(condition)
@@ -141,6 +168,10 @@ local WAYS = {
 -- The loop's body runs when something has ended, so the others have begun.
 local CANNOT = { ["break out of a loop over each"] = { queued = true } }
 
+-- It takes whole bodies only.
+local NO_STREAM = { ["break out of a loop over each"] = true,
+  ["an error in a loop over each"] = true }
+
 -- How often the callback of a request is called in each way.
 local TOLD = { ["handle:cancel"] = 1, ["handle:close"] = 1, ["<close> of a handle"] = 1 }
 
@@ -159,6 +190,43 @@ local function new_job(state, p, client)
     reached = function() until_true(function() return state.reached(client, p, calls) end) end }
 end
 
+-- Such a job with a streamed response. open() gives the response, take() its
+-- pieces.
+local function new_stream_job(state, p, client)
+  local job = new_job(state, p, client)
+  local calls, spec = job.calls, job.spec
+  spec.on_data, calls.bytes = nil, 0
+
+  local function take(chunk)
+    calls.data, calls.bytes = calls.data + 1, calls.bytes + #chunk
+    while state.hold and client:stats().running > 0 do ms.sleep(1) end
+  end
+
+  local function options(more)
+    local copy = { [next(more)] = select(2, next(more)) }
+    for name, value in pairs(spec) do copy[name] = value end
+    return copy
+  end
+
+  job.take = take
+  job.open = function() return client:fetch(options({ stream = true })) end
+  job.fetch = function()
+    local res, err = job.open()
+    if not res then return nil, err end
+    local _, why = pcall(function()
+      for chunk in res:chunks() do take(chunk) end
+    end)
+    return nil, why
+  end
+  job.request = function()
+    return client:request(options({ sink = take }), function(err)
+      assert.equal("cancelled", err.code)
+      calls.done = calls.done + 1
+    end)
+  end
+  return job
+end
+
 local function assert_ended(job, state, p)
   local stats = job.client:stats()
   assert.equal(0, stats.running)
@@ -175,12 +243,12 @@ local function assert_ended(job, state, p)
   end
 end
 
-local function run(state, way, told)
+local function run(state, way, told, make_job)
   local p <close> = peer.start(state.peer, state.peer_options)
   local client <close> = ms.client()
   client:fetch(("http://127.0.0.1:%d/"):format(port.free())) -- makes what it keeps
   local descriptors = process.fd_count()
-  local job = new_job(state, p, client)
+  local job = make_job(state, p, client)
   way(job)
   local heard = job.calls.data
   assert_ended(job, state, p)
@@ -194,8 +262,128 @@ for name, state in pairs(STATES) do
   describe("a transfer that is " .. name .. " is ended by", function()
     for by, way in pairs(WAYS) do
       if not (CANNOT[by] and CANNOT[by][name]) then
-        it(by, async(function() run(state, way, TOLD[by] or 0) end))
+        it(by, async(function() run(state, way, TOLD[by] or 0, new_job) end))
       end
+    end
+  end)
+end
+
+for name, state in pairs(STREAMED) do
+  describe("a streamed transfer that is " .. name .. " is ended by", function()
+    for by, way in pairs(WAYS) do
+      if not NO_STREAM[by] then
+        it(by, async(function() run(state, way, TOLD[by] or 0, new_stream_job) end))
+      end
+    end
+  end)
+end
+
+-- What can be done to the response itself, job.res.
+local HELD = {
+  receiving = { peer = STREAMED.receiving.peer,
+    reached = function(c) return c:stats().bytes_in > #HEAD end },
+  paused = { peer = STREAMED.paused.peer, hold = true,
+    reached = function(c) return c:stats().bytes_in >= HIGH + #HEAD end },
+}
+
+local function assert_cut(res, cause)
+  local chunk, err = res:read()
+  assert.is_nil(chunk)
+  assert.equal("cancelled", err.code)
+  if cause then assert.equal(cause, err.cause) end
+end
+
+local RESPONSE_WAYS = {
+  ["res:cancel"] = function(job)
+    local res = job.res
+    job.reached()
+    res:cancel("enough")
+    res:cancel("more than enough")
+    assert_cut(res, "enough")
+  end,
+  ["res:cancel from elsewhere"] = function(job)
+    local res, got = job.res, nil
+    local t = ms.spawn(function()
+      repeat
+        local chunk, err = res:read()
+        got = err
+        if job.hold then ms.sleep(5) end
+      until not chunk
+    end)
+    ms.spawn(job.reached):wait() -- begun after t
+    res:cancel("enough")
+    t:wait()
+    assert.equal("enough", got.cause)
+  end,
+  ["break"] = function(job)
+    for _ in job.res:chunks() do
+      job.reached()
+      if job.client:stats().running == 1 then break end
+    end
+    assert_cut(job.res)
+  end,
+  ["an error in the loop"] = function(job)
+    local ok, err = pcall(function()
+      for _ in job.res:chunks() do
+        job.reached()
+        error("enough", 0)
+      end
+    end)
+    assert.same({ false, "enough" }, { ok, err })
+    assert_cut(job.res)
+  end,
+  ["coroutine.close of another that reads lines"] = function(job)
+    local co = coroutine.create(function()
+      for _ in job.res:lines() do error("no line ends here") end
+    end)
+    assert(coroutine.resume(co))
+    job.reached()
+    assert(coroutine.close(co))
+    assert_cut(job.res)
+  end,
+  ["coroutine.close of another in its loop"] = function(job)
+    local co = coroutine.create(function()
+      for _ in job.res:chunks() do if job.hold then ms.sleep(100000) end end
+    end)
+    assert(coroutine.resume(co))
+    job.reached()
+    assert(coroutine.close(co))
+    assert_cut(job.res)
+  end,
+  ["task:cancel of a task that saves it"] = function(job)
+    local path = os.tmpname()
+    local t = ms.spawn(job.res.save, job.res, path)
+    ms.spawn(job.reached):wait() -- begun after t
+    assert.is_true(t:cancel())
+    assert_cut(job.res)
+    assert.is_nil(io.open(path .. ".part"))
+    os.remove(path)
+  end,
+  ["the collector"] = function(job)
+    job.reached()
+    job.res = nil
+    collectgarbage()
+    collectgarbage()
+  end,
+  ["client:close"] = function(job)
+    job.reached()
+    job.client:close()
+    local _, err = job.res:read("a")
+    assert.equal("cancelled", err.code)
+  end,
+}
+
+local function open_job(state, p, client)
+  local job = new_stream_job(state, p, client)
+  job.hold = state.hold
+  job.res = assert(job.open())
+  return job
+end
+
+for name, state in pairs(HELD) do
+  describe("a response that is " .. name .. " is ended by", function()
+    for by, way in pairs(RESPONSE_WAYS) do
+      it(by, async(function() run(state, way, 0, open_job) end))
     end
   end)
 end

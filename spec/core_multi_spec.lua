@@ -101,9 +101,9 @@ describe("core.multi:", function()
         wrong { donefunction = true })
       assert.equal('option "max_idle" must be a whole number of at least 0, not -1',
         wrong { max_idle = -1 })
-      assert.equal('option "max_idle" must be a whole number of at least 0, not 5',
+      assert.equal('option "max_idle" must be a number or false, not string',
         wrong { max_idle = "5" })
-      assert.equal('option "idle_timeout" must be a whole number of at least 1, not false',
+      assert.equal('option "idle_timeout" must be a number, not boolean',
         wrong { idle_timeout = false })
       assert_usage("bad_argument", "options must be a table, not string", core.multi, "x")
       assert_usage("bad_argument", "options must be a table, not nil", d.multi.setopt, d.multi)

@@ -95,7 +95,7 @@ describe("core:", function()
       table.sort(names)
       assert.same({ "body", "expect_continue", "fresh_connection", "headers", "low_speed",
         "max_body", "max_header_size", "method", "on_data", "on_headers", "priority", "tcp_nodelay",
-        "timeout", "user_agent", "version" }, names)
+        "timeout", "tls", "user_agent", "version" }, names)
     end)
 
     it("that nobody knows raise, and the nearest is named", function()
@@ -110,7 +110,7 @@ describe("core:", function()
         :gsub(" %(.*", ""))
       assert.equal('unknown option "timeout.totl" (did you mean "timeout.total"?)',
         unknown { timeout = { totl = 1 } })
-      assert.equal('unknown option "timeout.1"', unknown { timeout = { 1 } }:gsub(" %(.*", ""))
+      assert.equal("option names are strings, not number", unknown { timeout = { 1 } })
       assert.equal("option names are strings, not number", unknown { 1 })
       assert.equal("option names are strings, not table", unknown { [{}] = 1 })
       assert.equal('unknown option "' .. ("x"):rep(100) .. '"', unknown { [("x"):rep(100)] = 1 })

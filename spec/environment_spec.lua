@@ -61,6 +61,12 @@ describe("the environment,", function()
       for _ = 1, 20 do
         local res, err = ms.fetch(RESET, { method = "PUT", body = ("x"):rep(5000000) })
         assert(res == nil and err.category ~= "usage", err)
+        local n = 0
+        res, err = ms.fetch(RESET, { method = "PUT", body = function()
+          n = n + 1
+          return n < 100 and ("x"):rep(65536) or nil
+        end })
+        assert(res == nil and err.category ~= "usage", err)
       end
       io.write("ok")]]))
   end)

@@ -24,6 +24,36 @@ local function wait_until(done)
   end
 end
 
+-- A server in this process: it answers with a head, and with the rest when the
+-- spec says so.
+local ByHand = {}
+ByHand.__index = ByHand
+
+local function by_hand()
+  local self = setmetatable({ listener = uv.new_tcp() }, ByHand)
+  self.listener:bind("127.0.0.1", 0)
+  self.listener:listen(1, function()
+    self.socket = uv.new_tcp()
+    self.listener:accept(self.socket)
+    self.socket:read_start(function(_, data)
+      if data then self:write(self.head) end
+    end)
+  end)
+  return self
+end
+
+function ByHand:url(head)
+  self.head = head
+  return ("http://127.0.0.1:%d/"):format(self.listener:getsockname().port)
+end
+
+function ByHand:write(text) self.socket:write(text) end
+
+function ByHand:__close()
+  self.listener:close()
+  if self.socket then self.socket:close() end
+end
+
 describe("a streamed response", function()
   local nginx
 
@@ -232,6 +262,70 @@ describe("a streamed response", function()
     assert.equal("wrong_context", err.code)
     res:cancel()
     assert.is_false((t:wait()))
+  end))
+
+  -- On the main thread a callback cannot wait; the transfer is none the worse.
+  it("raises where nobody can wait, and goes on", async(function()
+    local text = "one\ntwo\nthree\n"
+    local USES = {
+      read = function(res) res:read() end,
+      ["read whole"] = function(res) res:read("a") end,
+      chunks = function(res) for _ in res:chunks() do error("there is none") end end,
+      lines = function(res) for _ in res:lines() do error("there is none") end end,
+      save = function(res)
+        local path <close> = setmetatable({ os.tmpname() }, { __close = function(t)
+          os.remove(t[1])
+        end })
+        res:save(path[1])
+      end,
+      discard = function(res) res:discard() end,
+    }
+    local function in_callback(fn)
+      local timer, result = uv.new_timer(), nil
+      timer:start(0, 0, function()
+        timer:close()
+        result = table.pack(pcall(fn))
+      end)
+      while not result do ms.sleep(1) end
+      return result[1], result[2]
+    end
+    local function below_c(fn)
+      local ok, err
+      table.sort({ 1, 2 }, function()
+        ok, err = pcall(fn)
+        return false
+      end)
+      return ok, err
+    end
+    for use, fn in pairs(USES) do
+      for words, try in pairs({ ["use ms.request, or ms.spawn a task that waits"] = in_callback,
+        ["cannot be suspended below a C function"] = below_c }) do
+        local peer_here <close> = by_hand()
+        local client <close> = ms.client()
+        local res = assert(client:fetch(peer_here:url(HEAD:format(#text)), STREAM))
+        local ok, err = try(function() fn(res) end)
+        assert.is_false(ok, use)
+        assert.equal("usage", err.category, use)
+        assert.equal("wrong_context", err.code, use)
+        assert.is_truthy(err.message:find(words, 1, true), err.message)
+        assert.equal(1, client:stats().running, use)
+        peer_here:write(text)
+        assert.equal(text, res:read("a"), use)
+      end
+    end
+  end))
+
+  it("that is asked for where nobody can wait is not begun", async(function()
+    local client <close> = ms.client()
+    local timer, result = uv.new_timer(), nil
+    timer:start(0, 0, function()
+      timer:close()
+      result = table.pack(pcall(client.fetch, client, "http://127.0.0.1:1/", STREAM))
+    end)
+    while not result do ms.sleep(1) end
+    assert.is_false(result[1])
+    assert.equal("wrong_context", result[2].code)
+    assert.equal(0, client:stats().running)
   end))
 
   it("of a whole body is read from that", async(function()

@@ -1,6 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 -- The limits on time: each alone, and none moved by another.
+local uv = require "luv"
+local core = require "multisocket.core"
+local luv = require "multisocket.luv"
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local peer = require "spec.support.peer"
@@ -57,10 +60,19 @@ describe("timeout.idle", function()
   end))
 end)
 
+describe("the phase of a timeout", function()
+  it("is headers until the head is whole", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 200 OK\r\nX: " },
+      { "hang" } } })
+    timed_out("", "headers", ms.fetch(p:url(), { timeout = 50 }))
+  end))
+end)
+
 describe("low_speed", function()
   it("ends what is slower on average", async(function()
-    local text = HEAD:gsub("10", "1000") .. ("x"):rep(1000)
-    local p <close> = peer.start({ { { "request" }, { "split", text, 1, 5 } } })
+    local head = HEAD:gsub("10", "1000")
+    local p <close> = peer.start({ { { "request" }, { "send", head },
+      { "split", ("x"):rep(1000), 1, 5 } } })
     timed_out("low_speed", "body", ms.fetch(p:url(), { low_speed = { limit = 100000, time = 100 },
       timeout = { total = LONG } }))
   end))
@@ -98,6 +110,54 @@ describe("limits on time", function()
     assert(t:wait())
   end))
 
+  -- K6: all are armed, one of them short: that one ends it, whatever the peer
+  -- does that the others would bear.
+  it("are independent of each other", async(function()
+    local head = HEAD:gsub("10", "100000")
+    local PEERS = {
+      silent = { { "request" }, { "hang" } },
+      stuck = { { "request" }, { "send", HEAD .. "0" }, { "hang" } },
+      ["dripping its head"] = { { "request" }, { "split", "HTTP/1.1 200 " .. ("x"):rep(8000),
+        1, 5 } },
+      ["dripping its body"] = { { "request" }, { "send", head },
+        { "split", ("x"):rep(100000), 1, 5 } },
+    }
+    local function limits(short)
+      local opts = { timeout = { total = LONG, connect = LONG, first_byte = LONG, idle = LONG },
+        low_speed = { limit = 1, time = LONG } }
+      if short == "low_speed" then
+        opts.low_speed = { limit = 100000, time = 100 }
+      else
+        opts.timeout[short] = 100
+      end
+      return opts
+    end
+    -- Which of them end it, by peer, and in which phase.
+    local ENDS = {
+      silent = { total = "headers", first_byte = "headers", idle = "headers",
+        low_speed = "headers" },
+      stuck = { total = "body", idle = "body", low_speed = "body" },
+      ["dripping its head"] = { total = "headers", low_speed = "headers" },
+      ["dripping its body"] = { total = "body", low_speed = "body" },
+    }
+    for who, script in pairs(PEERS) do
+      local p <close> = peer.start({ script })
+      local client <close> = ms.client()
+      for short, phase in pairs(ENDS[who]) do
+        timed_out(short, phase, client:fetch(p:url(), limits(short)))
+      end
+      -- What does not end it would: the transfer outlives that by far.
+      for _, short in ipairs({ "first_byte", "idle", "connect" }) do
+        local opts = limits(short)
+        opts.timeout.total = 400
+        if not ENDS[who][short] then
+          timed_out("total", ENDS[who].total, client:fetch(p:url(), opts))
+        end
+      end
+      assert.equal(0, client:stats().running)
+    end
+  end))
+
   it("of zero, fractions, NaN and less than nothing raise", function()
     for _, name in ipairs({ "total", "connect", "first_byte", "idle" }) do
       for _, bad in ipairs({ 0, -1, 1.5, 0 / 0, math.huge, "1" }) do
@@ -116,5 +176,36 @@ describe("limits on time", function()
     timed_out("timeout", "headers", client:fetch(p:url()))
     local res = assert(client:fetch(p:url(), { timeout = { first_byte = false, idle = false } }))
     assert.equal("0123456789", res.body)
+  end))
+end)
+
+describe("K7: a body that nobody takes", function()
+  -- What one read takes; the pool's buffers are no larger.
+  local BUFFER = 64 * 1024
+
+  it("stops the peer within one buffer when on_data pauses", async(function()
+    local p <close> = peer.start({ { { "request" },
+      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" },
+      { "fill", 1000000000 } } })
+    local multi = core.multi({})
+    local driver = luv.attach(multi, uv)
+    local calls, easy = 0, nil
+    easy = core.easy({ url = p:url(), on_data = function()
+      calls = calls + 1
+      easy:pause(core.PAUSE_RECV)
+    end })
+    multi:add_handle(easy)
+    for round = 1, 5 do
+      while calls < round do ms.sleep(1) end
+      local before = multi:stats().bytes_in
+      assert.is_true(before <= (round + 1) * BUFFER, before .. " bytes in " .. round .. " pieces")
+      for _ = 1, 20 do uv.run("nowait") end
+      ms.sleep(1)
+      assert.equal(before, multi:stats().bytes_in)
+      assert.equal(round, calls)
+      easy:pause(core.PAUSE_CONT)
+    end
+    multi:close()
+    driver:close()
   end))
 end)

@@ -54,6 +54,31 @@ describe("a body", function()
     end
   end))
 
+  it("is told of in res.request.headers, as on the wire", async(function()
+    local p <close> = peer.start(SERVE)
+    local client <close> = ms.client()
+    local path = os.tmpname()
+    local f <close> = assert(io.open(path, "w+"))
+    f:write("12345")
+    f:flush()
+    for _, opts in ipairs({ {}, { method = "PUT" }, { method = "PUT", body = "" },
+      { body = "abc" }, { body = "abc", expect_continue = true }, { expect_continue = true },
+      { body = producer({ "abc" }) }, { body = producer({}) }, { body = { path = path } },
+      { body = producer({ "a" }), expect_continue = true }, { body = { path = path },
+        expect_continue = true, headers = { A = { "1", "2" }, Accept = false } },
+      { body = producer({ "a" }), stream = true } }) do
+      local res = assert(client:fetch(p:url(), opts))
+      local lines, said = {}, {}
+      for line in sent(p, #p:requests()):gmatch("([^\r\n]+)\r\n") do lines[#lines + 1] = line end
+      table.remove(lines, 1)
+      for name, value in res.request.headers:each() do said[#said + 1] = name .. ": " .. value end
+      assert.same(lines, said)
+      if opts.stream then res:discard() end
+    end
+    assert.equal(1, client:stats().opened)
+    os.remove(path)
+  end))
+
   it("that is empty is sent as such", async(function()
     local p <close> = peer.start(SERVE)
     assert(ms.put(p:url(), { body = function() end }))

@@ -81,6 +81,20 @@ struct ms_response;
     X(EUNREACHABLE, CONNECT, "host_unreachable", "host unreachable")           \
     X(EFILES, CONNECT, "too_many_files", "too many open files")                \
     X(ECONNECT, CONNECT, "connect_failed", "could not connect")                \
+    X(ECERTEXPIRED, TLS, "certificate_expired", "certificate expired")         \
+    X(ECERTEARLY, TLS, "certificate_not_yet_valid",                            \
+      "certificate not yet valid")                                             \
+    X(ECERTUNTRUSTED, TLS, "certificate_untrusted", "certificate not trusted") \
+    X(ECERTHOST, TLS, "certificate_host_mismatch",                             \
+      "certificate for another name")                                          \
+    X(ECERTREVOKED, TLS, "certificate_revoked", "certificate revoked")         \
+    X(ECERTPIN, TLS, "certificate_pin_mismatch",                               \
+      "the key is none of the pinned ones")                                    \
+    X(ECERTINVALID, TLS, "certificate_invalid", "invalid certificate")         \
+    X(ETLSVERSION, TLS, "tls_version", "no TLS version in common")             \
+    X(EHANDSHAKE, TLS, "tls_handshake", "TLS handshake failed")                \
+    X(ETRUNCATED, TLS, "tls_truncated", "TLS connection cut off")              \
+    X(ETLS, TLS, "tls_failed", "TLS connection failed")                        \
     X(ETIMEOUT, TIMEOUT, "timed_out", "timed out")                             \
     X(EPROTO, PROTOCOL, "bad_response", "malformed response")                  \
     X(EHEADERS, PROTOCOL, "headers_too_large", "response headers too large")   \
@@ -114,6 +128,7 @@ enum ms_phase {
     MS_PHASE_QUEUE,
     MS_PHASE_RESOLVE,
     MS_PHASE_CONNECT,
+    MS_PHASE_TLS,
     MS_PHASE_SEND,
     MS_PHASE_HEADERS,
     MS_PHASE_BODY
@@ -123,13 +138,18 @@ enum ms_phase {
 struct ms_error {
     ms_err err; /* MS_OK: it ended well or has not ended */
     enum ms_phase phase;
-    int os_errno;      /* errno of the operating system, 0 where none is to
-                        * blame */
-    bool retryable;    /* nothing of the request reached the server */
-    unsigned attempts; /* connections the request was tried on */
+    int os_errno;       /* errno of the operating system, 0 where none is to
+                         * blame */
+    bool retryable;     /* nothing of the request reached the server */
+    unsigned attempts;  /* connections the request was tried on */
+    const char *reason; /* the TLS library's words, static; or NULL */
 };
 
 MS_API const char *ms_phase_name(enum ms_phase phase); /* "resolve" */
+
+/* The libraries that were found at run time: "3.0.17", "1.52.0". */
+MS_API const char *ms_openssl_version(void);
+MS_API const char *ms_nghttp2_version(void);
 
 /* ---- options --------------------------------------------------------- */
 
@@ -137,6 +157,7 @@ enum ms_option_type {
     MS_TYPE_BOOL,
     MS_TYPE_INT,    /* a whole number; unit and least value in the info */
     MS_TYPE_STRING, /* bytes */
+    MS_TYPE_LIST,   /* the same: several, with info->separator between */
     MS_TYPE_HEADERS
 };
 
@@ -164,6 +185,32 @@ enum ms_option {
     MS_OPT_VERSION,         /* string: "auto", the default, "1.1", "2" or
                              * "2-prior-knowledge" (also without TLS) */
     MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
+
+    /* TLS. A connection is used again only by a transfer for which all of
+     * these are the same. */
+    MS_OPT_TLS_VERIFY,       /* bool, default true: the peer's certificate has
+                              * to be trusted, valid and for the host */
+    MS_OPT_TLS_VERIFY_HOST,  /* bool, default true: for the host */
+    MS_OPT_TLS_CA_FILE,      /* path, PEM: whom to trust; default what the
+                              * system trusts, or SSL_CERT_FILE, SSL_CERT_DIR */
+    MS_OPT_TLS_CA_PATH,      /* path of a folder, names hashed by c_rehash */
+    MS_OPT_TLS_CRL_FILE,     /* path, PEM: revocation lists; every issuer of
+                              * the chain needs one */
+    MS_OPT_TLS_CERT,         /* path, PEM: the client's certificate and chain */
+    MS_OPT_TLS_KEY,          /* path, PEM; default: in the same file */
+    MS_OPT_TLS_KEY_PASSWORD, /* string */
+    MS_OPT_TLS_MIN_VERSION,  /* string, "1.0" to "1.3", default "1.2" */
+    MS_OPT_TLS_MAX_VERSION,  /* string, default none */
+    MS_OPT_TLS_CIPHERS,      /* string: names of OpenSSL with ":" between */
+    MS_OPT_TLS_ALPN,         /* string: names with "," between; default what
+                              * MS_OPT_VERSION asks for */
+    MS_OPT_TLS_PINNED_PUBLIC_KEY, /* string: "sha256//" and base64 of the key's
+                                   * digest; several with ";" between */
+    MS_OPT_TLS_SESSION_REUSE, /* bool, default true: resume earlier sessions */
+    MS_OPT_TLS_SERVER_NAME,   /* string: instead of the URL's host, for SNI and
+                               * for the certificate */
+    MS_OPT_TLS_STAPLE,        /* string "require": the server has to staple a
+                               * good OCSP answer */
     MS_OPT_COUNT
 };
 
@@ -171,7 +218,8 @@ struct ms_option_info {
     const char *name; /* as scripts write it; "timeout.total" for a member */
     enum ms_option id;
     enum ms_option_type type;
-    int64_t least; /* smallest value of an MS_TYPE_INT */
+    int64_t least;  /* smallest value of an MS_TYPE_INT */
+    char separator; /* of an MS_TYPE_LIST */
 };
 
 /* The option called `name`, NULL when there is none. */
@@ -190,12 +238,18 @@ MS_API ms_err ms_options_new(struct ms_options **out,
                              const struct ms_options *base);
 MS_API void ms_options_free(struct ms_options *o);
 
+/* The longest time and the largest size an option can have: larger ones mean
+ * the same. In ms it is the last power of two that, with all the time that has
+ * passed added, still fits 63 bits in us; a quarter of a million years. */
+#define MS_MOST (INT64_C(1) << 53)
+
 /* MS_EUSAGE: the option is of another type. MS_EOPTION: the value is out of
  * range. `value` -1 of an MS_TYPE_INT means "no limit". */
 MS_API ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
                                  int64_t value);
 MS_API ms_err ms_options_set_bool(struct ms_options *o, enum ms_option id,
                                   bool value);
+/* `value` NULL: back to what it is when nothing is set. */
 MS_API ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
                                     const char *value, size_t n);
 
@@ -249,6 +303,37 @@ MS_API bool ms_response_request_header(const struct ms_response *r,
                                        size_t index, struct ms_field *field);
 
 MS_API bool ms_response_reused(const struct ms_response *r);
+
+/* What was agreed on with the peer, of its connection. Lives as long as
+ * somebody holds a reference; the response holds one. */
+struct ms_tls_info;
+/* NULL without TLS, or before there was a connection. */
+MS_API struct ms_tls_info *ms_response_tls(const struct ms_response *r);
+MS_API struct ms_tls_info *ms_tls_info_use(struct ms_tls_info *info);
+MS_API void ms_tls_info_free(struct ms_tls_info *info);
+
+enum ms_tls_fact {
+    MS_TLS_VERSION,  /* "TLSv1.3" */
+    MS_TLS_CIPHER,   /* "TLS_AES_256_GCM_SHA384" */
+    MS_TLS_PROTOCOL, /* by ALPN: "h2", "http/1.1", "" when none */
+    MS_TLS_SUBJECT,  /* of the peer's certificate, RFC 2253 */
+    MS_TLS_ISSUER,
+    MS_TLS_NAMES,      /* it is for, with ", " between */
+    MS_TLS_SERIAL,     /* hexadecimal */
+    MS_TLS_NOT_BEFORE, /* "2026-11-21T10:00:00Z" */
+    MS_TLS_NOT_AFTER,
+    MS_TLS_FINGERPRINT,    /* SHA-256, hexadecimal */
+    MS_TLS_PUBLIC_KEY_PIN, /* as MS_OPT_TLS_PINNED_PUBLIC_KEY takes it */
+    MS_TLS_PEM
+};
+
+/* Bytes of that fact, without the NUL that ends it; up to `cap` of them with
+ * the NUL go to `buf`. "" when the peer sent no certificate. */
+MS_API size_t ms_tls_info_text(const struct ms_tls_info *info,
+                               enum ms_tls_fact fact, char *buf, size_t cap);
+/* The certificate was verified, its name too unless that was switched off. */
+MS_API bool ms_tls_info_verified(const struct ms_tls_info *info);
+MS_API bool ms_tls_info_resumed(const struct ms_tls_info *info);
 /* "127.0.0.1:8080" or "[::1]:8080" into `buf`, which should have 80 bytes;
  * empty before a connection was had. Returns `buf`. */
 MS_API const char *ms_response_remote(const struct ms_response *r, char *buf,
@@ -258,6 +343,7 @@ enum ms_timing {
     MS_TIMING_QUEUE,      /* got a connection or began to open one */
     MS_TIMING_RESOLVE,    /* the host's addresses are known */
     MS_TIMING_CONNECT,    /* connected */
+    MS_TIMING_TLS,        /* the peer is verified; 0 without TLS */
     MS_TIMING_SEND,       /* the request has left whole */
     MS_TIMING_FIRST_BYTE, /* the first byte of the response came */
     MS_TIMING_TOTAL,      /* the end */

@@ -42,10 +42,12 @@ end
 -- Fields come as a list of { name, value }, or as a map, which is taken in
 -- the order of the names so that equal tables make equal bytes.
 local function each_field(fields, what, each)
-  errors.check_type(fields, "table", what)
+  errors.check_option(fields, "table", what, "a table or false")
   if type(fields[1]) == "table" then
     for _, pair in ipairs(fields) do
-      errors.check_type(pair, "table", what .. " list entry")
+      if type(pair) ~= "table" then
+        errors.usage("bad_option", 'option "%s" must be a map, or a list of { name, value }', what)
+      end
       each_value(pair[1], pair[2], what, each)
     end
     return
@@ -113,7 +115,7 @@ function body.json(value)
   local ok, text, why = pcall(body.json_codec().encode, value)
   if ok and text then return text end
   return errors.usage("bad_option", "the json option cannot be encoded: %s",
-    tostring(ok and why or text))
+    errors.text(ok and why or text))
 end
 
 return body

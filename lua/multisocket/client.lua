@@ -214,19 +214,25 @@ local function run(self, url, options, fail, special)
   return outcome(op)
 end
 
+-- Every method with options begins here.
+local function defaults_of(self)
+  if getmetatable(self) ~= Client then errors.wrong_self(self, "a client") end
+  return self.defaults
+end
+
 ---Fetches a URL and waits for the response.
 ---@param url string|table
 ---@param opts table?
 ---@return multisocket.Response?
 ---@return multisocket.Error?
 function Client:fetch(url, opts)
-  return run(self, prepare(self.defaults, url, opts))
+  return run(self, prepare(defaults_of(self), url, opts))
 end
 
 for _, name in ipairs(request.methods()) do
   local method = name:upper()
   Client[name] = function(self, url, opts)
-    return run(self, prepare(self.defaults, url, opts, method))
+    return run(self, prepare(defaults_of(self), url, opts, method))
   end
 end
 
@@ -274,9 +280,10 @@ end
 ---@param callback? fun(err: multisocket.Error?, res: multisocket.Response?)
 ---@return multisocket.Handle
 function Client:request(url, opts, callback)
+  local defaults = defaults_of(self)
   if callback == nil and is_callable(opts) then opts, callback = nil, opts end
   if not is_callable(callback) then errors.check_type(callback, "function", "the callback") end
-  local address, options, fail, special = prepare(self.defaults, url, opts)
+  local address, options, fail, special = prepare(defaults, url, opts)
   if special then return request_special(self, callback, address, options, fail, special) end
   local op = start(self.engine, address, options, fail)
   local handle = setmetatable({ client = self, callback = callback, op = op }, Handle)
@@ -289,6 +296,7 @@ end
 ---@param reason? any
 ---@return boolean
 function Handle:cancel(reason)
+  if getmetatable(self) ~= Handle then errors.wrong_self(self, "a handle") end
   local op = self.op
   if self.task then return self.task:cancel(reason) end
   if not op then return false end
@@ -304,8 +312,11 @@ end
 ---Cancels it unless it is done, and then calls `callback` from the loop.
 ---@param callback? fun()
 function Handle:close(callback)
-  self:cancel("the handle was closed")
-  if not is_callable(callback) then return end
+  if callback ~= nil and not is_callable(callback) then
+    errors.check_type(callback, "function", "the callback")
+  end
+  Handle.cancel(self, "the handle was closed")
+  if callback == nil then return end
   local op = task.waiter()
   op.on_wake = function() task.call(callback) end
   task.later(op)
@@ -313,9 +324,12 @@ end
 
 ---True when the transfer is done or cancelled.
 ---@return boolean
-function Handle:is_closing() return self.op == nil and self.task == nil end
+function Handle:is_closing()
+  if getmetatable(self) ~= Handle then errors.wrong_self(self, "a handle") end
+  return self.op == nil and self.task == nil
+end
 
-function Handle.__close(self) self:close() end
+function Handle.__close(self) Handle.close(self) end
 
 ---Starts a transfer for code that waits in its own way: on_wake(op) is called
 ---in the run queue and takes the result with client.outcome.
@@ -345,11 +359,15 @@ end
 -- ---- the end ---------------------------------------------------------------
 
 ---@return multisocket.Stats
-function Client:stats() return self.engine.multi:stats() end
+function Client:stats()
+  if getmetatable(self) ~= Client then errors.wrong_self(self, "a client") end
+  return self.engine.multi:stats()
+end
 
 ---Ends every transfer (code "cancelled") and closes every connection. Harmless
 ---twice.
 function Client:close()
+  if getmetatable(self) ~= Client then errors.wrong_self(self, "a client") end
   local engine = self.engine
   if engine.closed then return end
   engine.closed = true

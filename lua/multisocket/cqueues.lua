@@ -18,6 +18,8 @@ local errors = require "multisocket.errors"
 
 local driver = {}
 
+local check_multi = core.multi({}).running -- raises for what is no multi
+
 ---@class multisocket.CqueuesDriver
 ---@field multi multisocket.Multi
 local Driver = {}
@@ -81,6 +83,7 @@ end
 ---@param cq userdata a controller, from cqueues.new()
 ---@return multisocket.CqueuesDriver
 function driver.attach(multi, cq)
+  check_multi(multi)
   errors.check_type(cq, "userdata", "the controller")
   local self = setmetatable({ multi = multi, cq = cq, set = core.epoll(),
     changed = condition.new(), closed = false, there = false, waiting = false }, Driver)

@@ -93,6 +93,7 @@ end
 ---@param requests table|fun(): any
 ---@param opts? { concurrency: integer? }
 function each.each(c, requests, opts)
+  if getmetatable(c) ~= client.Client then errors.wrong_self(c, "a client") end
   errors.check_options(opts, OPTIONS)
   local self = setmetatable({ client = c, requests = iterator_of(requests), running = {},
     concurrency = gather.check_concurrency(opts and opts.concurrency), started = 0, in_flight = 0,

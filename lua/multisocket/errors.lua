@@ -18,6 +18,26 @@ function errors.usage(code, fmt, ...)
   error(core.error({ category = "usage", code = code, message = fmt:format(...) }), 0)
 end
 
+---A value as text for a message: whatever its metamethods do, it is a string.
+---@param value any
+---@return string
+function errors.text(value)
+  local ok, text = pcall(tostring, value)
+  return ok and text or "(" .. type(value) .. " value)"
+end
+
+---Raises unless the value of an option has the Lua type `wanted`, in the words
+---of the engine's own options.
+---@param value any
+---@param wanted string
+---@param name string of the option
+---@param words string? what would be right, default "a <wanted>"
+function errors.check_option(value, wanted, name, words)
+  if type(value) == wanted then return end
+  errors.usage("bad_option", 'option "%s" must be %s, not %s', name, words or "a " .. wanted,
+    type(value))
+end
+
 ---Raises unless `value` has the Lua type `wanted`.
 ---@param value any
 ---@param wanted string
@@ -26,6 +46,14 @@ function errors.check_type(value, wanted, what)
   if type(value) == wanted then return end
   errors.usage("bad_argument", "%s must be a %s, not %s", what, wanted,
     value == nil and "nil" or "a " .. type(value))
+end
+
+---Raises because a method was called on something else.
+---@param self any
+---@param wanted string
+function errors.wrong_self(self, wanted)
+  errors.usage("bad_argument", "argument #1 must be %s, not %s: call methods with a colon", wanted,
+    type(self))
 end
 
 ---A whole number of milliseconds, rounded up; raises for anything else.

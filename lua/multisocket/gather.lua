@@ -19,7 +19,7 @@ function gather.check_concurrency(value)
   local n = math.type(value) and math.tointeger(value)
   if not n or n < 1 then
     errors.usage("bad_option", "concurrency must be a whole number of at least 1, not %s",
-      tostring(value))
+      errors.text(value))
   end
   return n
 end
@@ -68,6 +68,9 @@ local function run(count, spawn, opts)
   errors.check_options(opts, OPTIONS)
   opts = opts or {}
   local concurrency = gather.check_concurrency(opts.concurrency)
+  if opts.stop_on_error ~= nil then
+    errors.check_option(opts.stop_on_error, "boolean", "stop_on_error")
+  end
   if count == 0 then return {} end
   local state = { count = count, spawn = spawn, left = count, next = 1, results = {}, running = {},
     stop_on_error = opts.stop_on_error, gone = false }

@@ -64,6 +64,11 @@ local function is_closing()
   return exit.now
 end
 
+---True while the Lua state closes, for finalisers that may come before the
+---sentinel's.
+---@return boolean
+loop.is_closing = is_closing
+
 local function on_closed()
   unfinished = unfinished - 1
 end

@@ -25,6 +25,7 @@ local luv = {}
 local POLL_IN, POLL_OUT, POLL_REMOVE = core.POLL_IN, core.POLL_OUT, core.POLL_REMOVE
 local CSELECT_IN, CSELECT_OUT, CSELECT_ERR = core.CSELECT_IN, core.CSELECT_OUT, core.CSELECT_ERR
 local SOCKET_TIMEOUT, bind = core.SOCKET_TIMEOUT, core.bind
+local check_multi = core.multi({}).running -- raises for what is no multi
 local MODES = { poll = true, epoll = true }
 local OPTIONS = { mode = true, on_raise = true }
 
@@ -95,6 +96,7 @@ end
 ---Looks again whether transfers run; for whoever removes some outside of the
 ---engine.
 function Driver:refresh()
+  if getmetatable(self) ~= Driver then errors.wrong_self(self, "a driver") end
   if not self.closed then hold(self, self.multi:running() > 0) end
 end
 
@@ -222,12 +224,14 @@ local function rethrow(err) error(err, 0) end
 ---@param opts? { mode: string?, on_raise: fun(err: any)? }
 ---@return multisocket.Driver
 function luv.attach(multi, uv, opts)
+  check_multi(multi)
   errors.check_options(opts, OPTIONS)
   errors.check_type(uv, "table", "the luv module")
   local mode = opts and opts.mode or "poll"
   if not MODES[mode] then
-    errors.usage("bad_option", 'mode must be "poll" or "epoll", not "%s"', tostring(mode))
+    errors.usage("bad_option", 'mode must be "poll" or "epoll", not %s', errors.text(mode))
   end
+  if opts and opts.on_raise then errors.check_option(opts.on_raise, "function", "on_raise") end
   local self = setmetatable({ multi = multi, uv = uv, action = multi.socket_action,
     polls = {}, wanted = {}, on_ready = on_ready,
     held = false, closed = false, due_now = false, armed = false,
@@ -258,6 +262,7 @@ end
 ---Lets go of the multi and closes every handle. The multi itself stays open,
 ---and its transfers stand still until somebody else drives them.
 function Driver:close()
+  if getmetatable(self) ~= Driver then errors.wrong_self(self, "a driver") end
   if self.closed then return end
   if self.multi:forked() then -- the loop watches for the parent, too
     self.closed = true

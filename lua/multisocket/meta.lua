@@ -158,7 +158,7 @@ function Response:cancel(reason) end
 ---@class multisocket.ClientOptions : multisocket.Options
 ---@field base_url? string relative URLs are resolved against it
 ---@field user_agent? string|false default "multisocket/VERSION"
----@field max_idle? integer idle connections kept, default 1000
+---@field max_idle? integer|false idle connections kept, default 1000
 ---@field idle_timeout? integer ms one is kept, default 60000
 ---@field max_concurrent_streams? integer on one HTTP/2 connection, default 100
 ---@field ping_interval? integer ms of silence until an HTTP/2 peer is asked whether it lives
@@ -537,7 +537,7 @@ function Multi:close() end
 ---@field socketfunction? false|fun(easy: multisocket.Easy?, fd: integer, what: integer, value: any)
 ---@field timerfunction? false|fun(multi: multisocket.Multi, timeout_ms: integer)
 ---@field donefunction? false|fun(easy: multisocket.Easy, ok: boolean, err: multisocket.Error?)
----@field max_idle? integer
+---@field max_idle? integer|false
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer
 ---@field ping_interval? integer

@@ -11,9 +11,11 @@
 -- It sets no callbacks: a turn waits with multi:poll and works with
 -- multi:perform. So it looks at every socket each turn, which is cheap for
 -- hundreds of them and not for thousands.
-local errors = require "multisocket.errors"
+local core = require "multisocket.core"
 
 local poll = {}
+
+local check_multi = core.multi({}).running -- raises for what is no multi
 
 -- What `run` waits for at most, so that a condition that something else makes
 -- true is seen before the next event of ours.
@@ -27,7 +29,7 @@ Driver.__index = Driver
 ---@param multi multisocket.Multi
 ---@return multisocket.PollDriver
 function poll.attach(multi)
-  errors.check_type(multi, "userdata", "the multi handle")
+  check_multi(multi)
   return setmetatable({ multi = multi, closed = false }, Driver)
 end
 

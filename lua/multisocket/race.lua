@@ -87,7 +87,7 @@ local function all_failed(failures)
   for _, err in ipairs(failures) do
     retryable = retryable or core.is_error(err) and err.retryable == true
   end
-  local first = task.text_of(failures[1])
+  local first = errors.text(failures[1])
   return core.error({ category = "callback", code = "all_failed", retryable = retryable,
     message = ("all of %d functions failed, the first with: %s"):format(#failures, first),
     cause = failures[1], errors = failures })

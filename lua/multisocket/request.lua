@@ -29,6 +29,10 @@ FETCH.user_agent = nil -- a client's; one request has its headers
 
 local METHODS = { "get", "head", "post", "put", "patch", "delete", "options" }
 
+---@return { fetch: table<string, string>, client: table<string, string> } all option names, by
+---what takes them; they are not to be changed
+function request.option_names() return { fetch = FETCH, client = CLIENT } end
+
 ---@return string[] the functions named after methods
 function request.methods() return METHODS end
 
@@ -42,7 +46,7 @@ local function add_header(headers, name, value)
     list[#list + 1] = { other, v }
   end
   if headers then
-    errors.check_type(headers, "table", "headers")
+    errors.check_option(headers, "table", "headers")
     if type(headers[1]) == "table" then
       for _, pair in ipairs(headers) do add(pair[1], pair[2]) end
     else
@@ -90,7 +94,7 @@ local function check_names(opts, known)
 end
 
 local function check_fail(fail)
-  if fail ~= nil then errors.check_type(fail, "boolean", "fail") end
+  if fail ~= nil then errors.check_option(fail, "boolean", "fail") end
   return fail
 end
 
@@ -109,7 +113,7 @@ end
 
 local function check_base_url(base)
   if not base then return nil end
-  errors.check_type(base, "string", "base_url")
+  errors.check_option(base, "string", "base_url", "a string or false")
   if not base:find("^%a[%w+.-]*://[^/?#]") then
     errors.usage("bad_option", 'base_url must be an absolute URL, not "%s"', base)
   end
@@ -167,9 +171,7 @@ end
 
 -- For a call whose options are not all the engine's.
 local function check_streaming(defaults, opts, source)
-  if opts.stream ~= nil and type(opts.stream) ~= "boolean" then
-    errors.usage("bad_option", "stream must be a boolean, not %s", type(opts.stream))
-  end
+  if opts.stream ~= nil then errors.check_option(opts.stream, "boolean", "stream") end
   if not opts.stream and not opts.sink then return source and { source = source } end
   if opts.stream and opts.sink or opts.on_data then
     errors.usage("bad_option", "only one of stream, sink and on_data can be given")
@@ -213,7 +215,10 @@ function request.prepare(defaults, url, opts, method)
     if type(opts) ~= "table" then errors.check_type(opts, "table", "options") end
     if opts.url ~= nil then errors.usage("bad_option", "the URL is given twice") end
   end
-  if type(url) ~= "string" then errors.check_type(url, "string", "the URL") end
+  if type(url) ~= "string" then
+    if opts then check_names(opts, FETCH) end -- it may be there by another name
+    errors.check_type(url, "string", "the URL")
+  end
   local options = defaults.options
   if opts then
     if not check_names(opts, FETCH) or method or opts.body and type(opts.body) ~= "string" then

@@ -9,6 +9,7 @@ local sink = require "multisocket.sink"
 local stream = require "multisocket.stream"
 
 local response = core.response_methods
+local check = core.attached -- raises for what is no response
 
 local BOM = "\xEF\xBB\xBF"
 local LATIN1 = { ["iso-8859-1"] = true, ["latin1"] = true, ["iso8859-1"] = true }
@@ -29,6 +30,7 @@ end
 ---@return string?
 ---@return multisocket.Error? err the body was not collected
 function response:text()
+  check(self)
   local text = self.body
   if not text then return nil, body_error(self, NO_BODY) end
   if LATIN1[charset(self)] then
@@ -54,19 +56,21 @@ end
 ---@return any
 ---@return multisocket.Error? err
 function response:json(decoder)
+  check(self)
   if decoder ~= nil then errors.check_type(decoder, "function", "the decoder") end
   local text, err = self:text()
   if not text then return nil, err end
   local value, why = decode(decoder or body.json_codec().decode, text)
   if why == nil then return value end
   return nil, body_error(self, ("the body from %s is not JSON: %s"):format(self.url,
-    tostring(why)), why)
+    errors.text(why)), why)
 end
 
 ---Returns the response, or raises an err of code "status" when its status is
 ---400 or more.
 ---@return multisocket.Response
 function response:raise_for_status()
+  check(self)
   if self.status >= 400 then error(errors.status(self), 0) end
   return self
 end
@@ -84,6 +88,7 @@ local function next_of(res, most)
 end
 
 local function read_all(res)
+  stream.of(res):check_can_read()
   local chunks, n = {}, 0
   while true do
     local chunk, err = next_of(res, ALL)
@@ -105,58 +110,82 @@ function response:read(how)
   if how == "a" then return read_all(self) end
   if how == nil then return next_of(self, ALL) end
   if math.type(how) ~= "integer" or how < 1 then
-    errors.usage("bad_argument", 'read takes a number of bytes or "a", not %s', tostring(how))
+    errors.usage("bad_argument", 'read takes a number of bytes or "a", not %s', errors.text(how))
   end
   return next_of(self, how)
 end
 
--- Leaving the loop early ends the transfer. The guard keeps `res`.
-local function loop_guard(res)
-  return setmetatable({ res }, { __close = function(guard)
-    stream.of(guard[1]):cancel("the loop over it was left")
-  end })
+-- Leaving the loop early ends the transfer, unless it is left because nobody
+-- can read here: that raises, and the transfer goes on.
+local Loop = {}
+
+function Loop.__close(guard)
+  if not guard.reading then stream.of(guard.res):cancel("the loop over it was left") end
+end
+
+-- What a generic for takes: read(res, state) for each turn.
+local function loop(res, read)
+  local guard, state = setmetatable({ res = res, reading = false }, Loop), {}
+  local function advance()
+    guard.reading = true
+    local piece, err = read(res, state)
+    guard.reading = false
+    if err then error(err, 0) end
+    return piece
+  end
+  return advance, nil, nil, guard
+end
+
+local function next_chunk(res)
+  local chunk, err = next_of(res, ALL)
+  return chunk, err
 end
 
 ---An iterator over the body as it comes. It raises the err of a body that
 ---ends early; leaving the loop ends the transfer.
 ---@return fun(): string?
 function response:chunks()
-  return function()
-    local chunk, err = next_of(self, ALL)
-    if err then error(err, 0) end
-    return chunk
-  end, nil, nil, loop_guard(self)
+  check(self)
+  return loop(self, next_chunk)
 end
 
--- The next line of the body; what follows it stays in `state.rest`.
+-- A line in pieces, without its end.
+local function joined(pieces)
+  local line = table.concat(pieces)
+  return line:byte(-1) == 13 and line:sub(1, -2) or line
+end
+
+-- The next line of the body. What was read is `state.text`, of which the part
+-- from `state.at` on is still to be looked at; the pieces found of a line stay
+-- in `state.pieces` when the rest of it cannot be waited for.
 local function next_line(res, state)
-  local pieces = {}
+  local pieces = state.pieces or {}
+  state.pieces = pieces
   while true do
-    local text = state.rest
-    state.rest = nil
-    if not text then
-      local err
-      text, err = next_of(res, ALL)
-      if err then error(err, 0) end
+    if not state.text then
+      local text, err = next_of(res, ALL)
+      if err then return nil, err end
       if not text then break end
+      state.text, state.at = text, 1
     end
-    local stop = text:find("\n", 1, true)
+    local text, at = state.text, state.at
+    local stop = text:find("\n", at, true)
+    pieces[#pieces + 1] = text:sub(at, stop and stop - 1)
+    state.text, state.at = stop and stop < #text and text or nil, stop and stop + 1
     if stop then
-      pieces[#pieces + 1] = text:sub(1, stop - 1)
-      if stop < #text then state.rest = text:sub(stop + 1) end
-      return (table.concat(pieces):gsub("\r$", ""))
+      state.pieces = nil
+      return joined(pieces)
     end
-    pieces[#pieces + 1] = text
   end
-  if #pieces == 0 then return nil end
-  return table.concat(pieces)
+  state.pieces = nil
+  return #pieces > 0 and table.concat(pieces) or nil
 end
 
 ---The same in lines, without their ends ("\n" or "\r\n").
 ---@return fun(): string?
 function response:lines()
-  local state = {}
-  return function() return next_line(self, state) end, nil, nil, loop_guard(self)
+  check(self)
+  return loop(self, next_line)
 end
 
 ---Writes the body to a file, which is there when all of it is.
@@ -164,6 +193,7 @@ end
 ---@return boolean?
 ---@return multisocket.Error? err
 function response:save(path)
+  check(self)
   errors.check_type(path, "string", "the path")
   return sink.drain(self, path)
 end

@@ -65,10 +65,15 @@ local function wait(self)
   task.await(op)
 end
 
+local function check_self(self)
+  if getmetatable(self) ~= Semaphore then errors.wrong_self(self, "a semaphore") end
+end
+
 ---Waits for a permit. Give it back once: with permit:release(), by closing it
 ---(`local permit <close> = ...`), or with semaphore:release().
 ---@return multisocket.Permit
 function Semaphore:acquire()
+  check_self(self)
   if self.free > 0 then
     self.free = self.free - 1
   else
@@ -79,6 +84,7 @@ end
 
 ---Gives a permit back that was not closed or released itself.
 function Semaphore:release()
+  check_self(self)
   if self.free >= self.size then
     errors.usage("not_acquired", "released more often than acquired: all %d permits are free",
       self.size)
@@ -91,13 +97,15 @@ end
 ---@param ... any
 ---@return any ...
 function Semaphore:run(fn, ...)
+  check_self(self)
   errors.check_type(fn, "function", "what to run")
-  local _ <close> = self:acquire()
+  local _ <close> = Semaphore.acquire(self)
   return fn(...)
 end
 
 ---Gives it back. Harmless twice.
 function Permit:release()
+  if getmetatable(self) ~= Permit then errors.wrong_self(self, "a permit") end
   local semaphore = self.semaphore
   self.semaphore = nil
   if semaphore then semaphore:release() end
@@ -113,7 +121,7 @@ function semaphore.new(n)
   local size = math.type(n) and math.tointeger(n)
   if not size or size < 1 then
     errors.usage("bad_argument", "a semaphore has a whole number of at least 1 permits, not %s",
-      tostring(n))
+      errors.text(n))
   end
   return setmetatable({ size = size, free = size, waiters = {}, first = 1, last = 0 }, Semaphore)
 end

@@ -29,12 +29,23 @@ local function failed(res, code, category, why, cause)
     phase = "body", url = res.url, retryable = false })
 end
 
+-- A sink that waits may be closed there, and then nobody reads on.
+local Pour = {}
+
+function Pour.__close(guard)
+  if not guard.reading then guard.source:cancel("its sink was closed") end
+end
+
 -- Hands every chunk to write(chunk), which returns an err when it fails; that
 -- ends the transfer.
 local function pour(res, write)
   local source = stream.of(res)
+  source:check_can_read()
+  local guard <close> = setmetatable({ source = source, reading = false }, Pour)
   while true do
+    guard.reading = true
     local chunk, err = source:next(ALL)
+    guard.reading = false
     if not chunk then
       if err then return nil, err end
       return true
@@ -58,7 +69,8 @@ local function to_function(res, fn)
   return pour(res, function(chunk)
     local ok, cause = pcall(fn, chunk)
     if ok then return end
-    return failed(res, "callback_error", "callback", "the sink raised: " .. tostring(cause), cause)
+    local why = "the sink raised: " .. errors.text(cause)
+    return failed(res, "callback_error", "callback", why, cause)
   end)
 end
 

@@ -106,13 +106,27 @@ end
 ---Ends the transfer with that err.
 Stream.fail = end_with
 
+-- Forgets what waits to be read; true when there was something.
+local function forget(self)
+  local some = self.last >= self.first
+  for i = self.first, self.last do self[i] = nil end
+  self.first, self.last, self.offset, self.size = 1, 0, 0, 0
+  return some
+end
+
+-- What was not read is gone, and a body that lacks it has no good end.
 local function cancel(self, reason)
-  end_with(self, errors.cancelled(reason, "the transfer"))
+  local cut = forget(self)
+  if self.over and not cut then return end
+  local err = errors.cancelled(reason, "the transfer")
+  if not self.over then return end_with(self, err) end
+  self.err = self.err or err
 end
 
 -- Waits until `done` says so. Whoever is closed while he waits ends the
--- transfer.
+-- transfer; who cannot wait at all is told so, and the transfer goes on.
 local function wait(self, done)
+  task.check_can_wait()
   if self.waiter then
     errors.usage("wrong_context", "the body is being read from another coroutine")
   end
@@ -168,6 +182,12 @@ function Stream:next(most)
   return nil, self.err
 end
 
+---Raises where reading on would have to wait and nobody can: for readers that
+---take several pieces, none of which may be lost.
+function Stream:check_can_read()
+  if not self.over then task.check_can_wait() end
+end
+
 Stream.cancel = cancel
 
 -- ---- opening ---------------------------------------------------------------
@@ -175,7 +195,8 @@ Stream.cancel = cancel
 local Guard = {}
 
 function Guard.__gc(guard)
-  if not loop.exit.now and not guard.stream.over then cancel(guard.stream, "nobody reads it") end
+  local self = guard.stream
+  if not self.over and not loop.is_closing() then cancel(self, "nobody reads it") end
 end
 
 local function new(fields)
@@ -200,6 +221,7 @@ end
 ---@return multisocket.Response?
 ---@return multisocket.Error?
 function stream.open(engine, transfers, url, options, on_headers, on_start)
+  task.check_can_wait()
   local self = new({ engine = engine, outcome = transfers.outcome, abandon = transfers.abandon })
   local op = transfers.start(engine, url, core.options({
     on_headers = function(head)

@@ -42,17 +42,11 @@ local pumping = false -- the main thread waits in await()
 local failure -- what it has to raise: { err, traceback }
 local interrupt -- an error that is nobody's own (Ctrl-C), for it to raise
 
-local function text_of(err)
-  local ok, text = pcall(tostring, err)
-  return ok and text or "(" .. type(err) .. " value)"
-end
-task.text_of = text_of
-
 ---The default of ms.on_error.
 ---@param err any
 ---@param traceback string
 function task.print_error(err, traceback)
-  io.stderr:write("multisocket: nobody caught: ", text_of(err), "\n", traceback or "", "\n")
+  io.stderr:write("multisocket: nobody caught: ", errors.text(err), "\n", traceback or "", "\n")
 end
 
 -- The table whose field `on_error` the application may set.
@@ -303,6 +297,13 @@ local function check_main_thread()
   end
 end
 
+---Raises where nobody can wait, before anything is waited for: what would be
+---cancelled with the wait stays as it is.
+function task.check_can_wait()
+  if select(2, running()) then return check_main_thread() end
+  if not coroutine.isyieldable() then errors.usage("wrong_context", BOUNDARY) end
+end
+
 local function run_turns(op)
   local _ <close> = op
   op.main = true
@@ -527,6 +528,11 @@ function task.report_failure(t)
   if t.raised then task.report(t.error, t.traceback) end
 end
 
+local function check_task(t)
+  local meta = getmetatable(t)
+  if meta ~= Task and meta ~= task.UnseenTask then errors.wrong_self(t, "a task") end
+end
+
 ---Ends a task where it waits: everything it waits for is cancelled and its
 ---to-be-closed variables are closed. One that runs right now, or resumes
 ---another coroutine, ends when it waits the next time. False when it has
@@ -534,6 +540,7 @@ end
 ---@param reason? any
 ---@return boolean
 function Task:cancel(reason)
+  check_task(self)
   if self.status ~= "running" then return false end
   self.reason = reason
   if self.doomed then return true end
@@ -587,6 +594,7 @@ end
 ---@return boolean ok
 ---@return any ...
 function Task:wait(timeout)
+  check_task(self)
   timeout = timeout and errors.check_ms(timeout, "the timeout")
   if self.record then
     self.group.unseen[self.record] = nil

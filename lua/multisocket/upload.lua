@@ -77,9 +77,10 @@ end
 local function next_piece(self)
   local ok, piece, err = pcall(self.source.next)
   if not ok then
-    return fail(self, "callback_error", "callback", "the body raised: " .. tostring(piece), piece)
+    local why = "the body raised: " .. errors.text(piece)
+    return fail(self, "callback_error", "callback", why, piece)
   elseif piece == nil and err ~= nil then
-    return fail(self, "upload_failed", "body", "the body failed: " .. tostring(err), err)
+    return fail(self, "upload_failed", "body", "the body failed: " .. errors.text(err), err)
   elseif piece ~= nil and type(piece) ~= "string" then
     return fail(self, "upload_failed", "body",
       ("the body must give strings, not %s"):format(type(piece)))

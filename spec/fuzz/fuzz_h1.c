@@ -2,15 +2,17 @@
  *
  * Fuzzes an HTTP/1 response, chunked bodies included: whatever comes, the
  * events must be the same for every way in which the input is cut, and the
- * session must end settled.
+ * session must end settled; so it must when an allocation fails.
  *
- * Input: a byte of flags, a byte that the cuts are made from, the response.
+ * Input: a byte of flags, a byte that the cuts are made from (and which
+ * allocation fails), the response.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "proto/h1.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,8 +24,8 @@ enum {
     COUNTED = 4,
     SMALL_LIMIT = 8,
     PAUSES = 16,
-    STREAMED = 32, /* the request has a body that is produced meanwhile */
-    LENGTH_KNOWN = 64,
+    STREAMED = 32,     /* the request has a body that is produced meanwhile */
+    LENGTH_KNOWN = 64, /* it is too long with CHUNKED, too short with COUNTED */
     CANCELS = 128
 };
 
@@ -35,8 +37,10 @@ struct run {
     struct ms_head head;
     struct ms_fields trailers;
     struct ms_buf log;
+    ms_err err;
     unsigned pauses; /* on_data stops now and then when not 0 */
     unsigned pieces; /* of the request's body so far */
+    size_t piece;    /* bytes of each */
 };
 
 static void expect(bool condition)
@@ -45,21 +49,37 @@ static void expect(bool condition)
         abort();
 }
 
-static void note(struct run *r, const char *p, size_t n)
+static ms_err note(struct run *r, const char *p, size_t n)
 {
-    expect(!ms_buf_add(&r->log, p, n));
+    return ms_buf_add(&r->log, p, n);
 }
 
-static void note_fields(struct run *r, const struct ms_fields *f)
+/* Finding a field by its name leads to it or one before it. */
+static void check_find(const struct ms_fields *f, uint32_t i)
+{
+    struct ms_span name = ms_fields_name(f, i);
+    size_t first = ms_fields_find(f, name, 0);
+
+    expect(ms_fields_find(f, name, i) == i && first <= i);
+    expect(ms_span_equal_nocase(ms_fields_name(f, first), name));
+    expect(ms_fields_find(f, name, f->count) == SIZE_MAX);
+}
+
+static ms_err note_fields(struct run *r, const struct ms_fields *f)
 {
     for (uint32_t i = 0; i < f->count; i++) {
         struct ms_span name = ms_fields_name(f, i);
         struct ms_span value = ms_fields_value(f, i);
-        note(r, name.p, name.n);
-        note(r, ":", 1);
-        note(r, value.p, value.n);
-        note(r, "\n", 1);
+        check_find(f, i);
+        ms_err err = ms_buf_reserve(&r->log, name.n + value.n + 2);
+        if (err)
+            return err;
+        ms_buf_put(&r->log, name);
+        ms_buf_put(&r->log, MS_SPAN(":"));
+        ms_buf_put(&r->log, value);
+        ms_buf_put(&r->log, MS_SPAN("\n"));
     }
+    return MS_OK;
 }
 
 static ms_err on_head(struct ms_stream *s)
@@ -67,9 +87,9 @@ static ms_err on_head(struct ms_stream *s)
     struct run *r = MS_CONTAINER(s, struct run, stream);
 
     expect(s->head->status >= 100 && s->head->status <= 599);
-    note(r, (const char *)&s->head->status, sizeof(s->head->status));
-    note_fields(r, &s->head->fields);
-    return MS_OK;
+    ms_err err =
+        note(r, (const char *)&s->head->status, sizeof(s->head->status));
+    return err ? err : note_fields(r, &s->head->fields);
 }
 
 static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
@@ -79,8 +99,7 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
 
     expect(n > 0);
     *taken = r->pauses && r->pauses++ % 3 == 0 ? n / 2 : n;
-    note(r, p, *taken);
-    return MS_OK;
+    return note(r, p, *taken);
 }
 
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
@@ -90,9 +109,11 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 
     (void)detail;
     expect(!s->session);
-    note(r, &code, 1);
-    if (!err)
-        note_fields(r, &r->trailers);
+    r->err = note(r, &code, 1);
+    if (!err && !r->err)
+        r->err = note_fields(r, &r->trailers);
+    if (err)
+        r->err = err;
 }
 
 static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
@@ -103,9 +124,9 @@ static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
     expect(cap > 0);
     if (r->pieces++ % 2 == 0) /* nothing there at the first call */
         return MS_OK;
-    *p = 'x';
-    *n = 1;
-    *end = r->pieces > PIECES * 2;
+    *n = cap < r->piece ? cap : r->piece;
+    memset(p, 'x', *n);
+    *end = r->pieces >= PIECES * 2;
     return MS_OK;
 }
 
@@ -126,6 +147,7 @@ static void drain(struct ms_session *h)
     }
 }
 
+/* NULL: no memory. */
 static struct ms_session *open_session(struct run *r, unsigned flags)
 {
     bool head = flags & HEAD_REQUEST;
@@ -133,17 +155,26 @@ static struct ms_session *open_session(struct run *r, unsigned flags)
                              .target = MS_SPAN("/"),
                              .authority = MS_SPAN("h"),
                              .streamed = flags & STREAMED,
-                             .length = flags & LENGTH_KNOWN ? 2 : -1,
+                             .length = !(flags & LENGTH_KNOWN) ? -1
+                                       : flags & COUNTED       ? PIECES + 1
+                                                               : PIECES - 1,
                              .expect = flags & STREAMED && flags & SMALL_LIMIT};
     struct ms_session *h;
 
-    *r = (struct run){.pauses = flags & PAUSES ? 1u : 0u};
+    *r = (struct run){.pauses = flags & PAUSES ? 1u : 0u,
+                      .piece = flags & CHUNKED ? PIECES : 1};
     r->stream.ops = &ops;
     r->stream.head = &r->head;
     r->stream.trailers = &r->trailers;
     r->stream.max_head_bytes = flags & SMALL_LIMIT ? 64 : 1 << 20;
-    expect(!ms_h1_new(&h));
-    expect(!h->ops->open(h, &r->stream, &req));
+    r->err = ms_h1_new(&h);
+    if (r->err)
+        return NULL;
+    r->err = h->ops->open(h, &r->stream, &req);
+    if (r->err) {
+        h->ops->free(h);
+        return NULL;
+    }
     drain(h);
     h->ops->proceed(h, &r->stream);
     drain(h);
@@ -183,6 +214,8 @@ static void play(struct run *r, unsigned flags, unsigned cuts,
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
     bool more = true;
 
+    if (!h)
+        return;
     if (flags & CHUNKED)
         more = feed(h, r, MS_SPAN(chunked));
     else if (flags & COUNTED)
@@ -212,6 +245,19 @@ static void end(struct run *r)
     ms_buf_free(&r->log);
 }
 
+/* Whichever allocation fails, it ends as ever or with MS_ENOMEM. */
+static void play_short_of_memory(unsigned flags, long nth, struct ms_span in,
+                                 ms_err as_ever)
+{
+    struct run r;
+
+    ms_mem_fail(nth, 1);
+    play(&r, flags, 0, in);
+    ms_mem_fail(0, 0);
+    expect(r.err == as_ever || r.err == MS_ENOMEM);
+    end(&r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct run whole, cut;
@@ -219,11 +265,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     struct ms_span in = ms_span((const char *)data + 2, size - 2);
+    ms_mem_fail(0, 0);
     play(&whole, data[0] & ~(unsigned)PAUSES, 0, in);
+    long nth = 1 + data[1] % ms_mem_count();
     play(&cut, data[0], data[1] | 1u, in);
     /* A body that is still being sent may fail in between. */
     if (!(data[0] & STREAMED))
         expect(ms_span_equal(ms_buf_span(&whole.log), ms_buf_span(&cut.log)));
+    play_short_of_memory(data[0] & ~(unsigned)PAUSES, nth, in, whole.err);
     end(&whole);
     end(&cut);
     return 0;

@@ -59,6 +59,52 @@ static void check_decimal(struct ms_span s)
     expect(strtoull(text, NULL, 10) == n);
 }
 
+static bool is_target(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] <= ' ' || p[i] == 0x7f)
+            return false;
+    return n > 0;
+}
+
+/* What an address is written as is that address again. */
+static void check_addr(struct ms_span s)
+{
+    struct ms_addr addr, again;
+    char text[MS_ADDR_TEXT];
+
+    if (!ms_addr_parse(s, &addr))
+        return;
+    expect(ms_addr_port(&addr) == 0);
+    ms_addr_set_port(&addr, 8080);
+    ms_addr_text(&addr, text);
+    size_t n = strlen(text);
+    expect(n > 5 && n < sizeof(text) && !strcmp(text + n - 5, ":8080"));
+    expect(ms_addr_parse(ms_span(text, n - 5), &again));
+    expect(!ms_addr_equal(&addr, &again));
+    ms_addr_set_port(&again, 8080);
+    expect(ms_addr_equal(&addr, &again));
+    expect(ms_addr_len(&addr) ==
+           (ms_addr_is_v6(&addr) ? sizeof(addr.v6) : sizeof(addr.v4)));
+    expect(ms_addr_is_loopback(&addr) ==
+           (!strncmp(text, "127.", 4) || !strncmp(text, "[::1]", 5) ||
+            !strncmp(text, "[::1%", 5)));
+}
+
+static void check_wire(struct ms_span s)
+{
+    const char *end = s.p + s.n, *stop = ms_wire_value_end(s.p, end);
+
+    expect(is_value(s.p, (size_t)(stop - s.p)));
+    expect(stop == end || !is_value(stop, 1));
+    expect(ms_wire_is_value(s) == is_value(s.p, s.n));
+    stop = ms_wire_token_end(s.p, end);
+    expect(stop == s.p || is_token(s.p, (size_t)(stop - s.p)));
+    expect(stop == end || !is_token(stop, 1));
+    expect(ms_wire_is_token(s) == is_token(s.p, s.n));
+    expect(ms_wire_is_target(s) == is_target(s.p, s.n));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *p = malloc(size + !size);
@@ -67,20 +113,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size)
         memcpy(p, data, size);
     struct ms_span s = ms_span(p, size);
-    const char *stop = ms_wire_value_end(p, p + size);
-    expect(is_value(p, (size_t)(stop - p)));
-    expect(stop == p + size || !is_value(stop, 1));
-    expect(ms_wire_is_value(s) == is_value(p, size));
-    stop = ms_wire_token_end(p, p + size);
-    expect(stop == p || is_token(p, (size_t)(stop - p)));
-    expect(stop == p + size || !is_token(stop, 1));
-    expect(ms_wire_is_token(s) == is_token(p, size));
+    check_wire(s);
     check_list(s);
     check_decimal(s);
-    struct ms_addr addr;
-    char text[MS_ADDR_TEXT];
-    if (ms_addr_parse(s, &addr))
-        expect(strlen(ms_addr_text(&addr, text)) < sizeof(text));
+    check_addr(s);
     free(p);
     return 0;
 }

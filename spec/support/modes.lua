@@ -107,15 +107,18 @@ end
 
 -- ---- drivers with callbacks of their own -----------------------------------
 
--- Attaches to a stand-in that only takes the callbacks; the driver gets the
--- multi afterwards.
+local SOCKETFUNCTION, TIMERFUNCTION = 1, 2 -- the multi's user values that hold them
+
+-- Attaches to a multi of no account, for its callbacks; the driver gets ours
+-- afterwards.
 local function attach(driver_of, multi, ...)
-  local callbacks
-  local stand_in = { socket_action = multi.socket_action,
-    setopt = function(_, opts) callbacks = opts end }
-  local driver = driver_of.attach(stand_in, ...)
+  local other = core.multi {}
+  local driver = driver_of.attach(other, ...)
+  local mode = { socket = debug.getuservalue(other, SOCKETFUNCTION),
+    timer = debug.getuservalue(other, TIMERFUNCTION) }
+  other:setopt { socketfunction = false, timerfunction = false }
   driver.multi = multi
-  return driver, { socket = callbacks.socketfunction, timer = callbacks.timerfunction }
+  return driver, mode
 end
 
 function open.luv(multi, observe)

@@ -48,11 +48,10 @@
 -- What it hears is written down before it does anything in return, so what
 -- a client got an answer for is always in the report. For what has no answer
 -- use p:wait. Nothing here needs or touches the luv loop of this process.
-local process = require "spec.support.process"
+local reporter = require "spec.support.reporter"
 
 local peer = {}
 
-local START_TIMEOUT = 10000 -- ms
 local MAIN = debug.getinfo(1, "S").source:match("^@(.*)peer%.lua$") .. "peer_main.lua"
 
 ---@class spec.PeerEvent
@@ -62,19 +61,8 @@ local MAIN = debug.getinfo(1, "S").source:match("^@(.*)peer%.lua$") .. "peer_mai
 ---@field data string? bytes (data), the whole message (request), errno name (error)
 ---@field size integer? number of bytes (data)
 
----@class spec.Peer
----@field host string
----@field port integer
----@field pid integer
-local Peer = {}
-Peer.__index = Peer
-
-local function to_source(value)
-  if type(value) ~= "table" then return ("%q"):format(value) end
-  local parts = {}
-  for k, v in pairs(value) do parts[#parts + 1] = ("[%q]=%s"):format(k, to_source(v)) end
-  return "{" .. table.concat(parts, ",") .. "}"
-end
+---@class spec.Peer: spec.Reporter
+local Peer = reporter.class()
 
 ---Starts a peer and returns when it accepts connections.
 ---@param scripts any[][][]
@@ -82,15 +70,9 @@ end
 ---@return spec.Peer
 function peer.start(scripts, opts)
   opts = opts or {}
-  local report = os.tmpname()
-  local host = opts.host or "127.0.0.1"
-  local job = { scripts = scripts, host = host, port = opts.port or 0, report = report,
+  local job = { scripts = scripts, host = opts.host or "127.0.0.1", port = opts.port or 0,
     full = opts.full or false, record = opts.record ~= false }
-  local child = process.start({ "lua5.4", MAIN },
-    { stdin = "return " .. to_source(job), env = { LD_PRELOAD = false } })
-  local port = tonumber(child:first_line(START_TIMEOUT))
-  return setmetatable({ host = host, port = port, pid = child.pid, child = child,
-    report = report, list = {}, offset = 0 }, Peer)
+  return reporter.start(Peer, { "lua5.4", MAIN }, reporter.source, job) --[[@as spec.Peer]]
 end
 
 ---@param path? string default "/"
@@ -100,39 +82,12 @@ function Peer:url(path)
   return ("http://%s:%d%s"):format(host, self.port, path or "/")
 end
 
----Everything that happened so far, in order.
----@return spec.PeerEvent[]
-function Peer:events()
-  local f = io.open(self.report, "rb")
-  if not f then return self.list end -- stopped: what was read before
-  f:seek("set", self.offset)
-  for line in f:lines("L") do
-    if line:sub(-1) ~= "\n" then break end -- being written now
-    self.offset = self.offset + #line
-    self.list[#self.list + 1] = assert(load("return " .. line, "=peer", "t", {}))()
-  end
-  f:close()
-  return self.list
-end
-
 -- The `data` of all events of that kind, of one connection or of all.
 local function collect(self, event, connection)
   local list = {}
-  for _, e in ipairs(self:events()) do
-    if e.event == event and (not connection or e.connection == connection) then
-      list[#list + 1] = e.data or ""
-    end
-  end
+  for i, e in ipairs(self:all(event, connection)) do list[i] = e.data or "" end
   return list
 end
-
----@param event string
----@param connection? integer
----@return integer how often that happened
-function Peer:count(event, connection) return #collect(self, event, connection) end
-
----@return integer connections accepted so far
-function Peer:connections() return self:count("accept") end
 
 ---What "request" and "head" steps took, in order of arrival.
 ---@param connection? integer only of that one
@@ -143,34 +98,5 @@ function Peer:requests(connection) return collect(self, "request", connection) e
 ---@param connection? integer default 1
 ---@return string
 function Peer:received(connection) return table.concat(collect(self, "data", connection or 1)) end
-
----Waits until `condition` (a function, or the name of an event that has
----happened) holds and returns what it gave; false after `timeout` ms. `pump` as
----in process.wait_until.
----@param condition string|fun(p: spec.Peer): any
----@param timeout? integer default 5000
----@param pump? fun()
----@return any
-function Peer:wait(condition, timeout, pump)
-  local holds = condition
-  if type(condition) == "string" then
-    holds = function() return self:count(condition) > 0 end
-  end
-  return process.wait_until(function() return holds(self) end, timeout or 5000, pump)
-end
-
----Ends the peer by its process id; its connections go with it. Harmless twice.
----The report can still be asked.
-function Peer:stop()
-  if self.stopped then return end
-  self.stopped = true
-  local result = self.child:stop()
-  self:events()
-  os.remove(self.report)
-  if result.stderr ~= "" then error("the peer failed: " .. result.stderr, 2) end
-end
-
-Peer.__gc = function(self) pcall(Peer.stop, self) end
-Peer.__close = Peer.stop
 
 return peer

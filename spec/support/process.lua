@@ -66,7 +66,7 @@ local function command_line(argv, opts, files)
     .. "echo $$ && exec setpriv --pdeathsig KILL -- " .. env_words(opts.env)
     .. table.concat(words, " ")
     .. " >" .. quote(files.out) .. " 2>" .. quote(files.err)
-    .. " <" .. quote(files.inp or "/dev/null")
+    .. " <" .. quote(opts.input or files.inp or "/dev/null")
 end
 
 local function write_input(text)
@@ -79,9 +79,9 @@ end
 
 ---Starts a program without waiting for it.
 ---@param argv string[] the program (searched in PATH) and its arguments
----@param opts? { env: table?, cwd: string?, stdin: string?, files: integer? }
----env: map of variables, false removes one; stdin: its whole input; files:
----soft limit of open files
+---@param opts? { env: table?, cwd: string?, stdin: string?, input: string?, files: integer? }
+---env: map of variables, false removes one; stdin: its whole input; input: path
+---of its input instead, e.g. a pipe with a name; files: soft limit of open files
 ---@return spec.Process
 function process.start(argv, opts)
   opts = opts or {}

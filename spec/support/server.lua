@@ -7,6 +7,16 @@
 --   server.port, server.pid, server.host, server:url("/small")
 --   server:stop()
 --
+-- With certificates of spec.support.certs it speaks TLS, and has as many server
+-- blocks as wanted, on one port (told apart by SNI) or each on its own:
+--
+--   server.start { tls = certs.get("valid"), more = {
+--     { tls = certs.get("wildcard"), name = "a.wild.test" },  -- same port
+--     { tls = certs.get("expired"), port = true, config = "ssl_protocols TLSv1.2;" },
+--     { port = true },                                        -- plain HTTP
+--   } }
+--   server.ports[2]   -- of the second of `more`
+--
 -- Every answer carries `X-Connection` (serial number of the TCP connection)
 -- and `X-Requests` (how many requests it has had), to assert on reuse.
 --
@@ -66,9 +76,17 @@ http {
   add_header X-Connection $connection always;
   add_header X-Requests $connection_requests always;
   $HTTP
+  ssl_session_cache shared:spec:1m;
   server {
-    $LISTEN
-    server_name localhost;
+    listen unix:$DIR/sink;
+    location / { return 200 "read $http_content_length bytes\n"; }
+  }
+$SERVERS
+}
+]]
+
+-- What each server block answers.
+local SITE = [[
     root $DIR/root;
     location = /small { alias $DIR/root/small.txt; }
     location = /empty { default_type text/plain; return 200 ""; }
@@ -96,10 +114,9 @@ x-test: $http_x_test
     }
     location /upload/ { dav_methods PUT DELETE; create_full_put_path on; }
     location = /sink {
-      proxy_pass http://$SINK/sunk;
+      proxy_pass http://unix:$DIR/sink:/;
       proxy_hide_header X-Connection; proxy_hide_header X-Requests;
     }
-    location = /sunk { return 200 "read $http_content_length bytes\n"; }
     location = /gzip {
       gzip on; gzip_types *; gzip_min_length 1; alias $DIR/root/bytes/10000;
     }
@@ -110,13 +127,13 @@ x-test: $http_x_test
     location = / { default_type text/plain; return 200 "root\n"; }
 $STATUS
 $LOCATIONS
-  }
-}
 ]]
 
 ---@class spec.Server
 ---@field host string
 ---@field port integer
+---@field ports integer[] those of the blocks in `more`
+---@field scheme string "http" or "https"
 ---@field pid integer
 ---@field dir string
 local Server = {}
@@ -171,35 +188,92 @@ local function make_files(dir)
   write_file(dir .. "/users", "user:{PLAIN}password\n")
 end
 
-local function render(dir, number, opts)
+local function write_site(dir, opts)
+  local values = { DIR = dir, STATUS = status_locations(), LOCATIONS = opts.locations or "" }
+  write_file(dir .. "/site.conf", (SITE:gsub("%$(%u+)", values)))
+end
+
+-- Lines that give a block its certificate. nginx looks at the security level
+-- when it loads one, and has it with the ciphers.
+local function tls_lines(dir, cert)
+  if not cert then return "" end
+  local lines = { ("ssl_certificate %s; ssl_certificate_key %s;"):format(cert.full, cert.key) }
+  if cert.seclevel then
+    lines[#lines + 1] = ('ssl_ciphers "DEFAULT:@SECLEVEL=%d";'):format(cert.seclevel)
+  end
+  if cert.password then
+    write_file(dir .. "/password", cert.password .. "\n")
+    lines[#lines + 1] = ("ssl_password_file %s/password;"):format(dir)
+  end
+  return table.concat(lines, "\n    ")
+end
+
+-- One server block. Options of a socket (backlog) may be given only once.
+local function render_block(dir, block, hosts, first)
   local listen = {}
-  for _, host in ipairs(opts.hosts) do
-    listen[#listen + 1] = ("listen %s:%d backlog=4096;"):format(host, number)
+  for _, host in ipairs(hosts) do
+    listen[#listen + 1] = ("listen %s:%d%s %s%s;"):format(host, block.number,
+      block.tls and " ssl" or "", block.listen or "", first and " backlog=4096" or "")
+  end
+  return ("  server {\n    %s\n    server_name %s;\n    %s\n    %s\n    include %s/site.conf;\n  }")
+    :format(table.concat(listen, "\n    "), block.name or "localhost", tls_lines(dir, block.tls),
+      block.config or "", dir)
+end
+
+-- Gives each block its port: its own, or that of the first.
+local function blocks_of(opts, number)
+  local list, taken = { setmetatable({ number = number }, { __index = opts }) }, {}
+  for i, block in ipairs(opts.more or {}) do
+    local own = number
+    while block.port and (own == number or taken[own]) do own = port.free() end
+    taken[own] = true
+    list[i + 1] = setmetatable({ number = own }, { __index = block })
+  end
+  return list
+end
+
+local function render(dir, blocks, opts)
+  local texts, seen = {}, {}
+  for i, block in ipairs(blocks) do
+    texts[i] = render_block(dir, block, opts.hosts, not seen[block.number])
+    seen[block.number] = true
   end
   local values = {
     DIR = dir,
     CONNECTIONS = opts.connections or 4096,
     FILES = (opts.connections or 4096) + 256,
-    LISTEN = table.concat(listen, "\n    "),
-    SINK = opts.hosts[1] .. ":" .. number,
-    STATUS = status_locations(),
     HTTP = opts.http or "",
-    LOCATIONS = opts.locations or "",
+    SERVERS = table.concat(texts, "\n"),
   }
   return (CONFIG:gsub("%$(%u+)", values))
 end
 
+local function all_listen(blocks)
+  for _, block in ipairs(blocks) do
+    if not port.listening(block.number) then return false end
+  end
+  return true
+end
+
 local function try_start(dir, opts)
-  local number = opts.port or port.free()
-  write_file(dir .. "/nginx.conf", render(dir, number, opts))
+  local blocks = blocks_of(opts, opts.port or port.free())
+  write_file(dir .. "/nginx.conf", render(dir, blocks, opts))
+  os.remove(dir .. "/sink")
   local child = process.start({ "/usr/sbin/nginx", "-c", dir .. "/nginx.conf", "-p", dir,
     "-e", dir .. "/error.log" }, { env = { LD_PRELOAD = false } })
   process.wait_until(function()
-    return port.listening(number) or not child:running()
+    return all_listen(blocks) or not child:running()
   end, START_TIMEOUT)
-  if child:running() and port.listening(number) then return child, number end
+  if child:running() and all_listen(blocks) then return child, blocks end
   local result = child:stop()
   return nil, result.stderr .. (read_file(dir .. "/error.log") or "")
+end
+
+local function adopt(child, blocks, opts, dir)
+  local ports = {}
+  for i = 2, #blocks do ports[i - 1] = blocks[i].number end
+  return setmetatable({ host = opts.hosts[1], port = blocks[1].number, ports = ports,
+    scheme = opts.tls and "https" or "http", pid = child.pid, dir = dir, child = child }, Server)
 end
 
 ---Starts nginx and returns when it accepts connections; raises with nginx'
@@ -207,7 +281,10 @@ end
 ---@param opts? table
 ---hosts: addresses to listen on, default { "127.0.0.1" }, IPv6 as "[::1]";
 ---port: instead of a free one (to restart on it); connections: most at once,
----default 4096; http, locations: more configuration at those places
+---default 4096; http, locations: more configuration at those places; tls: its
+---certificate; name: server_name, default "localhost"; config: of the first
+---server block; listen: words after its address ("http2"); more: a list of
+---further blocks, each { tls, name, config, listen, port = true for its own }
 ---@return spec.Server
 function server.start(opts)
   opts = setmetatable({}, { __index = opts })
@@ -215,23 +292,22 @@ function server.start(opts)
   local dir = os.tmpname()
   os.remove(dir)
   make_files(dir)
+  write_site(dir, opts)
   local why
   for _ = 1, opts.port and 1 or ATTEMPTS do
-    local child, number = try_start(dir, opts)
-    if child then
-      return setmetatable({ host = opts.hosts[1], port = number, pid = child.pid, dir = dir,
-        child = child }, Server)
-    end
-    why = number
+    local child, blocks = try_start(dir, opts)
+    if child then return adopt(child, blocks, opts, dir) end
+    why = blocks
   end
   os.execute("rm -rf '" .. dir .. "'")
   error("nginx does not start: " .. why, 2)
 end
 
 ---@param path? string default "/"
+---@param host? string default the address it listens on
 ---@return string
-function Server:url(path)
-  return ("http://%s:%d%s"):format(self.host, self.port, path or "/")
+function Server:url(path, host)
+  return ("%s://%s:%d%s"):format(self.scheme, host or self.host, self.port, path or "/")
 end
 
 ---The body that PUT /upload/NAME stored, nil when there is none.

@@ -68,14 +68,13 @@ static void on_conn(struct ms_waiter *waiter, struct ms_conn *c)
     g->order = ++w.served;
 }
 
-static void on_fail(struct ms_waiter *waiter, ms_err err, int os_errno,
+static void on_fail(struct ms_waiter *waiter, const struct ms_conn_end *how,
                     enum ms_phase phase)
 {
     struct guest *g = guest_of(waiter);
 
-    (void)os_errno;
-    CHECK(!g->conn && !g->err && err);
-    g->err = err;
+    CHECK(!g->conn && !g->err && how->err);
+    g->err = how->err;
     g->phase = phase;
 }
 

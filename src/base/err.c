@@ -10,6 +10,7 @@ struct entry {
 #define CATEGORY_USAGE     "usage"
 #define CATEGORY_RESOLVE   "resolve"
 #define CATEGORY_CONNECT   "connect"
+#define CATEGORY_TLS       "tls"
 #define CATEGORY_TIMEOUT   "timeout"
 #define CATEGORY_PROTOCOL  "protocol"
 #define CATEGORY_BODY      "body"
@@ -54,7 +55,7 @@ const char *ms_err_text(ms_err err)
 
 const char *ms_phase_name(enum ms_phase phase)
 {
-    static const char *const names[] = {"queue", "resolve", "connect",
+    static const char *const names[] = {"queue", "resolve", "connect", "tls",
                                         "send",  "headers", "body"};
     size_t i = (size_t)phase;
 

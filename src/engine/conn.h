@@ -22,15 +22,22 @@ struct ms_waiter;
 struct ms_conn_env {
     struct ms_loop *loop;
     struct ms_resolver *resolver;
+    struct ms_link_env link;
+    struct ms_list closing;   /* of struct ms_conn, saying goodbye */
     char *scratch;            /* MS_SCRATCH_BYTES, what was read last */
     int64_t max_streams;      /* of one HTTP/2 connection at a time */
     int64_t ping_interval_ms; /* silence after which it is asked, -1: never */
-    uint64_t bytes_in, bytes_out;
+    bool mute;  /* the connections are another process's: nothing is sent */
+    bool hasty; /* the multi closes: nobody is waited for */
 };
 
-/* One read. Larger makes fewer calls for big bodies; this much still fits the
- * second-level cache. */
-#define MS_SCRATCH_BYTES (64 * 1024)
+/* Why a connection never opened; all of it is nothing when it had opened. */
+struct ms_conn_end {
+    ms_err err;
+    int os_errno;
+    const char *text;   /* a line that says more; good during the call */
+    const char *reason; /* a library's words; static */
+};
 
 /* Calls up, to the pool. */
 struct ms_conn_events {
@@ -39,16 +46,17 @@ struct ms_conn_events {
     /* Streams came or went, or the peer takes another number of them. The
      * connection may be idle now. */
     void (*on_change)(struct ms_conn *c);
-    /* It is over. `err` is why it never opened, MS_OK when it had opened.
-     * Only what the pool owns of it may be used any more. */
-    void (*on_closed)(struct ms_conn *c, ms_err err, int os_errno);
+    /* It is over. Only what the pool owns of it may be used any more. */
+    void (*on_closed)(struct ms_conn *c, const struct ms_conn_end *end);
 };
 
 enum ms_conn_state {
     MS_CONN_NEW,
     MS_CONN_RESOLVING,
     MS_CONN_CONNECTING,
+    MS_CONN_SECURING, /* TLS */
     MS_CONN_OPEN,
+    MS_CONN_CLOSING, /* saying goodbye; no part of the pool any more */
     MS_CONN_CLOSED
 };
 
@@ -58,7 +66,7 @@ struct ms_conn {
     struct ms_endpoint *endpoint;
 
     /* The pool's. */
-    struct ms_list all;  /* on the pool's list of all */
+    struct ms_list all;  /* on the pool's list of all, then env->closing */
     struct ms_list idle; /* on endpoint->idle, ->roomy while in use with room
                           * for more, ->spare while opening */
     struct ms_list lru;  /* on the pool's idle list, oldest first */
@@ -81,23 +89,25 @@ struct ms_conn {
     struct ms_addr remote;
     unsigned
         exchanges; /* streams opened, ever; fills the gap behind an address */
-    uint64_t resolved_us, connected_us;
-    uint64_t heard_us;   /* when it was read last */
-    unsigned id;         /* stable name in traces */
-    unsigned idle_entry; /* the pool's: the loop's entry it is idle from */
-    int out_errno;       /* why sending failed, 0: it did not */
-    unsigned char state; /* enum ms_conn_state */
-    bool feeding;        /* the session is on the stack */
-    bool blocked;        /* bytes wait for room in the socket */
-    bool out_dead;       /* sending failed; the answer may still come */
+    uint64_t resolved_us, connected_us, secured_us;
+    struct ms_tls_info *tls; /* a reference; NULL: in the clear */
+    uint64_t heard_us;       /* when it was read last */
+    unsigned id;             /* stable name in traces */
+    unsigned idle_entry;     /* the pool's: the loop's entry it is idle from */
+    int out_errno;           /* why sending failed, 0: it did not */
+    unsigned char state;     /* enum ms_conn_state */
+    bool feeding;            /* the session is on the stack */
+    bool blocked;            /* bytes wait for room in the socket */
+    bool out_dead;           /* sending failed; the answer may still come */
     bool hold_recv, hold_send; /* the stream is paused */
     bool last_exchange;        /* not to be used again */
-    bool more_to_read;         /* the last read did not empty the socket */
     bool many;                 /* several streams at a time: HTTP/2 */
     bool pinged;               /* a ping is out, and nothing came since */
     bool peer_gone;            /* only paused readers keep it */
     bool full;                 /* the pool's: all its streams are in use */
-    bool handing;              /* the pool's: it is being given out */
+    bool resting; /* the pool's: idle for long enough to have given buffers
+                   * back */
+    bool handing; /* the pool's: it is being given out */
 };
 
 /* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */
@@ -137,11 +147,15 @@ void ms_conn_hold(struct ms_conn *c, struct ms_stream *s, bool recv, bool send);
 /* A waiting connection is asked at another interval from now on. */
 void ms_conn_keep_alive(struct ms_conn *c);
 
-/* Ends it at once; attached streams are told `err`. Calls on_closed. */
+/* Ends it; attached streams are told `err`. Calls on_closed. With TLS the peer
+ * is told behind that, and waited for, unless something went wrong. */
 void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno);
 
 /* NULL when its parts agree; otherwise what does not. */
 const char *ms_conn_check(const struct ms_conn *c);
+
+/* Ends those that are still saying goodbye. */
+void ms_conn_end_closing(struct ms_conn_env *env);
 
 const char *ms_conn_state_name(const struct ms_conn *c);
 

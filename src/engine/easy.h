@@ -56,6 +56,7 @@ struct ms_easy {
     bool retried, closing;
     bool by_h1;   /* the peer wanted this request over HTTP/1.1 */
     bool told;    /* its end was told and counted */
+    bool headed;  /* the final response's head is whole */
     unsigned run; /* counts runs, so that a callback's end sees a change */
     union {
         struct ms_task start;
@@ -71,7 +72,8 @@ struct ms_easy {
     bool url_parsed;              /* `url` is what was given */
     struct ms_response *response; /* owned; NULL: none, or taken */
     struct ms_error error;
-    const char *detail; /* static text beside error, or NULL */
+    const char *detail; /* text beside error, static or `said`; or NULL */
+    char *said;         /* owned */
     uint64_t added_us;
 };
 

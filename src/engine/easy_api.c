@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "engine/transfer.h"
 
+/* Bytes of a host or URL in an error message. */
+#define MAX_NAMED 255
+
 ms_err ms_easy_new(struct ms_easy **out)
 {
     struct ms_easy *e = ms_zalloc(sizeof(*e));
@@ -138,14 +141,22 @@ static struct ms_span host_of(const struct ms_easy *e)
                                     : ms_run_url_text(e);
 }
 
+/* What could not be parsed may be long: the reason comes behind it. */
+static struct ms_span shortened(struct ms_span host)
+{
+    return host.n > MAX_NAMED ? ms_span(host.p, MAX_NAMED) : host;
+}
+
 const char *ms_easy_error_message(const struct ms_easy *e, char *buf,
                                   size_t cap)
 {
-    struct ms_span host = host_of(e);
+    struct ms_span host = shortened(host_of(e));
     const char *text = ms_err_text(e->error.err);
 
     if (!e->error.err)
         snprintf(buf, cap, "no error");
+    else if (e->said)
+        snprintf(buf, cap, "%.*s: %s", (int)host.n, host.p, e->said);
     else if (e->detail)
         snprintf(buf, cap, "%.*s: %s: %s", (int)host.n, host.p, text,
                  e->detail);

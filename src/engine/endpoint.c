@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/endpoint.h"
 
+#include <assert.h>
+
 #include "base/mem.h"
 
 uint32_t ms_endpoint_host_hash(const struct ms_url *url)
@@ -22,6 +24,7 @@ struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
         .version = url->secure || o->version == MS_VERSION_2_PRIOR
                        ? o->version
                        : (uint8_t)MS_VERSION_1_1,
+        .profile = url->secure ? o->tls_profile : NULL,
     };
 }
 
@@ -39,7 +42,8 @@ static uint32_t hash_of(const struct ms_endpoint_key *k)
     uint32_t rest = (uint32_t)k->port << 4 | (uint32_t)k->version << 2 |
                     (uint32_t)k->secure << 1 | (uint32_t)k->tcp_nodelay;
 
-    return k->host_hash ^ rest * UINT32_C(2654435761);
+    return k->host_hash ^ rest * UINT32_C(2654435761) ^
+           ms_tls_profile_hash(k->profile);
 }
 
 static bool same(const struct ms_endpoint_key *a,
@@ -47,7 +51,9 @@ static bool same(const struct ms_endpoint_key *a,
 {
     return a->port == b->port && a->secure == b->secure &&
            a->tcp_nodelay == b->tcp_nodelay && a->version == b->version &&
-           ms_span_equal(a->host, b->host);
+           ms_span_equal(a->host, b->host) &&
+           (a->profile == b->profile ||
+            ms_tls_profile_same(a->profile, b->profile));
 }
 
 static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
@@ -63,11 +69,13 @@ static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
     ms_list_init(&e->roomy);
     ms_list_init(&e->spare);
     ms_list_init(&e->waiting);
+    ms_list_init(&e->remembered);
     ms_err err = ms_map_add(map, &e->node, hash);
     if (err) {
         ms_free(e);
         return err;
     }
+    ms_tls_profile_use(e->key.profile);
     *out = e;
     return MS_OK;
 }
@@ -86,10 +94,48 @@ ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,
     return make(map, key, hash, out);
 }
 
-void ms_endpoint_put(struct ms_map *map, struct ms_endpoint *e)
+bool ms_endpoint_unused(const struct ms_endpoint *e)
 {
-    if (e->conns || e->waiters || e->held)
-        return;
+    return !e->conns && !e->waiters && !e->held;
+}
+
+bool ms_endpoint_worth_keeping(const struct ms_endpoint *e)
+{
+    return e->key.secure && e->protocol != MS_SPEAKS_UNKNOWN;
+}
+
+void ms_endpoint_free(struct ms_map *map, struct ms_endpoint *e)
+{
+    assert(ms_endpoint_unused(e));
+
     ms_map_remove(map, &e->node);
+    ms_list_unlink(&e->remembered);
+    ms_tls_cache_clear(&e->sessions);
+    ms_tls_ctx_put(e->tls);
+    ms_tls_profile_free(e->key.profile);
     ms_free(e);
+}
+
+static const char *protocols(const struct ms_endpoint *e)
+{
+    switch ((enum ms_http_choice)e->key.version) {
+    case MS_VERSION_AUTO:
+        return "h2,http/1.1";
+    case MS_VERSION_1_1:
+        return "http/1.1";
+    case MS_VERSION_2:
+    case MS_VERSION_2_PRIOR:
+        break;
+    }
+    return "h2";
+}
+
+ms_err ms_endpoint_secure(struct ms_endpoint *e, struct ms_link_env *env,
+                          const char **why)
+{
+    ms_err err = ms_link_env_secure(env);
+
+    if (err || e->tls)
+        return err;
+    return ms_tls_ctx_get(env->tls, e->key.profile, protocols(e), &e->tls, why);
 }

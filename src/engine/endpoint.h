@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "engine/link.h"
 #include "engine/options.h"
 #include "proto/url.h"
 
@@ -20,7 +21,8 @@ struct ms_endpoint_key {
     uint16_t port;
     bool secure;
     bool tcp_nodelay;
-    uint8_t version; /* enum ms_http_choice */
+    uint8_t version;                /* enum ms_http_choice */
+    struct ms_tls_profile *profile; /* where secure; NULL: the defaults */
 };
 
 /* What the peers of an endpoint were found to speak. */
@@ -28,14 +30,18 @@ enum ms_endpoint_protocol { MS_SPEAKS_UNKNOWN, MS_SPEAKS_1, MS_SPEAKS_2 };
 
 struct ms_endpoint {
     struct ms_map_node node;
-    struct ms_endpoint_key key; /* key.host is owned */
-    struct ms_list idle;        /* of struct ms_conn, the latest used first */
-    struct ms_list roomy;       /* of struct ms_conn, in use with room for
-                                 * more */
-    struct ms_list spare;       /* of struct ms_conn, opening for nobody in
-                                 * particular */
-    struct ms_list waiting;     /* of struct ms_waiter, the oldest first */
-    unsigned conns;             /* open or opening */
+    struct ms_endpoint_key key;   /* key.host is owned, the profile a
+                                   * reference */
+    struct ms_tls_ctx *tls;       /* from the first connection on */
+    struct ms_tls_cache sessions; /* to resume */
+    struct ms_list remembered;    /* on the pool's list while nobody uses it */
+    struct ms_list idle;          /* of struct ms_conn, the latest used first */
+    struct ms_list roomy;         /* of struct ms_conn, in use with room for
+                                   * more */
+    struct ms_list spare;         /* of struct ms_conn, opening for nobody in
+                                   * particular */
+    struct ms_list waiting;       /* of struct ms_waiter, the oldest first */
+    unsigned conns;               /* open or opening */
     unsigned connecting;
     unsigned full; /* open ones whose streams are all in use */
     unsigned waiters;
@@ -56,7 +62,18 @@ bool ms_endpoint_may_share(const struct ms_endpoint *e);
 ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,
                        struct ms_endpoint **out) MS_MUST_CHECK;
 
-/* Takes the endpoint away when nobody uses it any more. */
-void ms_endpoint_put(struct ms_map *map, struct ms_endpoint *e);
+/* Whether nobody uses it. */
+bool ms_endpoint_unused(const struct ms_endpoint *e);
+
+/* Whether it knows what spares the next connection something. */
+bool ms_endpoint_worth_keeping(const struct ms_endpoint *e);
+
+/* Nobody may use it. */
+void ms_endpoint_free(struct ms_map *map, struct ms_endpoint *e);
+
+/* Makes the settings of TLS ready. MS_EOPTION: `*why` (static text) says which
+ * cannot be used. MS_ENOMEM. */
+ms_err ms_endpoint_secure(struct ms_endpoint *e, struct ms_link_env *env,
+                          const char **why) MS_MUST_CHECK;
 
 #endif

@@ -176,6 +176,7 @@ void ms_multi_free(struct ms_multi *m)
     if (!m || m->doomed)
         return;
     m->doomed = true;
+    m->pool.env.mute |= ms_multi_forked(m);
     m->done_cb = NULL;
     m->loop.hooks.wake_me = NULL;
     ms_ev_set_host(&m->loop.ev, NULL, NULL, true);
@@ -194,6 +195,7 @@ static void silence_in_child(struct ms_multi *m)
 {
     if (!ms_multi_forked(m))
         return;
+    m->pool.env.mute = true;
     m->loop.hooks.wake_me = NULL;
     ms_ev_set_host(&m->loop.ev, NULL, NULL, true);
 }
@@ -364,7 +366,7 @@ ms_err ms_multi_set(struct ms_multi *m, enum ms_multi_option id, int64_t value)
     if (!member || m->closed || (value < least && !never))
         return MS_EOPTION;
     ms_loop_enter(&m->loop);
-    *member = value;
+    *member = value < MS_MOST ? value : MS_MOST;
     ms_pool_trim(&m->pool);
     if (id == MS_MULTI_PING_INTERVAL)
         ms_pool_keep_alive(&m->pool);
@@ -417,8 +419,8 @@ void ms_multi_stats(const struct ms_multi *m, struct ms_stats *out)
         .socket_calls = m->socket_calls,
         .timer_calls = m->timer_calls,
         .actions = m->actions,
-        .bytes_in = p->env.bytes_in,
-        .bytes_out = p->env.bytes_out,
+        .bytes_in = p->env.link.bytes_in,
+        .bytes_out = p->env.link.bytes_out,
         .lookups = p->env.resolver ? ms_resolver_lookups(p->env.resolver) : 0,
         .running = (unsigned)m->running,
         .queued = p->waiting,

@@ -23,7 +23,10 @@ struct option {
 /* In the order of enum ms_option. */
 static const struct option table[MS_OPT_COUNT] = {
 #define OPTION(id, name, type, least, member)                                  \
-    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_##type, least},               \
+    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_##type, least, 0},            \
+                     offsetof(struct ms_options, member)}
+#define LIST(id, name, separator, member)                                      \
+    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_LIST, 0, separator},          \
                      offsetof(struct ms_options, member)}
     OPTION(METHOD, "method", STRING, 0, method),
     OPTION(HEADERS, "headers", HEADERS, 0, headers),
@@ -43,6 +46,28 @@ static const struct option table[MS_OPT_COUNT] = {
     OPTION(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue),
     OPTION(VERSION, "version", STRING, 0, version),
     OPTION(PRIORITY, "priority", STRING, 0, priority),
+    OPTION(TLS_VERIFY, "tls.verify", BOOL, 0, tls.flag[MS_TLS_VERIFY]),
+    OPTION(TLS_VERIFY_HOST, "tls.verify_host", BOOL, 0,
+           tls.flag[MS_TLS_VERIFY_HOST]),
+    OPTION(TLS_CA_FILE, "tls.ca_file", STRING, 0, tls.text[MS_TLS_CA_FILE]),
+    OPTION(TLS_CA_PATH, "tls.ca_path", STRING, 0, tls.text[MS_TLS_CA_PATH]),
+    OPTION(TLS_CRL_FILE, "tls.crl_file", STRING, 0, tls.text[MS_TLS_CRL_FILE]),
+    OPTION(TLS_CERT, "tls.cert", STRING, 0, tls.text[MS_TLS_CERT]),
+    OPTION(TLS_KEY, "tls.key", STRING, 0, tls.text[MS_TLS_KEY]),
+    OPTION(TLS_KEY_PASSWORD, "tls.key_password", STRING, 0,
+           tls.text[MS_TLS_PASSWORD]),
+    OPTION(TLS_MIN_VERSION, "tls.min_version", STRING, 0, tls.text[MS_TLS_MIN]),
+    OPTION(TLS_MAX_VERSION, "tls.max_version", STRING, 0, tls.text[MS_TLS_MAX]),
+    OPTION(TLS_CIPHERS, "tls.ciphers", STRING, 0, tls.text[MS_TLS_CIPHERS]),
+    LIST(TLS_ALPN, "tls.alpn", ',', tls.text[MS_TLS_ALPN]),
+    LIST(TLS_PINNED_PUBLIC_KEY, "tls.pinned_public_key", ';',
+         tls.text[MS_TLS_PINS]),
+    OPTION(TLS_SESSION_REUSE, "tls.session_reuse", BOOL, 0,
+           tls.flag[MS_TLS_SESSION_REUSE]),
+    OPTION(TLS_SERVER_NAME, "tls.server_name", STRING, 0,
+           tls.text[MS_TLS_SERVER_NAME]),
+    OPTION(TLS_STAPLE, "tls.staple", STRING, 0, tls.text[MS_TLS_STAPLE]),
+#undef LIST
 #undef OPTION
 };
 
@@ -110,6 +135,7 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
         (err = copy_string(&o->body, &base->body)) ||
         (err = copy_string(&o->user_agent, &base->user_agent)) ||
         (err = copy_string(&o->priority, &base->priority)) ||
+        (err = ms_tls_settings_copy(&o->tls, &base->tls)) ||
         (err = copy_fields(&o->headers, &base->headers)))
         return err;
     return copy_fields(&o->removed, &base->removed);
@@ -135,6 +161,7 @@ ms_err ms_options_new(struct ms_options **out, const struct ms_options *base)
     if (!o)
         return MS_ENOMEM;
     o->refs = 1;
+    ms_tls_settings_init(&o->tls);
     if (base)
         err = copy_from(o, base);
     else
@@ -159,6 +186,8 @@ void ms_options_free(struct ms_options *o)
     ms_fields_free(&o->headers);
     ms_fields_free(&o->removed);
     ms_fields_free(&o->sent);
+    ms_tls_settings_free(&o->tls);
+    ms_tls_profile_free(o->tls_profile);
     ms_free(o);
 }
 
@@ -182,7 +211,7 @@ ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
         return MS_EUSAGE;
     if (value < table[id].info.least && value != -1)
         return MS_EOPTION;
-    *member = value;
+    *member = value < MS_MOST ? value : MS_MOST;
     o->max_body_set |= id == MS_OPT_MAX_BODY;
     return MS_OK;
 }
@@ -220,12 +249,18 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
                              const char *value, size_t n)
 {
     if (id == MS_OPT_VERSION)
-        return set_version(o, ms_span(value, n));
+        return set_version(o, value ? ms_span(value, n) : MS_SPAN("auto"));
 
     struct ms_buf *member = member_of(o, id, MS_TYPE_STRING);
 
     if (!member)
+        member = member_of(o, id, MS_TYPE_LIST);
+    if (!member)
         return MS_EUSAGE;
+    if (!value) {
+        ms_buf_free(member);
+        return MS_OK;
+    }
     ms_err err = set_string(member, ms_span(value, n));
     if (!err && id == MS_OPT_BODY)
         o->has_body = true;
@@ -377,14 +412,12 @@ static ms_err compile(struct ms_options *o)
     return MS_OK;
 }
 
-struct ms_options *ms_options_use(struct ms_options *o)
+void ms_options_freeze(struct ms_options *o)
 {
-    if (!o->frozen) {
-        o->frozen = true;
-        o->header_err = compile(o);
-    }
-    o->refs++;
-    return o;
+    o->frozen = true;
+    o->err = compile(o);
+    if (!o->err)
+        o->err = ms_tls_profile_new(&o->tls_profile, &o->tls, &o->why);
 }
 
 struct ms_span ms_options_method(const struct ms_options *o)

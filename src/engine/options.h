@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "proto/header.h"
+#include "proto/tls_profile.h"
 
 /* Which versions of HTTP a request may go by. */
 enum ms_http_choice {
@@ -37,19 +38,31 @@ struct ms_options {
     struct ms_buf method, body, user_agent, priority;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
+    struct ms_tls_settings tls;
 
     /* Compiled. */
-    ms_err header_err;     /* why no request can be made of this */
-    struct ms_buf block;   /* "Name: value\r\n" lines */
-    struct ms_fields sent; /* the same, indexed */
-    struct ms_span host;   /* the user's Host header; no p: none */
-    char length_text[24];  /* the body's length, decimal */
-    bool close;            /* "Connection: close" is asked for */
-    bool watched;          /* a limit on how a transfer gets on is set */
+    ms_err err;                         /* why no request can be made of this */
+    const char *why;                    /* the same in static words, or NULL */
+    struct ms_tls_profile *tls_profile; /* NULL: the defaults */
+    struct ms_buf block;                /* "Name: value\r\n" lines */
+    struct ms_fields sent;              /* the same, indexed */
+    struct ms_span host;                /* the user's Host header; no p: none */
+    char length_text[24];               /* the body's length, decimal */
+    bool close;                         /* "Connection: close" is asked for */
+    bool watched; /* a limit on how a transfer gets on is set */
 };
 
+/* Compiles the set; it is not changed any more. */
+void ms_options_freeze(struct ms_options *o);
+
 /* One more reference; the set is frozen from now on. */
-struct ms_options *ms_options_use(struct ms_options *o);
+static inline struct ms_options *ms_options_use(struct ms_options *o)
+{
+    if (!o->frozen)
+        ms_options_freeze(o);
+    o->refs++;
+    return o;
+}
 
 /* GET, POST or what was set. */
 struct ms_span ms_options_method(const struct ms_options *o);

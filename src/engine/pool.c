@@ -13,25 +13,53 @@
  * look at its socket: a thousand completions in a row take some milliseconds,
  * what blocks in one of them takes more. */
 #define TRUSTED_US 10000
+/* How long a connection is idle before it gives buffers back. */
+#define REST_US 1000000
 
 /* What most servers allow (nginx 128, h2o and Apache 100). */
 #define DEFAULT_MAX_STREAMS 100
+
+/* Endpoints of TLS that nobody uses, and the sessions of their peers. */
+#define MAX_REMEMBERED 1000
 
 static struct ms_pool *pool_of(const struct ms_conn *c)
 {
     return MS_CONTAINER(c->env, struct ms_pool, env);
 }
 
-/* What became of an attempt. */
-struct failure {
-    ms_err err;
-    int os_errno;
-    enum ms_phase phase;
-};
-
 static ms_err start_attempt(struct ms_pool *p, struct ms_endpoint *e,
                             struct ms_waiter *w, int64_t timeout_ms);
 static ms_err open_more(struct ms_pool *p, struct ms_endpoint *e);
+
+/* Lets go of an endpoint. What is known of a peer spares the next connection
+ * a handshake and a guess: it is kept for a while. */
+static void put_endpoint(struct ms_pool *p, struct ms_endpoint *e)
+{
+    if (!ms_endpoint_unused(e))
+        return;
+    if (!ms_endpoint_worth_keeping(e)) {
+        ms_endpoint_free(&p->endpoints, e);
+        return;
+    }
+    ms_list_push(&p->remembered, &e->remembered);
+    if (++p->remembering <= MAX_REMEMBERED)
+        return;
+    e = MS_CONTAINER(p->remembered.next, struct ms_endpoint, remembered);
+    p->remembering--;
+    ms_endpoint_free(&p->endpoints, e);
+}
+
+static ms_err get_endpoint(struct ms_pool *p, const struct ms_endpoint_key *key,
+                           struct ms_endpoint **out)
+{
+    ms_err err = ms_endpoint_get(&p->endpoints, key, out);
+
+    if (err || ms_list_empty(&(*out)->remembered))
+        return err;
+    ms_list_unlink(&(*out)->remembered);
+    p->remembering--;
+    return MS_OK;
+}
 
 static uint64_t max_streams(const struct ms_pool *p)
 {
@@ -75,6 +103,31 @@ static void on_idle_timer(struct ms_timer *t)
     arm_idle_timer(p);
 }
 
+/* A connection of TLS buffers some 33 KiB; making that anew for each request
+ * would cost as much as the rest of the library. So only one that is idle for
+ * a while gives it back. */
+static void on_rest_timer(struct ms_timer *t)
+{
+    struct ms_pool *p = MS_CONTAINER(t, struct ms_pool, rest_timer);
+    uint64_t now = p->env.loop->now_us, next = 0;
+
+    /* The latest first: behind one that rests all do. */
+    for (struct ms_list *n = p->lru.prev; n != &p->lru; n = n->prev) {
+        struct ms_conn *c = MS_CONTAINER(n, struct ms_conn, lru);
+        if (c->resting)
+            break;
+        if (c->idle_since_us + REST_US > now) {
+            next = c->idle_since_us + REST_US;
+            continue;
+        }
+        c->resting = true;
+        if (c->link.tls)
+            ms_tls_release_buffers(c->link.tls);
+    }
+    if (next)
+        ms_timer_start(p->env.loop, &p->rest_timer, next);
+}
+
 static void leave_idle(struct ms_pool *p, struct ms_conn *c)
 {
     ms_list_unlink(&c->idle);
@@ -94,6 +147,9 @@ static void become_idle(struct ms_pool *p, struct ms_conn *c)
 {
     c->idle_since_us = p->env.loop->now_us;
     c->idle_entry = p->env.loop->entries;
+    c->resting = false;
+    if (c->link.tls && !ms_timer_active(&p->rest_timer))
+        ms_timer_start(p->env.loop, &p->rest_timer, c->idle_since_us + REST_US);
     ms_list_push(&p->lru, &c->lru);
     p->idle++;
     MS_TRACE_MORE(&p->env.loop->trace, MS_TRACE_POOL, c->id, 0, "idle");
@@ -241,7 +297,7 @@ static void fan_out(struct ms_pool *p, struct ms_endpoint *e)
         ms_err err = start_attempt(p, e, w, w->connect_timeout_ms);
         if (err) {
             stop_waiting(p, w);
-            w->on_fail(w, err, 0, MS_PHASE_QUEUE);
+            w->on_fail(w, &(struct ms_conn_end){.err = err}, MS_PHASE_QUEUE);
         }
     }
 }
@@ -262,7 +318,7 @@ static void on_open(struct ms_conn *c)
     if (shared && !c->many)
         fan_out(p, e);
     e->held--;
-    ms_endpoint_put(&p->endpoints, e);
+    put_endpoint(p, e);
 }
 
 static void on_change(struct ms_conn *c)
@@ -275,13 +331,24 @@ void ms_pool_release(struct ms_conn *c)
     hand_out(c);
 }
 
+static enum ms_phase phase_of(const struct ms_conn *c)
+{
+    if (c->connected_us && c->endpoint->key.secure)
+        return MS_PHASE_TLS;
+    return c->resolved_us ? MS_PHASE_CONNECT : MS_PHASE_RESOLVE;
+}
+
 /* An attempt failed, and with it whoever has no other hope: its own waiter,
  * or all that share the endpoint. Each is told once. */
-static void fail_waiters(struct ms_endpoint *e, struct ms_waiter *w,
-                         const struct failure *f, struct ms_pool *p)
+static void fail_waiters(struct ms_pool *p, const struct ms_conn *c,
+                         struct ms_waiter *w, const struct ms_conn_end *end)
 {
+    struct ms_endpoint *e = c->endpoint;
+    struct ms_conn_end told = *end;
     struct ms_list all, *node;
 
+    if (!told.err)
+        told.err = MS_EINTERNAL;
     ms_list_init(&all);
     if (w)
         ms_list_push(&all, &w->node);
@@ -291,17 +358,15 @@ static void fail_waiters(struct ms_endpoint *e, struct ms_waiter *w,
         node = all.next;
         w = MS_CONTAINER(node, struct ms_waiter, node);
         stop_waiting(p, w);
-        w->on_fail(w, f->err ? f->err : MS_EINTERNAL, f->os_errno, f->phase);
+        w->on_fail(w, &told, phase_of(c));
     }
 }
 
-static void on_closed(struct ms_conn *c, ms_err err, int os_errno)
+static void on_closed(struct ms_conn *c, const struct ms_conn_end *end)
 {
     struct ms_pool *p = pool_of(c);
     struct ms_waiter *w = c->wanted_by;
     struct ms_endpoint *e = c->endpoint;
-    struct failure f = {err, os_errno,
-                        c->resolved_us ? MS_PHASE_CONNECT : MS_PHASE_RESOLVE};
 
     disown(w ? c : NULL);
     if (is_idle(c))
@@ -315,11 +380,11 @@ static void on_closed(struct ms_conn *c, ms_err err, int os_errno)
     if (!c->session) {
         p->connecting--;
         e->connecting--;
-        fail_waiters(e, w, &f, p);
+        fail_waiters(p, c, w, end);
     } else if (e->waiters && ms_endpoint_may_share(e)) {
         (void)!open_more(p, e);
     }
-    ms_endpoint_put(&p->endpoints, e);
+    put_endpoint(p, e);
 }
 
 static const struct ms_conn_events events = {on_open, on_change, on_closed};
@@ -333,7 +398,10 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
     p->env.ping_interval_ms = -1;
     ms_list_init(&p->all);
     ms_list_init(&p->lru);
+    ms_list_init(&p->remembered);
+    ms_list_init(&p->env.closing);
     ms_timer_init(&p->idle_timer, on_idle_timer);
+    ms_timer_init(&p->rest_timer, on_rest_timer);
     p->env.scratch = ms_alloc(MS_SCRATCH_BYTES);
     if (!p->env.scratch)
         return MS_ENOMEM;
@@ -347,9 +415,12 @@ void ms_pool_close(struct ms_pool *p)
 {
     assert(p->waiting == 0);
 
+    p->env.hasty = true;
+    ms_conn_end_closing(&p->env);
     while (!ms_list_empty(&p->all))
         ms_conn_close(MS_CONTAINER(p->all.next, struct ms_conn, all), MS_OK, 0);
     ms_timer_cancel(p->env.loop, &p->idle_timer);
+    ms_timer_cancel(p->env.loop, &p->rest_timer);
     ms_resolver_free(p->env.resolver);
     p->env.resolver = NULL;
 }
@@ -358,7 +429,12 @@ void ms_pool_fini(struct ms_pool *p)
 {
     assert(!p->env.resolver && p->conns == 0);
 
+    while (!ms_list_empty(&p->remembered))
+        ms_endpoint_free(
+            &p->endpoints,
+            MS_CONTAINER(p->remembered.next, struct ms_endpoint, remembered));
     ms_map_fini(&p->endpoints);
+    ms_link_env_fini(&p->env.link);
     ms_free(p->env.scratch);
 }
 
@@ -469,8 +545,8 @@ ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
     struct ms_conn *c;
     ms_err err;
 
-    while (!(err = ms_endpoint_get(&p->endpoints, &wish->key, &e)) &&
-           !wish->fresh && (c = find_room(e))) {
+    while (!(err = get_endpoint(p, &wish->key, &e)) && !wish->fresh &&
+           (c = find_room(e))) {
         if (is_usable(p, c)) {
             reuse(p, w, c);
             return MS_OK;
@@ -491,7 +567,7 @@ ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
     /* It waits no more when it was told already. */
     if (w->endpoint && err && !e->conns) {
         stop_waiting(p, w);
-        ms_endpoint_put(&p->endpoints, e);
+        put_endpoint(p, e);
         return err;
     }
     return MS_OK;
@@ -505,7 +581,7 @@ static void end_spare(struct ms_pool *p, struct ms_endpoint *e)
         ms_conn_close(MS_CONTAINER(e->spare.next, struct ms_conn, idle),
                       MS_ECANCELLED, 0);
     e->held--;
-    ms_endpoint_put(&p->endpoints, e);
+    put_endpoint(p, e);
 }
 
 void ms_pool_cancel(struct ms_pool *p, struct ms_waiter *w)
@@ -523,7 +599,7 @@ void ms_pool_cancel(struct ms_pool *p, struct ms_waiter *w)
     else if (!c)
         end_spare(p, e);
     else
-        ms_endpoint_put(&p->endpoints, e);
+        put_endpoint(p, e);
 }
 
 enum ms_phase ms_waiter_phase(const struct ms_waiter *w)

@@ -20,9 +20,12 @@ struct ms_waiter;
 struct ms_pool {
     struct ms_conn_env env;
     struct ms_map endpoints;
-    struct ms_list all; /* of struct ms_conn */
-    struct ms_list lru; /* of struct ms_conn, idle, the oldest first */
+    struct ms_list all;        /* of struct ms_conn */
+    struct ms_list lru;        /* of struct ms_conn, idle, the oldest first */
+    struct ms_list remembered; /* of struct ms_endpoint, the oldest first */
+    unsigned remembering;
     struct ms_timer idle_timer;
+    struct ms_timer rest_timer; /* runs while one of TLS is idle, not resting */
     int64_t max_idle, idle_timeout_ms;
     unsigned last_id;
     unsigned conns, idle, connecting, waiting; /* now */
@@ -42,7 +45,7 @@ struct ms_waiter {
      * ms_pool_release(). */
     void (*on_conn)(struct ms_waiter *w, struct ms_conn *c);
     /* No connection could be had; `phase` says how far it came. */
-    void (*on_fail)(struct ms_waiter *w, ms_err err, int os_errno,
+    void (*on_fail)(struct ms_waiter *w, const struct ms_conn_end *end,
                     enum ms_phase phase);
 };
 

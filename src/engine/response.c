@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/response.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/mem.h"
+
+/* What any int64_t takes, with its NUL. */
+#define LENGTH_BYTES 24
 
 struct ms_response *ms_response_new(void)
 {
@@ -21,7 +25,9 @@ void ms_response_clear(struct ms_response *r)
     r->authority = ms_span(NULL, 0);
     memset(r->timing_us, 0, sizeof(r->timing_us));
     r->remote.any.sa_family = 0;
-    r->reused = r->delivered = false;
+    r->reused = r->delivered = r->streamed = r->expecting = false;
+    ms_tls_info_free(r->tls);
+    r->tls = NULL;
 }
 
 void ms_response_free(struct ms_response *r)
@@ -32,7 +38,9 @@ void ms_response_free(struct ms_response *r)
     ms_fields_free(&r->trailers);
     ms_buf_free(&r->body);
     ms_free(r->own_url);
+    ms_free(r->upload_length);
     ms_options_free(r->options);
+    ms_tls_info_free(r->tls);
     ms_free(r);
 }
 
@@ -151,7 +159,8 @@ static size_t bytes_of(const struct ms_fields *f)
 size_t ms_response_copy_bytes(const struct ms_response *r, bool body)
 {
     return sizeof(*r) + bytes_of(&r->head.fields) + bytes_of(&r->trailers) +
-           r->url.n + (body ? ms_buf_len(&r->body) : 0);
+           r->url.n + (r->streamed ? LENGTH_BYTES : 0) +
+           (body ? ms_buf_len(&r->body) : 0);
 }
 
 /* These move what `*to` points at behind `at` and return where that ends. */
@@ -164,6 +173,17 @@ static char *place_text(struct ms_buf *to, char *at)
         memcpy(at, to->p + to->from, n);
     *to = (struct ms_buf){n ? at : NULL, 0, n, n};
     return at + n;
+}
+
+static char *place_length(struct ms_response *to, char *at)
+{
+    if (!to->streamed) {
+        to->upload_length = NULL;
+        return at;
+    }
+    memcpy(at, to->upload_length, LENGTH_BYTES);
+    to->upload_length = at;
+    return at + LENGTH_BYTES;
 }
 
 static char *place_refs(struct ms_fields *to, char *at)
@@ -189,14 +209,48 @@ struct ms_response *ms_response_copy(const struct ms_response *r, void *memory,
     at = place_text(&to->head.fields.text, at);
     at = place_text(&to->trailers.text, at);
     move_url(to, at);
-    at += to->url.n;
+    at = place_length(to, at + to->url.n);
     if (!body)
         to->body = (struct ms_buf){0};
     place_text(&to->body, at);
     return to;
 }
 
-/* In the order of the wire: Host, the set's fields, the framing. */
+static struct ms_field text_field(const char *name, const char *value)
+{
+    return (struct ms_field){name, value, strlen(name), strlen(value)};
+}
+
+ms_err ms_response_set_upload(struct ms_response *r, int64_t length)
+{
+    if (!r->upload_length &&
+        !(r->upload_length = ms_realloc(NULL, LENGTH_BYTES)))
+        return MS_ENOMEM;
+    *r->upload_length = '\0';
+    if (length >= 0)
+        snprintf(r->upload_length, LENGTH_BYTES, "%" PRId64, length);
+    r->streamed = true;
+    return MS_OK;
+}
+
+/* How the end of the request was told; false when it was not, for there was no
+ * body or HTTP/2 tells by itself (RFC 9113, 8.1). */
+static bool framing_of(const struct ms_response *r, struct ms_field *field)
+{
+    if (!r->streamed && !ms_options_sends_body(r->options))
+        return false;
+    if (!r->streamed)
+        *field = text_field("Content-Length", r->options->length_text);
+    else if (*r->upload_length)
+        *field = text_field("Content-Length", r->upload_length);
+    else if (r->head.version != MS_HTTP_2)
+        *field = text_field("Transfer-Encoding", "chunked");
+    else
+        return false;
+    return true;
+}
+
+/* In the order of the wire: Host, the set's fields, the framing, Expect. */
 bool ms_response_request_header(const struct ms_response *r, size_t index,
                                 struct ms_field *field)
 {
@@ -210,11 +264,16 @@ bool ms_response_request_header(const struct ms_response *r, size_t index,
     }
     if (field_at(&o->sent, index - 1, field))
         return true;
-    if (index - 1 > o->sent.count || !ms_options_sends_body(o))
-        return false;
-    *field = (struct ms_field){"Content-Length", o->length_text, 14,
-                               strlen(o->length_text)};
-    return true;
+    size_t left = index - 1 - o->sent.count;
+    if (framing_of(r, field) && left-- == 0)
+        return true;
+    *field = text_field("Expect", "100-continue");
+    return r->expecting && left == 0;
+}
+
+struct ms_tls_info *ms_response_tls(const struct ms_response *r)
+{
+    return r->tls;
 }
 
 bool ms_response_reused(const struct ms_response *r)

@@ -11,6 +11,7 @@
 #include "engine/options.h"
 #include "net/addr.h"
 #include "proto/header.h"
+#include "proto/tls.h"
 
 struct ms_response {
     struct ms_head head;
@@ -20,8 +21,12 @@ struct ms_response {
     char *own_url;            /* what `url` is once that is over; owned */
     struct ms_span authority; /* the Host header: in url or the options' */
     struct ms_options *options; /* what was asked; a reference */
+    char *upload_length;        /* decimal; empty: not known */
     int64_t timing_us[MS_TIMING_COUNT];
     struct ms_addr remote;
+    struct ms_tls_info *tls; /* a reference; of a copy: lent. NULL: none */
+    bool streamed;           /* the body was sent while it was produced */
+    bool expecting;          /* the request said Expect: 100-continue */
     bool reused;
     bool delivered; /* the body went to on_data */
 };
@@ -31,6 +36,11 @@ struct ms_response *ms_response_new(void) MS_MUST_CHECK;
 
 /* Makes it depend on no easy any more. MS_ENOMEM. */
 ms_err ms_response_own(struct ms_response *r) MS_MUST_CHECK;
+
+/* How the streamed body of its request is told: by its length, or in chunks
+ * when that is -1. MS_ENOMEM. */
+ms_err ms_response_set_upload(struct ms_response *r,
+                              int64_t length) MS_MUST_CHECK;
 
 /* Empties it for another run and keeps its memory. */
 void ms_response_clear(struct ms_response *r);

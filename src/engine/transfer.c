@@ -2,6 +2,7 @@
 #include "engine/transfer.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -55,7 +56,7 @@ enum ms_phase ms_run_phase(const struct ms_easy *e)
         return ms_waiter_phase(&e->waiter);
     if (e->state != MS_RUN_ACTIVE)
         return MS_PHASE_QUEUE;
-    if (e->response->head.status >= 200)
+    if (e->headed)
         return MS_PHASE_BODY;
     return e->stream.sent_us ? MS_PHASE_HEADERS : MS_PHASE_SEND;
 }
@@ -84,10 +85,13 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
 {
     if (err == MS_ECANCELLED || err == MS_ECALLBACK || err < MS_EHOST)
         return false;
-    if (e->error.phase <= MS_PHASE_CONNECT || err == MS_EREFUSEDSTREAM)
+    if (err >= MS_ECERTEXPIRED && err <= MS_EHANDSHAKE)
+        return false;
+    if (e->error.phase <= MS_PHASE_TLS || err == MS_EREFUSEDSTREAM)
         return true;
     return ms_options_idempotent(options_of(e)) &&
-           (err == MS_EEOF || err == MS_ERESET || err == MS_ETIMEOUT);
+           (err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
+            err == MS_ETIMEOUT);
 }
 
 void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
@@ -295,7 +299,8 @@ static ms_err on_head(struct ms_stream *s)
 
     MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
              e->response->head.status);
-    if (e->response->head.status >= 200)
+    e->headed = e->response->head.status >= 200;
+    if (e->headed)
         make_room(e);
     else if (e->response->head.status == 100)
         send_body(e);
@@ -378,7 +383,8 @@ static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
 static bool was_refused(struct ms_easy *e, ms_err err)
 {
     bool unasked = e->conn->many && !e->stream.asked &&
-                   (err == MS_EEOF || err == MS_ERESET || err == MS_EHTTP2);
+                   (err == MS_EEOF || err == MS_ERESET ||
+                    err == MS_ETRUNCATED || err == MS_EHTTP2);
 
     if (e->error.attempts >= MAX_ATTEMPTS)
         return false;
@@ -394,7 +400,7 @@ static bool was_refused(struct ms_easy *e, ms_err err)
  * 9.3.1). */
 static bool died_unused(const struct ms_easy *e, ms_err err)
 {
-    bool died = err == MS_EEOF || err == MS_ERESET;
+    bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED;
 
     return died && !e->retried && e->response->reused && !e->stream.answered &&
            ms_options_idempotent(options_of(e));
@@ -452,12 +458,24 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
     e->error.attempts++;
     r->reused = c->exchanges > 1;
     r->remote = c->remote;
+    if (c->tls) {
+        ms_tls_info_free(r->tls);
+        r->tls = ms_tls_info_use(c->tls);
+    }
     if (!r->reused) {
         stamp(e, MS_TIMING_RESOLVE, c->resolved_us);
         stamp(e, MS_TIMING_CONNECT, c->connected_us);
+        stamp(e, MS_TIMING_TLS, c->secured_us);
     } else {
         stamp(e, MS_TIMING_QUEUE, loop_of(e)->now_us);
     }
+}
+
+/* For who asks later what was sent. */
+static ms_err note_request(struct ms_response *r, const struct ms_request *req)
+{
+    r->expecting = req->expect;
+    return req->streamed ? ms_response_set_upload(r, req->length) : MS_OK;
 }
 
 static void on_conn(struct ms_waiter *w, struct ms_conn *c)
@@ -465,6 +483,11 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
     struct ms_request req = request_of(e);
 
+    if (note_request(e->response, &req)) {
+        ms_pool_release(c);
+        ms_run_end(e, MS_ENOMEM, NULL);
+        return;
+    }
     e->stream.head = &e->response->head;
     e->stream.trailers = &e->response->trailers;
     e->stream.max_head_bytes = options_of(e)->max_header_size < 0
@@ -495,13 +518,22 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     arm_deadline(e);
 }
 
-static void on_no_conn(struct ms_waiter *w, ms_err err, int os_errno,
+/* What is said about a connection is good for this call only. */
+static const char *keep_text(struct ms_easy *e, const char *text)
+{
+    ms_free(e->said);
+    e->said = text ? ms_memdup(text, strlen(text)) : NULL;
+    return e->said;
+}
+
+static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
                        enum ms_phase phase)
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
 
-    e->error.os_errno = os_errno;
-    ms_run_end(e, err, NULL);
+    e->error.os_errno = end->os_errno;
+    e->error.reason = end->reason;
+    ms_run_end(e, end->err, keep_text(e, end->text));
     e->error.phase = phase;
 }
 
@@ -533,8 +565,9 @@ static ms_err prepare(struct ms_easy *e, const char **why)
 {
     struct ms_response *r = e->response;
     const struct ms_options *o = r->options;
-    ms_err err = o->header_err;
+    ms_err err = o->err;
 
+    *why = o->why;
     if (!err && !e->url_parsed)
         err = parse_url(e, why);
     if (err)
@@ -544,10 +577,6 @@ static ms_err prepare(struct ms_easy *e, const char **why)
     if (!e->url.secure && o->version == MS_VERSION_2) {
         *why = "HTTP/2 without TLS is version \"2-prior-knowledge\"";
         return MS_EH2REQUIRED;
-    }
-    if (e->url.secure) {
-        *why = "this build has no TLS yet: only http URLs can be fetched";
-        return MS_ESCHEME;
     }
     return MS_OK;
 }
@@ -601,7 +630,9 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->response->delivered = e->on_data != NULL;
     e->error = (struct ms_error){0};
     e->detail = NULL;
-    e->retried = e->by_h1 = e->told = false;
+    if (e->said)
+        keep_text(e, NULL);
+    e->retried = e->by_h1 = e->told = e->headed = false;
     e->pause = 0;
     if (e->source)
         e->source->asked = false;

@@ -39,7 +39,8 @@ enum lb_type {
     LB_TURN,
     LB_FETCHER,
     LB_UPLOAD,
-    LB_TYPES = LB_UPLOAD,
+    LB_TLS,
+    LB_TYPES = LB_TLS,
     LB_DEFAULTS,       /* an option set in which nothing is set */
     LB_MULTIS,         /* struct lb_multi * -> multi, weak */
     LB_METHODS,        /* core.response_methods */
@@ -152,6 +153,7 @@ lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
                          lua_Integer most);
 /* Raises unless there is a table at `index`. */
 void lb_check_table(lua_State *L, int index, const char *what);
+void lb_check_function(lua_State *L, int index);
 
 /* ---- entries and callbacks (lentry.c) ---------------------------------- */
 
@@ -249,6 +251,19 @@ struct lb_upload;
  * Raises for one that was used before. */
 void lb_install_upload(lua_State *L, struct ms_easy *easy, struct lb_upload *u);
 
+/* ---- TLS (ltls.c) -------------------------------------------------------- */
+
+/* Pushes the object that holds `info`; false and nothing when there is none. */
+bool lb_find_tls(lua_State *L, const struct ms_tls_info *info);
+/* Pushes one that holds nothing; may collect garbage. */
+void lb_push_new_tls(lua_State *L);
+/* The one at the top holds `info` from now on. */
+void lb_hold_tls(lua_State *L, struct ms_tls_info *info);
+/* What the object at `index` holds; NULL for anything else. */
+const struct ms_tls_info *lb_tls_of(lua_State *L, int index);
+/* Pushes res.tls. */
+void lb_push_tls_table(lua_State *L, const struct ms_tls_info *info);
+
 /* ---- fetchers (lfetch.c) ----------------------------------------------- */
 
 /* The transfer for which a coroutine waits has ended: resumes that one, or
@@ -305,6 +320,7 @@ void lb_open_fetch(lua_State *L);
 void lb_open_task(lua_State *L);
 void lb_open_upload(lua_State *L);
 void lb_open_url(lua_State *L);
+void lb_open_tls(lua_State *L);
 /* Adds functions to the table at the top. */
 void lb_setfuncs(lua_State *L, const luaL_Reg *funcs);
 /* Adds a type's metamethods, and its methods as __index unless NULL. */

@@ -164,7 +164,7 @@ static int call_bound(lua_State *L)
  * closure of Lua's is one and another for each variable. */
 static int bind_two(lua_State *L)
 {
-    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lb_check_function(L, 1);
     lua_settop(L, 3);
     lua_pushcclosure(L, call_bound, 3);
     return 1;

@@ -12,7 +12,7 @@
 
 #define ERROR_TYPE "multisocket.error"
 /* One readable line; longer URLs are cut. */
-#define MESSAGE_BYTES 512
+#define MESSAGE_BYTES 1024
 
 static void set_string(lua_State *L, const char *key, const char *value)
 {
@@ -105,6 +105,8 @@ void lb_push_error(lua_State *L, int easy)
     set_integer(L, "attempts", error.attempts);
     if (error.os_errno)
         set_integer(L, "errno", error.os_errno);
+    if (error.reason)
+        set_string(L, "cause", error.reason);
     if (error.err == MS_ECALLBACK)
         add_cause(L, easy);
 }

@@ -365,7 +365,8 @@ static bool is_plain(lua_State *L)
             return false;
         lua_settop(L, 2);
     }
-    return lua_type(L, 2) == LUA_TSTRING && lua_isyieldable(L);
+    return lua_type(L, 1) == LUA_TTABLE && lua_type(L, 2) == LUA_TSTRING &&
+           lua_isyieldable(L);
 }
 
 /* fetch(client, url [, opts]) */
@@ -434,9 +435,9 @@ static int new_fetcher(lua_State *L)
     struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
     struct lb_turn *turn = lb_check(L, 2, LB_TURN);
 
-    luaL_checktype(L, 3, LUA_TFUNCTION);
+    lb_check_function(L, 3);
     lb_check(L, 4, LB_OPTIONS);
-    luaL_checktype(L, 5, LUA_TFUNCTION);
+    lb_check_function(L, 5);
     lua_settop(L, 5);
     if (lua_getiuservalue(L, 1, LB_MULTI_FETCHER) != LUA_TNIL)
         return lb_usage(L, "bad_argument", "the multi has a fetcher already");

@@ -184,7 +184,7 @@ static void on_done(struct ms_multi *multi, struct ms_easy *easy, void *user)
 
 /* ---- options ----------------------------------------------------------- */
 
-enum { FUNCTION, NUMBER };
+enum { FUNCTION, NUMBER, LIMIT }; /* false: there is none */
 
 static const struct {
     const char *name;
@@ -192,7 +192,7 @@ static const struct {
     int id; /* user value or enum ms_multi_option */
     int least;
 } options[] = {
-    {"max_idle", NUMBER, MS_MULTI_MAX_IDLE, 0},
+    {"max_idle", LIMIT, MS_MULTI_MAX_IDLE, 0},
     {"idle_timeout", NUMBER, MS_MULTI_IDLE_TIMEOUT, 1},
     {"max_concurrent_streams", NUMBER, MS_MULTI_MAX_CONCURRENT_STREAMS, 1},
     {"ping_interval", NUMBER, MS_MULTI_PING_INTERVAL, 1},
@@ -212,6 +212,17 @@ static int unknown_option(lua_State *L, const char *name)
     return lb_unknown_option(L, name, names, OPTIONS);
 }
 
+/* multi_option_names() */
+static int option_names(lua_State *L)
+{
+    lua_createtable(L, OPTIONS, 0);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        lua_pushstring(L, options[i].name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
 static bool is_false(lua_State *L, int index)
 {
     return lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index);
@@ -219,11 +230,15 @@ static bool is_false(lua_State *L, int index)
 
 static void check_number(lua_State *L, size_t which, int index)
 {
+    bool limit = options[which].kind == LIMIT;
     int whole = 0;
-    lua_Integer n = lua_type(L, index) == LUA_TNUMBER
-                        ? lua_tointegerx(L, index, &whole)
-                        : 0;
 
+    if (limit && is_false(L, index))
+        return;
+    if (lua_type(L, index) != LUA_TNUMBER)
+        lb_wrong_type(L, options[which].name,
+                      limit ? "a number or false" : "a number", index);
+    lua_Integer n = lua_tointegerx(L, index, &whole);
     if (!whole || n < options[which].least)
         lb_usage(L, "bad_option",
                  "option \"%s\" must be a whole number of at least %d, not %s",
@@ -243,7 +258,7 @@ static void check_option(lua_State *L)
         i++;
     if (i == OPTIONS)
         unknown_option(L, name);
-    else if (options[i].kind == NUMBER)
+    else if (options[i].kind != FUNCTION)
         check_number(L, i, lua_gettop(L));
     else if (!lua_isfunction(L, -1) && !is_false(L, -1))
         lb_wrong_type(L, name, "a function or false", -1);
@@ -281,6 +296,9 @@ static void set_function(lua_State *L, struct lb_multi *lm, int which)
 static void set_number(lua_State *L, struct lb_multi *lm, int which)
 {
     lua_Integer value = lua_tointeger(L, -1);
+
+    if (is_false(L, -1))
+        value = MS_MOST;
     struct lb_entry outer = lb_enter(L, lm, 1);
     ms_err err = ms_multi_set(lm->m, (enum ms_multi_option)which, value);
 
@@ -305,7 +323,7 @@ static void apply(lua_State *L, struct lb_multi *lm)
         lua_rawget(L, 2);
         if (lua_isnil(L, 3))
             ;
-        else if (options[i].kind == NUMBER)
+        else if (options[i].kind != FUNCTION)
             set_number(L, lm, options[i].id);
         else
             set_function(L, lm, options[i].id);
@@ -569,7 +587,9 @@ void lb_open_multi(lua_State *L)
         {"network_changed", lb_multi_network_changed},
         {"close", multi_close},
         {NULL, NULL}};
-    static const luaL_Reg functions[] = {{"multi", new_multi}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"multi", new_multi},
+                                         {"multi_option_names", option_names},
+                                         {NULL, NULL}};
 
     lb_set_type(L, LB_MULTI, meta, methods);
     lb_setfuncs(L, functions);

@@ -141,7 +141,10 @@ static void unknown_member(lua_State *L, const char *group, int key)
     for (unsigned i = 0; i < MS_OPT_COUNT; i++)
         if (is_member(ms_option_at(i)->name, group))
             names[n++] = ms_option_at(i)->name;
-    lua_pushfstring(L, "%s.%s", group, luaL_tolstring(L, key, NULL));
+    if (lua_type(L, key) != LUA_TSTRING)
+        lb_usage(L, "bad_option", "option names are strings, not %s",
+                 lb_typename(L, key));
+    lua_pushfstring(L, "%s.%s", group, lua_tostring(L, key));
     lb_unknown_option(L, lua_tostring(L, -1), names, n);
 }
 
@@ -188,20 +191,64 @@ static void set_bool(struct parse *p, const struct ms_option_info *info,
           info->name);
 }
 
-/* Only user_agent has a default that false can switch off. */
+/* What false means: none of it. */
+static void unset_string(struct parse *p, const struct ms_option_info *info)
+{
+    const char *none = info->id == MS_OPT_USER_AGENT ? "" : NULL;
+
+    check(p, ms_options_set_string(p->o, info->id, none, 0), info->name);
+}
+
+/* user_agent has a default that false switches off; a setting of TLS has one
+ * that it goes back to. */
+static bool may_be_unset(const struct ms_option_info *info)
+{
+    return info->id == MS_OPT_USER_AGENT || strncmp(info->name, "tls.", 4) == 0;
+}
+
 static void set_string(struct parse *p, const struct ms_option_info *info,
                        int index)
 {
     lua_State *L = p->L;
-    bool off = info->id == MS_OPT_USER_AGENT && is_false(L, index);
-    const char *s = "";
-    size_t n = 0;
+    size_t n;
 
-    if (!off && lua_type(L, index) != LUA_TSTRING)
+    if (may_be_unset(info) && is_false(L, index)) {
+        unset_string(p, info);
+        return;
+    }
+    if (lua_type(L, index) != LUA_TSTRING)
         lb_wrong_type(L, info->name, "a string", index);
-    if (!off)
-        s = lua_tolstring(L, index, &n);
+    const char *s = lua_tolstring(L, index, &n);
     check(p, ms_options_set_string(p->o, info->id, s, n), info->name);
+}
+
+#define LIST_WORDS "a string or a list of them"
+
+/* A string, or a list of them, which has none with a separator in it. */
+static void set_list(struct parse *p, const struct ms_option_info *info,
+                     int index)
+{
+    lua_State *L = p->L;
+    luaL_Buffer b;
+
+    if (lua_type(L, index) != LUA_TTABLE) {
+        if (lua_type(L, index) != LUA_TSTRING && !is_false(L, index))
+            lb_wrong_type(L, info->name, LIST_WORDS, index);
+        set_string(p, info, index);
+        return;
+    }
+    lua_Integer count = (lua_Integer)lua_rawlen(L, index);
+    luaL_buffinit(L, &b);
+    for (lua_Integer i = 1; i <= count; i++) {
+        if (i > 1)
+            luaL_addchar(&b, info->separator);
+        if (lua_rawgeti(L, index, i) != LUA_TSTRING)
+            lb_wrong_type(L, info->name, LIST_WORDS, index);
+        luaL_addvalue(&b);
+    }
+    luaL_pushresult(&b);
+    set_string(p, info, lua_gettop(L));
+    lua_pop(L, 1);
 }
 
 /* ---- headers ----------------------------------------------------------- */
@@ -371,6 +418,9 @@ static void set_option(struct parse *p, const struct ms_option_info *info,
     case MS_TYPE_STRING:
         set_string(p, info, index);
         break;
+    case MS_TYPE_LIST:
+        set_list(p, info, index);
+        break;
     case MS_TYPE_HEADERS:
         set_headers(p, index);
         break;
@@ -406,31 +456,55 @@ static void set_members(struct parse *p, const char *group, int table)
     }
 }
 
-/* An option with members: a table of them, a value for the first one, or
- * false for all of them. */
-static bool set_group(struct parse *p, const char *group, int index)
-{
-    int type = lua_type(p->L, index);
-    bool found = false;
+/* What an option with members may be besides a table of them: a number, for
+ * the first one; false, for all. Of TLS, false could be taken for "do not
+ * verify", and is refused. */
+static const struct group {
+    const char *name, *takes;
+    bool number, off;
+} groups[] = {
+    {"timeout", "a number, a table or false", true, true},
+    {"low_speed", "a table or false", false, true},
+    {"tls", "a table", false, false},
+};
 
-    for (unsigned i = 0; i < MS_OPT_COUNT; i++) {
-        const struct ms_option_info *info = ms_option_at(i);
-        if (!is_member(info->name, group))
+static const struct group *find_group(const char *name)
+{
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+        if (strcmp(groups[i].name, name) == 0)
+            return &groups[i];
+    return NULL;
+}
+
+/* The first member, or all of them. */
+static void set_some(struct parse *p, const struct group *group, int index,
+                     bool all)
+{
+    bool more = true;
+
+    for (unsigned i = 0; i < MS_OPT_COUNT && more; i++) {
+        if (!is_member(ms_option_at(i)->name, group->name))
             continue;
-        if (!found && type == LUA_TTABLE)
-            set_members(p, group, index);
-        else if (!found && !is_false(p->L, index) &&
-                 (type != LUA_TNUMBER || strcmp(group, "timeout") != 0))
-            lb_wrong_type(p->L, group,
-                          strcmp(group, "timeout") == 0
-                              ? "a number, a table or false"
-                              : "a table or false",
-                          index);
-        else if (!found || is_false(p->L, index))
-            set_option(p, info, index);
-        found = true;
+        set_option(p, ms_option_at(i), index);
+        more = all;
     }
-    return found;
+}
+
+static bool set_group(struct parse *p, const char *name, int index)
+{
+    const struct group *group = find_group(name);
+    int type = lua_type(p->L, index);
+    bool off = is_false(p->L, index);
+
+    if (!group)
+        return false;
+    if (type == LUA_TTABLE)
+        set_members(p, name, index);
+    else if ((off && group->off) || (type == LUA_TNUMBER && group->number))
+        set_some(p, group, index, off);
+    else
+        lb_wrong_type(p->L, name, group->takes, index);
+    return true;
 }
 
 static bool set_callback(struct parse *p, const char *name, int index)

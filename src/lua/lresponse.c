@@ -20,7 +20,8 @@ enum {
     CACHED_BODY,
     CACHED_HEADERS,
     ATTACHED, /* what core.attach() was given: { stream = { final = } } */
-    RESPONSE_UVS = ATTACHED
+    TLS       /* holds the reference that the response lends; only where there
+               * is one */
 };
 
 /* ---- headers ----------------------------------------------------------- */
@@ -181,12 +182,14 @@ enum info {
     REUSED,
     REMOTE,
     REQUEST,
-    TIMING /* and so on, one for each enum ms_timing */
+    ENCRYPTED, /* tls */
+    TIMING     /* and so on, one for each enum ms_timing */
 };
 
 static const char *const field_names[] = {
     "status",  "body",     "ok",      "reason", "version",        "url",
-    "headers", "trailers", "timings", "reused", "remote_address", "request"};
+    "headers", "trailers", "timings", "reused", "remote_address", "request",
+    "tls"};
 #define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
 
 /* The enum info of a field of responses, 0 when there is none of that name. */
@@ -200,7 +203,7 @@ static int field_of(const char *name)
 
 /* In the order of enum ms_timing. */
 static const char *const timing_names[MS_TIMING_COUNT] = {
-    "queue", "resolve", "connect", "send", "first_byte", "total"};
+    "queue", "resolve", "connect", "tls", "send", "first_byte", "total"};
 
 /* What the last run left, NULL for nothing. */
 static const struct ms_response *left_by(const struct lb_easy *le)
@@ -226,11 +229,12 @@ static void push_string_body(lua_State *L, const struct lb_easy *le)
         ms_easy_drop_body(le->e);
 }
 
+typedef const struct ms_response *found_fn(const struct lb_easy *le);
+
 /* Making room may collect garbage, and a finaliser of the program's may close
  * or restart this very easy: then there is nothing left of the run. */
-static void push_copy(
-    lua_State *L, const struct lb_easy *le, int easy,
-    const struct ms_response *(*found)(const struct lb_easy *le))
+static void push_copy(lua_State *L, const struct lb_easy *le, int easy,
+                      found_fn *found)
 {
     const struct ms_response *r = found(le);
 
@@ -240,8 +244,8 @@ static void push_copy(
     }
     bool inside = comes_inside(r);
     size_t bytes = ms_response_copy_bytes(r, inside);
-    struct lb_response *lr =
-        lb_new_raw(L, LB_RESPONSE, sizeof(*lr) + bytes, RESPONSE_UVS);
+    struct lb_response *lr = lb_new_raw(L, LB_RESPONSE, sizeof(*lr) + bytes,
+                                        ms_response_tls(r) ? TLS : ATTACHED);
     if (found(le) != r || ms_response_copy_bytes(r, inside) != bytes) {
         lua_pop(L, 1);
         lua_pushnil(L);
@@ -256,9 +260,42 @@ static void push_copy(
     lua_setiuservalue(L, -2, CACHED_BODY);
 }
 
+static struct ms_tls_info *tls_found(const struct lb_easy *le, found_fn *found)
+{
+    const struct ms_response *r = found(le);
+
+    return r ? ms_response_tls(r) : NULL;
+}
+
+/* The object for what TLS left comes first, so that the copy finds it held. */
+static void push_copy_tls(lua_State *L, const struct lb_easy *le, int easy,
+                          found_fn *found)
+{
+    if (!lb_find_tls(L, tls_found(le, found))) {
+        lb_push_new_tls(L);
+        lb_hold_tls(L, tls_found(le, found));
+    }
+    push_copy(L, le, easy, found);
+    struct lb_response *lr = lb_test(L, -1, LB_RESPONSE);
+    if (lr && ms_response_tls(lr->r) == lb_tls_of(L, -2)) {
+        lua_pushvalue(L, -2);
+        lua_setiuservalue(L, -2, TLS);
+    }
+    lua_remove(L, -2);
+}
+
+static void push_found(lua_State *L, const struct lb_easy *le, int easy,
+                       found_fn *found)
+{
+    if (tls_found(le, found))
+        push_copy_tls(L, le, easy, found);
+    else
+        push_copy(L, le, easy, found);
+}
+
 void lb_push_response(lua_State *L, const struct lb_easy *le, int easy)
 {
-    push_copy(L, le, easy, left_by);
+    push_found(L, le, easy, left_by);
 }
 
 /* What there is so far of a run under way. */
@@ -269,7 +306,7 @@ static const struct ms_response *known_of(const struct lb_easy *le)
 
 void lb_push_snapshot(lua_State *L, const struct lb_easy *le, int easy)
 {
-    push_copy(L, le, easy, known_of);
+    push_found(L, le, easy, known_of);
 }
 
 /* ---- what Lua keeps with a response ------------------------------------- */
@@ -422,6 +459,12 @@ void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
     case REQUEST:
         push_request(L, r);
         break;
+    case ENCRYPTED:
+        if (ms_response_tls(r))
+            lb_push_tls_table(L, ms_response_tls(r));
+        else
+            lua_pushnil(L);
+        break;
     default:
         push_timing(L, r, info - TIMING);
         break;
@@ -458,6 +501,16 @@ static bool has_options(lua_State *L, int self)
     return lo && lo->o;
 }
 
+/* The same of what TLS left. */
+static bool has_tls(lua_State *L, int self)
+{
+    lua_getiuservalue(L, self, TLS);
+    bool has = lb_tls_of(L, -1) != NULL;
+
+    lua_pop(L, 1);
+    return has;
+}
+
 static int response_index(lua_State *L)
 {
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
@@ -468,7 +521,8 @@ static int response_index(lua_State *L)
     } else if (!info) {
         lua_settop(L, 2);
         lua_rawget(L, lua_upvalueindex(LB_METHODS));
-    } else if (info == REQUEST && !has_options(L, 1)) {
+    } else if ((info == REQUEST && !has_options(L, 1)) ||
+               (info == ENCRYPTED && !has_tls(L, 1))) {
         lua_pushnil(L);
     } else {
         const struct ms_response *r = NULL;

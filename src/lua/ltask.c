@@ -43,7 +43,7 @@ static int new_body(lua_State *L)
 {
     int n = lua_gettop(L);
 
-    luaL_checktype(L, FUNCTION, LUA_TFUNCTION);
+    lb_check_function(L, FUNCTION);
     lua_State *co = lua_newthread(L);
     if (!lua_checkstack(co, n + 1))
         return luaL_error(L, "too many arguments");

@@ -95,9 +95,9 @@ static int upload_finish(lua_State *L)
 static int new_upload(lua_State *L)
 {
     lua_Integer length =
-        lua_isnil(L, 1) ? -1 : lb_check_int(L, 1, 0, LUA_MAXINTEGER);
+        lua_isnoneornil(L, 1) ? -1 : lb_check_int(L, 1, 0, LUA_MAXINTEGER);
 
-    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lb_check_function(L, 2);
     lua_settop(L, 2);
     struct lb_upload *u = lb_new(L, LB_UPLOAD, sizeof(*u), UPLOAD_UVS);
     u->length = length;

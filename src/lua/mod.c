@@ -23,6 +23,7 @@ static const struct {
     [LB_TURN] = {"multisocket.turn", "a turn"},
     [LB_FETCHER] = {"multisocket.fetcher", "a fetcher"},
     [LB_UPLOAD] = {"multisocket.upload", "an upload"},
+    [LB_TLS] = {"multisocket.tls", "what TLS left"},
 };
 
 void *lb_test(lua_State *L, int index, enum lb_type type)
@@ -104,6 +105,13 @@ void lb_check_table(lua_State *L, int index, const char *what)
                  lb_typename(L, index));
 }
 
+void lb_check_function(lua_State *L, int index)
+{
+    if (!lua_isfunction(L, index))
+        lb_usage(L, "bad_argument", "argument #%d must be a function, not %s",
+                 index, lb_typename(L, index));
+}
+
 /* ---- opening ----------------------------------------------------------- */
 
 void lb_setfuncs(lua_State *L, const luaL_Reg *funcs)
@@ -152,11 +160,15 @@ static void set_constants(lua_State *L)
 
 static int features(lua_State *L)
 {
-    lua_createtable(L, 0, 2);
-    lua_pushboolean(L, 0);
+    lua_createtable(L, 0, 4);
+    lua_pushboolean(L, 1);
     lua_setfield(L, -2, "tls");
-    lua_pushboolean(L, 0);
+    lua_pushboolean(L, 1);
     lua_setfield(L, -2, "http2");
+    lua_pushstring(L, ms_openssl_version());
+    lua_setfield(L, -2, "openssl");
+    lua_pushstring(L, ms_nghttp2_version());
+    lua_setfield(L, -2, "nghttp2");
     return 1;
 }
 
@@ -203,6 +215,7 @@ int luaopen_multisocket_core(lua_State *L)
     luaL_checkversion(L);
     fill_standard_streams();
     lua_settop(L, 0);
+    luaL_checkstack(L, 2 * LB_UPVALUES + LUA_MINSTACK, NULL);
     push_upvalues(L);
     lua_newtable(L);
     set_constants(L);
@@ -219,6 +232,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_task(L);
     lb_open_upload(L);
     lb_open_url(L);
+    lb_open_tls(L);
     lb_setfuncs(L, functions);
     return 1;
 }

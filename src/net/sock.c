@@ -66,6 +66,11 @@ struct ms_io_result ms_net_connected(int fd)
     return failed(os_errno ? os_errno : EAGAIN);
 }
 
+void ms_net_half_close(int fd)
+{
+    (void)shutdown(fd, SHUT_WR);
+}
+
 void ms_net_close(int fd)
 {
     close(fd);

@@ -31,6 +31,9 @@ ms_err ms_net_connect(const struct ms_addr *to, bool nodelay, int *fd,
 /* How an attempt fares: MS_IO_DONE connected, MS_IO_AGAIN not yet. */
 struct ms_io_result ms_net_connected(int fd);
 
+/* Nothing more is sent; the peer's end can still be read. */
+void ms_net_half_close(int fd);
+
 /* For a descriptor that no ms_sock owns. */
 void ms_net_close(int fd);
 

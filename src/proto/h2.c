@@ -599,6 +599,11 @@ static int submit_preface(struct h2 *h)
                                                       0, MS_H2_WINDOW);
 }
 
+const char *ms_nghttp2_version(void)
+{
+    return nghttp2_version(0)->version_str;
+}
+
 ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
 {
     struct h2 *h = ms_zalloc(sizeof(*h));

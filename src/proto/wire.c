@@ -49,36 +49,60 @@ static inline const char *skip(const char *p, const char *end, unsigned where)
     return p;
 }
 
-const char *ms_wire_token_end(const char *p, const char *end)
-{
-    /* One test for the end in four bytes: names are read for every line. */
-    while (end - p >= 4) {
-        if (!may(p[0], TOKEN))
-            return p;
-        if (!may(p[1], TOKEN))
-            return p + 1;
-        if (!may(p[2], TOKEN))
-            return p + 2;
-        if (!may(p[3], TOKEN))
-            return p + 3;
-        p += 4;
-    }
-    return skip(p, end, TOKEN);
-}
-
 #ifdef __SSE2__
 
 #define BLOCK 16
 
+static inline __m128i load(const char *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* All ones where a byte is within `least` and `most`, which are below 0x80. */
+static inline __m128i within(__m128i text, char least, char most)
+{
+    return _mm_and_si128(_mm_cmpgt_epi8(text, _mm_set1_epi8((char)(least - 1))),
+                         _mm_cmplt_epi8(text, _mm_set1_epi8((char)(most + 1))));
+}
+
+/* A bit for each of sixteen bytes that is no letter, digit or hyphen: what
+ * ends a usual name. */
+static inline unsigned unusual(const char *p)
+{
+    __m128i text = load(p);
+    __m128i lower = _mm_or_si128(text, _mm_set1_epi8(0x20));
+    __m128i usual = _mm_or_si128(
+        _mm_or_si128(within(lower, 'a', 'z'), within(text, '0', '9')),
+        _mm_cmpeq_epi8(text, _mm_set1_epi8('-')));
+
+    return (unsigned)_mm_movemask_epi8(usual) ^ 0xffffu;
+}
+
 /* A bit for each of sixteen bytes: those below 0x20 or equal to 0x7f. */
 static inline unsigned controls(const char *p)
 {
-    __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i text = load(p);
     __m128i low = _mm_min_epu8(text, _mm_set1_epi8(0x1f));
     __m128i del = _mm_cmpeq_epi8(text, _mm_set1_epi8(0x7f));
 
     return (unsigned)_mm_movemask_epi8(
         _mm_or_si128(_mm_cmpeq_epi8(low, text), del));
+}
+
+const char *ms_wire_token_end(const char *p, const char *end)
+{
+    while (end - p >= BLOCK) {
+        unsigned bits = unusual(p);
+        if (!bits) {
+            p += BLOCK;
+            continue;
+        }
+        p += __builtin_ctz(bits);
+        if (MS_LIKELY(!may(*p, TOKEN)))
+            return p;
+        p++;
+    }
+    return skip(p, end, TOKEN);
 }
 
 const char *ms_wire_value_end(const char *p, const char *end)
@@ -99,6 +123,11 @@ const char *ms_wire_value_end(const char *p, const char *end)
 }
 
 #else
+
+const char *ms_wire_token_end(const char *p, const char *end)
+{
+    return skip(p, end, TOKEN);
+}
 
 const char *ms_wire_value_end(const char *p, const char *end)
 {

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/conn.h"
+#include "engine/conn_parts.h"
 
 #include <assert.h>
 
 #include "base/mem.h"
-#include "proto/h1.h"
-#include "proto/h2.h"
 
 /* Reads and writes per event are bounded, so that one fast peer cannot keep
  * the others waiting: four full buffers are some 50 microseconds of work. */
@@ -13,39 +11,23 @@
 #define MAX_WRITE_PER_TURN (256 * 1024)
 /* A stash is read in small steps: a stream that paused once pauses again. */
 #define STASH_RUNS 16
-/* RFC 8305, 5: the delay between connection attempts. */
-#define ATTEMPT_DELAY_MS 250
 
-static struct ms_loop *loop_of(const struct ms_conn *c)
-{
-    return c->env->loop;
-}
-
-static void set_state(struct ms_conn *c, enum ms_conn_state state)
+void ms_conn_set_state(struct ms_conn *c, enum ms_conn_state state)
 {
     assert(state > c->state && "states only move forward");
 
     c->state = (unsigned char)state;
-    MS_TRACE(&loop_of(c)->trace, MS_TRACE_CONN, c->id, 0, "%s",
+    MS_TRACE(&ms_conn_loop(c)->trace, MS_TRACE_CONN, c->id, 0, "%s",
              ms_conn_state_name(c));
 }
 
 const char *ms_conn_state_name(const struct ms_conn *c)
 {
-    static const char *const names[] = {"new", "resolving", "connecting",
-                                        "open", "closed"};
+    static const char *const names[] = {"new",      "resolving", "connecting",
+                                        "securing", "open",      "closing",
+                                        "closed"};
 
     return names[c->state];
-}
-
-static bool is_open(const struct ms_conn *c)
-{
-    return c->state == MS_CONN_OPEN;
-}
-
-static bool is_attached(const struct ms_conn *c)
-{
-    return c->stream && c->stream->session;
 }
 
 /* What the socket is to be watched for; an idle one for the peer's close. */
@@ -53,16 +35,9 @@ static void update_wish(struct ms_conn *c)
 {
     unsigned want = c->hold_recv || c->peer_gone ? 0u : (unsigned)MS_POLL_IN;
 
-    if (c->blocked && !c->hold_send)
+    if ((c->blocked && !c->hold_send) || ms_link_pending(&c->link))
         want |= (unsigned)MS_POLL_OUT;
     ms_interest_set(&c->wish, c->link.sock, want);
-}
-
-/* Forgets the one stream of HTTP/1. */
-static void detach(struct ms_conn *c)
-{
-    c->stream = NULL;
-    c->hold_recv = c->hold_send = false;
 }
 
 /* Whose transfer the socket is watched for: that of the only stream. */
@@ -74,61 +49,10 @@ static void update_label(struct ms_conn *c, void *easy)
         ms_interest_label(&c->wish, easy);
 }
 
-static void free_conn(struct ms_grave *g)
-{
-    struct ms_conn *c = MS_CONTAINER(g, struct ms_conn, grave);
-
-    if (c->session)
-        c->session->ops->free(c->session);
-    ms_free(c);
-}
-
-/* What the session still has to say, as far as the socket takes it at once. */
-static void say_goodbye(struct ms_conn *c)
-{
-    struct ms_span run;
-
-    if (!c->session->ops->drain || c->out_dead || c->peer_gone)
-        return;
-    c->session->ops->drain(c->session);
-    if (c->session->ops->pull(c->session, &run, 1))
-        (void)!ms_link_write(&c->link, &run, 1).n;
-}
-
-static void end_session(struct ms_conn *c, ms_err err)
-{
-    if (c->session->streams && !c->feeding)
-        c->session->ops->close(c->session, err ? err : MS_EEOF);
-    if (is_attached(c))
-        c->session->ops->cancel(c->session, c->stream);
-    if (!c->feeding)
-        say_goodbye(c);
-    detach(c);
-}
-
-void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
-{
-    bool was_open = is_open(c);
-
-    if (c->state == MS_CONN_CLOSED)
-        return;
-    if (was_open)
-        end_session(c, err);
-    set_state(c, MS_CONN_CLOSED);
-    ms_dial_free(c->dial);
-    c->dial = NULL;
-    ms_timer_cancel(loop_of(c), &c->timer);
-    ms_task_cancel(&c->service);
-    ms_interest_drop(&c->wish);
-    ms_link_close(&c->link);
-    c->events->on_closed(c, was_open ? MS_OK : err, os_errno);
-    ms_loop_bury(loop_of(c), &c->grave, free_conn);
-}
-
 size_t ms_conn_room(const struct ms_conn *c)
 {
-    if (!is_open(c) || c->last_exchange || c->out_dead || c->peer_gone ||
-        ms_buf_len(&c->link.stash))
+    if (!ms_conn_is_open(c) || c->last_exchange || c->out_dead ||
+        c->peer_gone || ms_buf_len(&c->link.stash))
         return 0;
     return c->session->ops->room(c->session);
 }
@@ -140,7 +64,6 @@ static bool is_drained(struct ms_conn *c)
     struct ms_io_result r =
         ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
 
-    c->more_to_read = false;
     return r.what == MS_IO_AGAIN;
 }
 
@@ -152,14 +75,14 @@ static bool is_of_no_use(struct ms_conn *c)
     if (c->many)
         return c->session->ops->done(c->session) || c->last_exchange ||
                c->out_dead || c->peer_gone || ms_buf_len(&c->link.stash);
-    return !ms_conn_room(c) || (MS_UNLIKELY(c->more_to_read) && !is_drained(c));
+    return !ms_conn_room(c) || (MS_UNLIKELY(c->link.more) && !is_drained(c));
 }
 
 /* Streams came or went: what becomes of the connection. */
 static void settle(struct ms_conn *c)
 {
-    if (!is_attached(c))
-        detach(c);
+    if (!ms_conn_is_attached(c))
+        ms_conn_detach(c);
     update_label(c, NULL);
     update_wish(c);
     if (is_of_no_use(c))
@@ -190,23 +113,23 @@ static bool feed(struct ms_conn *c, struct ms_span in)
     struct ms_session *session = c->session;
     size_t used = 0;
 
-    session->now_us = loop_of(c)->now_us;
+    session->now_us = ms_conn_loop(c)->now_us;
     c->feeding = true;
     ms_err err = session->ops->feed(session, in, &used);
     c->feeding = false;
-    if (!is_open(c))
+    if (!ms_conn_is_open(c))
         return false;
     if (err) {
         ms_conn_close(c, err, 0);
         return false;
     }
     if (session->wants_pull)
-        ms_task_post_at_exit(loop_of(c), &c->service);
+        ms_task_post_at_exit(ms_conn_loop(c), &c->service);
     keep_rest(c, ms_span(in.p + used, in.n - used));
-    if (!is_open(c) || is_attached(c))
-        return used == in.n && is_open(c);
+    if (!ms_conn_is_open(c) || ms_conn_is_attached(c))
+        return used == in.n && ms_conn_is_open(c);
     settle(c);
-    return c->many && is_open(c);
+    return c->many && ms_conn_is_open(c);
 }
 
 /* What a paused stream left over goes first. True when nothing is left. */
@@ -225,13 +148,13 @@ static bool feed_stash(struct ms_conn *c)
 /* Only readers that paused with all they need in the session may stay. */
 static void peer_is_gone(struct ms_conn *c, ms_err why, int os_errno)
 {
-    MS_TRACE(&loop_of(c)->trace, MS_TRACE_CONN, c->id, 0, "peer %s",
+    MS_TRACE(&ms_conn_loop(c)->trace, MS_TRACE_CONN, c->id, 0, "peer %s",
              why ? ms_err_code(why) : "closed");
     c->feeding = true;
     c->session->ops->eof(c->session, why);
     c->feeding = false;
     c->peer_gone = true;
-    if (!is_open(c))
+    if (!ms_conn_is_open(c))
         return;
     if (c->session->streams)
         settle(c);
@@ -239,13 +162,14 @@ static void peer_is_gone(struct ms_conn *c, ms_err why, int os_errno)
         ms_conn_close(c, why, os_errno);
 }
 
-/* An end that is read after sending failed is no orderly one: what reset the
- * connection was told to the sender and is not told again. */
-static void peer_closed(struct ms_conn *c)
+/* Nothing more comes. After sending failed that is no orderly end: what reset
+ * the connection was told to the sender and is not told again. */
+static void end_of_input(struct ms_conn *c, struct ms_io_result r)
 {
-    ms_err why = c->out_dead ? ms_err_from_errno(c->out_errno) : MS_OK;
-
-    peer_is_gone(c, why, c->out_errno);
+    if (r.what == MS_IO_EOF && c->out_dead)
+        peer_is_gone(c, ms_err_from_errno(c->out_errno), c->out_errno);
+    else
+        peer_is_gone(c, ms_link_verdict(&c->link, r), r.os_errno);
 }
 
 /* True when anything came. */
@@ -256,19 +180,14 @@ static bool read_some(struct ms_conn *c)
             ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
         if (r.what == MS_IO_AGAIN)
             return i > 0;
-        if (r.what == MS_IO_EOF) {
-            peer_closed(c);
+        if (r.what != MS_IO_DONE) {
+            end_of_input(c, r);
             return true;
         }
-        if (r.what == MS_IO_ERROR) {
-            peer_is_gone(c, ms_err_from_errno(r.os_errno), r.os_errno);
-            return true;
-        }
-        c->heard_us = loop_of(c)->now_us;
+        c->heard_us = ms_conn_loop(c)->now_us;
         c->pinged = false;
         /* A short read has emptied the socket. */
-        c->more_to_read = r.n == MS_SCRATCH_BYTES;
-        if (!feed(c, ms_span(c->env->scratch, r.n)) || !c->more_to_read)
+        if (!feed(c, ms_span(c->env->scratch, r.n)) || !c->link.more)
             return true;
     }
     return true;
@@ -276,16 +195,16 @@ static bool read_some(struct ms_conn *c)
 
 /* Sending failed. The peer may have answered before it hung up, so what it
  * said is read first; only its silence makes this the error. */
-static void send_failed(struct ms_conn *c, int os_errno)
+static void send_failed(struct ms_conn *c, struct ms_io_result r)
 {
     c->out_dead = true;
-    c->out_errno = os_errno;
+    c->out_errno = r.os_errno;
     c->last_exchange = true;
     c->blocked = false;
     if (!c->hold_recv)
         read_some(c);
-    if (is_open(c) && !(c->stream && c->stream->answered))
-        peer_is_gone(c, ms_err_from_errno(os_errno), os_errno);
+    if (ms_conn_is_open(c) && !(c->stream && c->stream->answered))
+        peer_is_gone(c, ms_link_verdict(&c->link, r), r.os_errno);
 }
 
 static size_t total_of(const struct ms_span *runs, size_t count)
@@ -305,12 +224,12 @@ static size_t pull(struct ms_conn *c, struct ms_span *runs)
 
     if (c->hold_send || c->out_dead || c->peer_gone)
         return 0;
-    session->now_us = loop_of(c)->now_us;
+    session->now_us = ms_conn_loop(c)->now_us;
     c->feeding = true;
     size_t count = session->ops->pull(session, runs, STASH_RUNS);
     c->feeding = false;
-    if (!is_open(c) || !c->stream || is_attached(c))
-        return is_open(c) ? count : 0;
+    if (!ms_conn_is_open(c) || !c->stream || ms_conn_is_attached(c))
+        return ms_conn_is_open(c) ? count : 0;
     settle(c);
     return 0;
 }
@@ -330,38 +249,49 @@ static bool flush(struct ms_conn *c)
     size_t written = 0, count;
 
     c->blocked = false;
-    while (is_open(c) && (count = pull(c, runs))) {
+    while (ms_conn_is_open(c) && (count = pull(c, runs))) {
         size_t all = total_of(runs, count);
         struct ms_io_result r = ms_link_write(&c->link, runs, count);
         if (r.what == MS_IO_ERROR) {
-            send_failed(c, r.os_errno);
+            send_failed(c, r);
             return true;
         }
         written += r.n;
-        if (r.n && !has_more(c, r.n) && r.n == all)
-            break;
-        c->blocked = r.n < all || written >= MAX_WRITE_PER_TURN;
-        if (c->blocked)
+        bool over = r.n && !has_more(c, r.n) && r.n == all;
+        c->blocked = !over && (r.n < all || written >= MAX_WRITE_PER_TURN);
+        if (over || c->blocked || ms_link_pending(&c->link))
             break;
     }
-    if (is_open(c))
+    if (ms_conn_is_open(c))
         update_wish(c);
     return written > 0;
+}
+
+/* What TLS has encrypted goes before anything else. */
+static bool flush_pending(struct ms_conn *c)
+{
+    struct ms_io_result r = ms_link_flush(&c->link);
+
+    if (r.what == MS_IO_ERROR)
+        send_failed(c, r);
+    else if (r.what == MS_IO_DONE)
+        flush(c);
+    return r.what != MS_IO_AGAIN;
 }
 
 /* The session has to tell what no byte will bring, or its streams that were
  * given up are gone only now that the peer was told. */
 static void catch_up(struct ms_conn *c)
 {
-    if (is_open(c) && !c->hold_recv && feed_stash(c) && c->session->due)
+    if (ms_conn_is_open(c) && !c->hold_recv && feed_stash(c) && c->session->due)
         feed(c, ms_span(NULL, 0));
-    if (is_open(c) && c->many)
+    if (ms_conn_is_open(c) && c->many)
         settle(c);
 }
 
 static bool may_read(const struct ms_conn *c)
 {
-    return is_open(c) && !c->hold_recv && !c->peer_gone;
+    return ms_conn_is_open(c) && !c->hold_recv && !c->peer_gone;
 }
 
 static void on_ready(struct ms_sock *s, unsigned events)
@@ -375,14 +305,33 @@ static void on_ready(struct ms_sock *s, unsigned events)
     }
     /* What was reported is a hint. Where it leads nowhere the other
      * direction is tried: a host may say OUT whatever happened. */
-    if (c->blocked && events != MS_CSELECT_IN)
+    if (ms_link_pending(&c->link))
+        progress = flush_pending(c);
+    else if (c->blocked && events != MS_CSELECT_IN)
         progress = flush(c);
-    if (is_open(c) && c->many && progress)
+    if (ms_conn_is_open(c) && c->many && progress)
         catch_up(c);
     if (may_read(c) && (events != MS_CSELECT_OUT || !progress))
         progress |= read_some(c);
-    if (is_open(c) && c->blocked && !progress)
+    if (ms_conn_is_open(c) && c->blocked && !progress)
         flush(c);
+    if (ms_link_pending(&c->link)) /* also TLS's own answers */
+        update_wish(c);
+}
+
+void ms_conn_take_over(struct ms_conn *c)
+{
+    ms_sock_give(c->link.sock, on_ready, c, "connection");
+    c->heard_us = ms_conn_loop(c)->now_us;
+    ms_conn_keep_alive(c);
+    update_wish(c);
+    ms_task_post_at_exit(ms_conn_loop(c), &c->service);
+    c->events->on_open(c);
+    /* The peer's first bytes may have come with the end of a handshake. */
+    if (may_read(c) && ms_link_has_raw(&c->link))
+        read_some(c);
+    if (ms_conn_is_open(c))
+        update_wish(c);
 }
 
 static void on_service(struct ms_task *t)
@@ -394,14 +343,6 @@ static void on_service(struct ms_task *t)
         catch_up(c);
 }
 
-static void on_resolved(void *owner)
-{
-    struct ms_conn *c = owner;
-
-    c->resolved_us = loop_of(c)->now_us;
-    set_state(c, MS_CONN_CONNECTING);
-}
-
 /* ---- keeping alive ------------------------------------------------------- */
 
 static uint64_t ping_interval_us(const struct ms_conn *c)
@@ -411,20 +352,20 @@ static uint64_t ping_interval_us(const struct ms_conn *c)
 
 void ms_conn_keep_alive(struct ms_conn *c)
 {
-    if (!is_open(c) || !c->session->ops->ping)
+    if (!ms_conn_is_open(c) || !c->session->ops->ping)
         return;
-    ms_timer_cancel(loop_of(c), &c->timer);
+    ms_timer_cancel(ms_conn_loop(c), &c->timer);
     c->pinged = false;
     if (c->env->ping_interval_ms >= 0)
-        ms_timer_start(loop_of(c), &c->timer,
-                       loop_of(c)->now_us + ping_interval_us(c));
+        ms_timer_start(ms_conn_loop(c), &c->timer,
+                       ms_conn_loop(c)->now_us + ping_interval_us(c));
 }
 
 /* Whoever was silent for an interval is asked, and is gone when it is silent
  * for another one. */
 static void on_ping_due(struct ms_conn *c)
 {
-    uint64_t now = loop_of(c)->now_us;
+    uint64_t now = ms_conn_loop(c)->now_us;
     uint64_t due = c->heard_us + ping_interval_us(c);
 
     if (c->pinged) {
@@ -434,76 +375,22 @@ static void on_ping_due(struct ms_conn *c)
     if (due <= now) {
         c->pinged = true;
         c->session->ops->ping(c->session);
-        ms_task_post(loop_of(c), &c->service);
+        ms_task_post(ms_conn_loop(c), &c->service);
         due = now + ping_interval_us(c);
     }
-    ms_timer_start(loop_of(c), &c->timer, due);
+    ms_timer_start(ms_conn_loop(c), &c->timer, due);
 }
 
 static void on_timer(struct ms_timer *t)
 {
     struct ms_conn *c = MS_CONTAINER(t, struct ms_conn, timer);
 
-    if (is_open(c))
+    if (ms_conn_is_open(c))
         on_ping_due(c);
+    else if (c->state == MS_CONN_CLOSING)
+        ms_conn_give_up_goodbye(c);
     else
         ms_conn_close(c, MS_ETIMEOUT, 0);
-}
-
-/* ---- opening ------------------------------------------------------------- */
-
-/* The one place that decides which protocol a connection speaks: what is
- * known beforehand, or what ALPN chose where there is TLS. */
-static bool speaks_http2(const struct ms_conn *c)
-{
-    return c->endpoint->key.version == MS_VERSION_2_PRIOR;
-}
-
-static ms_err start_session(struct ms_conn *c)
-{
-    struct ms_h2_config config = {
-        .secure = c->endpoint->key.secure,
-        .max_streams = (size_t)c->env->max_streams,
-    };
-
-    c->many = speaks_http2(c);
-    return c->many ? ms_h2_new(&c->session, &config) : ms_h1_new(&c->session);
-}
-
-/* The transport is ready: from here on a session has it. */
-static void open_session(struct ms_conn *c)
-{
-    ms_timer_cancel(loop_of(c), &c->timer);
-    ms_err err = start_session(c);
-    if (err) {
-        ms_conn_close(c, err, 0);
-        return;
-    }
-    set_state(c, MS_CONN_OPEN);
-    c->heard_us = loop_of(c)->now_us;
-    ms_conn_keep_alive(c);
-    update_wish(c);
-    ms_task_post_at_exit(loop_of(c), &c->service);
-    c->events->on_open(c);
-}
-
-static void on_connected(void *owner, struct ms_sock *sock,
-                         const struct ms_addr *addr)
-{
-    struct ms_conn *c = owner;
-
-    c->link.sock = sock;
-    c->remote = *addr;
-    c->connected_us = loop_of(c)->now_us;
-    ms_sock_give(sock, on_ready, c, "connection");
-    ms_dial_free(c->dial);
-    c->dial = NULL;
-    open_session(c);
-}
-
-static void on_dial_failed(void *owner, ms_err err, int os_errno)
-{
-    ms_conn_close(owner, err, os_errno);
 }
 
 ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
@@ -518,8 +405,7 @@ ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
     c->events = events;
     c->endpoint = endpoint;
     c->id = id;
-    c->link.bytes_in = &env->bytes_in;
-    c->link.bytes_out = &env->bytes_out;
+    c->link.env = &env->link;
     ms_list_init(&c->all);
     ms_list_init(&c->idle);
     ms_list_init(&c->lru);
@@ -530,36 +416,12 @@ ms_err ms_conn_new(struct ms_conn **out, struct ms_conn_env *env,
     return MS_OK;
 }
 
-void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
-{
-    struct ms_loop *l = loop_of(c);
-    struct ms_dial_config config = {
-        .host = c->endpoint->key.host,
-        .port = c->endpoint->key.port,
-        .nodelay = c->endpoint->key.tcp_nodelay,
-        .conn = c->id,
-        .delay_ms = ATTEMPT_DELAY_MS,
-        .on_resolved = on_resolved,
-        .on_connected = on_connected,
-        .on_failed = on_dial_failed,
-        .owner = c,
-    };
-
-    set_state(c, MS_CONN_RESOLVING);
-    if (connect_timeout_ms >= 0)
-        ms_timer_start(l, &c->timer,
-                       l->now_us + (uint64_t)connect_timeout_ms * 1000u);
-    ms_err err = ms_dial_start(&c->dial, l, c->env->resolver, &config);
-    if (err)
-        ms_conn_close(c, err, 0);
-}
-
 ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
                            const struct ms_request *req, void *easy)
 {
-    assert(is_open(c));
+    assert(ms_conn_is_open(c));
 
-    c->session->now_us = loop_of(c)->now_us;
+    c->session->now_us = ms_conn_loop(c)->now_us;
     ms_err err = c->session->ops->open(c->session, s, req);
     if (err)
         return err;
@@ -568,31 +430,31 @@ ms_err ms_conn_open_stream(struct ms_conn *c, struct ms_stream *s,
         c->stream = s;
     update_label(c, easy);
     update_wish(c);
-    ms_task_post_at_exit(loop_of(c), &c->service);
+    ms_task_post_at_exit(ms_conn_loop(c), &c->service);
     return MS_OK;
 }
 
 void ms_conn_proceed(struct ms_conn *c, struct ms_stream *s)
 {
     c->session->ops->proceed(c->session, s);
-    ms_task_post(loop_of(c), &c->service);
+    ms_task_post(ms_conn_loop(c), &c->service);
 }
 
 bool ms_conn_look(struct ms_conn *c)
 {
-    assert(is_open(c) && !c->session->streams);
+    assert(ms_conn_is_open(c) && !c->session->streams);
 
     read_some(c);
-    return is_open(c) && ms_conn_room(c) > 0;
+    return ms_conn_is_open(c) && ms_conn_room(c) > 0;
 }
 
 void ms_conn_cancel_stream(struct ms_conn *c, struct ms_stream *s)
 {
     if (s->session)
         s->session->ops->cancel(s->session, s);
-    ms_task_post_at_exit(loop_of(c), &c->service);
+    ms_task_post_at_exit(ms_conn_loop(c), &c->service);
     /* Inside feed() the rest is done when the session returns. */
-    if (!c->feeding && is_open(c))
+    if (!c->feeding && ms_conn_is_open(c))
         settle(c);
 }
 
@@ -616,7 +478,7 @@ void ms_conn_hold(struct ms_conn *c, struct ms_stream *s, bool recv, bool send)
             c->session->ops->resume(c->session, s);
         update_wish(c);
     }
-    ms_task_post(loop_of(c), &c->service);
+    ms_task_post(ms_conn_loop(c), &c->service);
 }
 
 static const char *check_open(const struct ms_conn *c)
@@ -641,11 +503,13 @@ static const char *check_open(const struct ms_conn *c)
 
 const char *ms_conn_check(const struct ms_conn *c)
 {
-    if (c->state == MS_CONN_CLOSED)
+    if (c->state >= MS_CONN_CLOSING)
         return "a closed connection is still listed";
-    if (is_open(c) != (c->link.sock != NULL))
+    if ((c->state >= MS_CONN_SECURING) != (c->link.sock != NULL))
         return "a connection is open without a socket, or the reverse";
-    if (!is_open(c))
+    if (c->state == MS_CONN_SECURING)
+        return ms_sock_wants(c->link.sock) ? NULL : "a handshake waits forever";
+    if (!ms_conn_is_open(c))
         return c->dial ? NULL : "a connection opens without a dial";
     return check_open(c);
 }

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/tls.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/err.h>
+
+#include "base/mem.h"
+#include "proto/tls_verify.h"
+
+/* The longest name of DNS, and an address in brackets is shorter. */
+#define MAX_HOST 255
+
+struct ms_tls {
+    struct ms_tls_ctx *ctx;
+    SSL *ssl;
+    struct ms_tls_cache *cache; /* NULL: not to be kept */
+    struct ms_tls_fault fault;
+    struct ms_tls_verdict *verdict; /* owned; NULL: nothing failed */
+    char host[MAX_HOST + 1];        /* whose certificate it should be */
+};
+
+static struct ms_tls *tls_of(const SSL *ssl)
+{
+    return SSL_get_app_data(ssl);
+}
+
+static bool wants(const struct ms_tls *t, enum ms_tls_flag flag)
+{
+    return ms_tls_profile_flag(t->ctx->profile, flag);
+}
+
+/* ---- callbacks of the library ----------------------------------------------
+ */
+
+/* Notes where the verification stopped; decides nothing. */
+static int on_verify(int good, X509_STORE_CTX *store)
+{
+    SSL *ssl =
+        X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct ms_tls_fault *fault = &tls_of(ssl)->fault;
+
+    if (good || fault->result != X509_V_OK)
+        return good;
+    fault->result = X509_STORE_CTX_get_error(store);
+    fault->depth = X509_STORE_CTX_get_error_depth(store);
+    fault->cert = X509_STORE_CTX_get_current_cert(store);
+    if (fault->cert)
+        X509_up_ref(fault->cert);
+    return good;
+}
+
+static struct ms_tls_verdict *verdict_of(struct ms_tls *t)
+{
+    if (!t->verdict)
+        t->verdict = ms_zalloc(sizeof(*t->verdict));
+    return t->verdict;
+}
+
+static int on_staple(SSL *ssl, void *user)
+{
+    struct ms_tls *t = tls_of(ssl);
+    bool required = ms_tls_profile_text(t->ctx->profile, MS_TLS_STAPLE) != NULL;
+    struct ms_tls_verdict v = {0};
+
+    (void)user;
+    if (!wants(t, MS_TLS_VERIFY) || SSL_session_reused(ssl))
+        return 1;
+    if (ms_tls_staple_good(ssl, required, t->host, &v))
+        return 1;
+    if (verdict_of(t))
+        *t->verdict = v;
+    return 0;
+}
+
+/* Takes the reference when it returns 1. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct ms_tls *t = tls_of(ssl);
+
+    if (!t->cache || !SSL_SESSION_is_resumable(session))
+        return 0;
+    ms_tls_cache_add(t->cache, session);
+    return 1;
+}
+
+/* ---- beginning and end --------------------------------------------------- */
+
+/* The name without brackets and without the dot of the root. */
+static bool take_host(struct ms_tls *t, struct ms_span host)
+{
+    const char *name = ms_tls_profile_text(t->ctx->profile, MS_TLS_SERVER_NAME);
+
+    if (name)
+        host = ms_span_text(name);
+    if (host.n > 2 && host.p[0] == '[')
+        host = ms_span(host.p + 1, host.n - 2);
+    if (host.n > 1 && host.p[host.n - 1] == '.')
+        host.n--;
+    if (!host.n || host.n > MAX_HOST)
+        return false;
+    memcpy(t->host, host.p, host.n);
+    t->host[host.n] = '\0';
+    return true;
+}
+
+static ms_err expect_peer(struct ms_tls *t)
+{
+    bool address = ms_tls_is_address(t->host);
+
+    if (!address && !SSL_set_tlsext_host_name(t->ssl, t->host))
+        return MS_EOPTION;
+    if (!wants(t, MS_TLS_VERIFY))
+        return MS_OK;
+    SSL_set_verify(t->ssl, SSL_VERIFY_PEER, on_verify);
+    SSL_set_tlsext_status_type(t->ssl, TLSEXT_STATUSTYPE_ocsp);
+    return wants(t, MS_TLS_VERIFY_HOST) ? ms_tls_expect_host(t->ssl, t->host)
+                                        : MS_OK;
+}
+
+static void resume(struct ms_tls *t, struct ms_tls_cache *cache)
+{
+    if (!cache || !wants(t, MS_TLS_SESSION_REUSE))
+        return;
+    t->cache = cache;
+    SSL_SESSION *session = ms_tls_cache_take(cache);
+    if (!session)
+        return;
+    SSL_set_session(t->ssl, session);
+    SSL_SESSION_free(session);
+}
+
+static ms_err begin(struct ms_tls *t, const struct ms_tls_peer *peer)
+{
+    if (!take_host(t, peer->host))
+        return MS_EOPTION;
+    SSL_CTX_set_tlsext_status_cb(t->ctx->ssl, on_staple);
+    SSL_CTX_sess_set_new_cb(t->ctx->ssl, on_session);
+    t->ssl = SSL_new(t->ctx->ssl);
+    BIO *bio = t->ssl ? BIO_new(t->ctx->env->method) : NULL;
+    if (!bio)
+        return MS_ENOMEM;
+    BIO_set_data(bio, t->ctx->env);
+    SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_app_data(t->ssl, t);
+    SSL_set_connect_state(t->ssl);
+    ms_err err = expect_peer(t);
+    if (!err)
+        resume(t, peer->cache);
+    return err;
+}
+
+ms_err ms_tls_new(struct ms_tls **out, struct ms_tls_ctx *ctx,
+                  const struct ms_tls_peer *peer)
+{
+    struct ms_tls *t = ms_zalloc(sizeof(*t));
+
+    if (!t)
+        return MS_ENOMEM;
+    t->ctx = ms_tls_ctx_use(ctx);
+    ERR_clear_error();
+    ms_err err = begin(t, peer);
+    ERR_clear_error();
+    if (err) {
+        ms_tls_free(t);
+        return err;
+    }
+    *out = t;
+    return MS_OK;
+}
+
+/* The library drops the session of a connection that was not closed in
+ * order; ours is cached already, and good. */
+void ms_tls_free(struct ms_tls *t)
+{
+    if (!t)
+        return;
+    if (t->ssl)
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(t->ssl);
+    X509_free(t->fault.cert);
+    ms_free(t->verdict);
+    ms_tls_ctx_put(t->ctx);
+    ms_free(t);
+}
+
+/* ---- what went wrong ----------------------------------------------------- */
+
+struct cause {
+    int reason;
+    ms_err err;
+    const char *text;
+};
+
+/* What people do something about. SSL_R_* of alerts are 1000 and their number
+ * (RFC 8446, 6). */
+static const struct cause causes[] = {
+    {SSL_R_UNSUPPORTED_PROTOCOL, MS_ETLSVERSION,
+     "chose a TLS version that is not allowed here (tls.min_version)"},
+    {SSL_R_WRONG_SSL_VERSION, MS_ETLSVERSION,
+     "chose a TLS version that is not allowed here (tls.min_version)"},
+    {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, MS_ETLSVERSION,
+     "has none of the TLS versions allowed here (tls.min_version, "
+     "max_version)"},
+    {SSL_R_WRONG_VERSION_NUMBER, MS_EHANDSHAKE,
+     "does not speak TLS on this port"},
+    {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, MS_EHANDSHAKE,
+     "found nothing in common (handshake_failure)"},
+    {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, MS_EHANDSHAKE,
+     "wants a certificate of the client (tls.cert)"},
+    {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, MS_EHANDSHAKE,
+     "refused the client's certificate (bad_certificate)"},
+    {SSL_R_TLSV1_ALERT_UNKNOWN_CA, MS_EHANDSHAKE,
+     "refused the client's certificate (unknown_ca)"},
+    {SSL_R_TLSV1_UNRECOGNIZED_NAME, MS_EHANDSHAKE,
+     "does not serve that name (unrecognized_name)"},
+    {SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL, MS_EHANDSHAKE,
+     "speaks none of the protocols offered (tls.alpn, version)"},
+};
+
+static void describe(struct ms_tls *t, struct ms_tls_verdict *v,
+                     unsigned long e)
+{
+    bool up = SSL_is_init_finished(t->ssl);
+
+    v->err = up ? MS_ETLS : MS_EHANDSHAKE;
+    v->reason = ERR_reason_error_string(e);
+    for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+        if (ERR_GET_LIB(e) != ERR_LIB_SSL ||
+            ERR_GET_REASON(e) != causes[i].reason)
+            continue;
+        if (!up || causes[i].err == MS_EHANDSHAKE)
+            v->err = causes[i].err;
+        snprintf(v->text, sizeof(v->text), "%s %s", t->host, causes[i].text);
+        return;
+    }
+    snprintf(v->text, sizeof(v->text), "TLS with %s failed: %s", t->host,
+             v->reason ? v->reason : "no reason given");
+}
+
+/* Notes why, once; the error queue is everybody's and is left empty. */
+static enum ms_tls_what fail(struct ms_tls *t)
+{
+    unsigned long e = ERR_peek_error();
+    struct ms_tls_verdict *v;
+
+    ERR_clear_error();
+    if (t->verdict || !(v = verdict_of(t)))
+        return MS_TLS_FAILED;
+    if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE)
+        v->err = MS_ENOMEM;
+    else if (t->fault.result != X509_V_OK && !SSL_is_init_finished(t->ssl))
+        ms_tls_explain(&t->fault, t->host, v);
+    else
+        describe(t, v, e);
+    return MS_TLS_FAILED;
+}
+
+ms_err ms_tls_error(const struct ms_tls *t, const char **text,
+                    const char **reason)
+{
+    const struct ms_tls_verdict *v = t->verdict;
+
+    *text = v && v->text[0] ? v->text : NULL;
+    *reason = v ? v->reason : NULL;
+    return v ? v->err : MS_ENOMEM;
+}
+
+/* What a call that did not succeed means. */
+static enum ms_tls_what outcome(struct ms_tls *t, int result)
+{
+    switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return MS_TLS_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return MS_TLS_CLOSED;
+    default:
+        return fail(t);
+    }
+}
+
+/* What other users of the library left in the thread's queue would be taken
+ * for the reason of ours. Emptying an empty one costs more than looking. */
+static void clear_errors(void)
+{
+    if (MS_UNLIKELY(ERR_peek_error()))
+        ERR_clear_error();
+}
+
+/* ---- bytes --------------------------------------------------------------- */
+
+enum ms_tls_what ms_tls_handshake(struct ms_tls *t)
+{
+    const char *pins = ms_tls_profile_text(t->ctx->profile, MS_TLS_PINS);
+
+    ERR_clear_error();
+    int result = SSL_do_handshake(t->ssl);
+    if (result != 1) {
+        enum ms_tls_what what = outcome(t, result);
+        return what == MS_TLS_CLOSED ? fail(t) : what;
+    }
+    if (!pins)
+        return MS_TLS_DONE;
+    if (!verdict_of(t) || !ms_tls_pins_match(t->ssl, pins, t->host, t->verdict))
+        return MS_TLS_FAILED;
+    ms_free(t->verdict);
+    t->verdict = NULL;
+    return MS_TLS_DONE;
+}
+
+/* Another call would only find that out, at the price of one that reads. */
+static bool is_drained(const struct ms_tls *t)
+{
+    return !t->ctx->env->in.n && !SSL_has_pending(t->ssl);
+}
+
+enum ms_tls_what ms_tls_read(struct ms_tls *t, char *p, size_t cap, size_t *n)
+{
+    *n = 0;
+    clear_errors();
+    while (*n < cap) {
+        size_t got = 0;
+        int result = SSL_read_ex(t->ssl, p + *n, cap - *n, &got);
+        if (result != 1)
+            return outcome(t, result);
+        *n += got;
+        if (is_drained(t))
+            return MS_TLS_AGAIN;
+    }
+    return MS_TLS_DONE;
+}
+
+enum ms_tls_what ms_tls_write(struct ms_tls *t, struct ms_span s)
+{
+    size_t written;
+
+    clear_errors();
+    if (SSL_write_ex(t->ssl, s.p, s.n, &written) == 1)
+        return MS_TLS_DONE;
+    return fail(t);
+}
+
+void ms_tls_close(struct ms_tls *t)
+{
+    ERR_clear_error();
+    (void)SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}
+
+void ms_tls_release_buffers(struct ms_tls *t)
+{
+    (void)SSL_free_buffers(t->ssl);
+}
+
+void ms_tls_forget_cache(struct ms_tls *t)
+{
+    t->cache = NULL;
+}
+
+/* ---- what is known ------------------------------------------------------- */
+
+static void take_alpn(struct ms_tls_info *i, const SSL *ssl)
+{
+    const unsigned char *p;
+    unsigned n;
+
+    SSL_get0_alpn_selected(ssl, &p, &n);
+    if (n >= sizeof(i->alpn))
+        n = sizeof(i->alpn) - 1;
+    if (n)
+        memcpy(i->alpn, p, n);
+}
+
+struct ms_tls_info *ms_tls_info(const struct ms_tls *t)
+{
+    struct ms_tls_info *i = ms_zalloc(sizeof(*i));
+
+    if (!i)
+        return NULL;
+    i->refs = 1;
+    i->version = SSL_get_version(t->ssl);
+    snprintf(i->cipher, sizeof(i->cipher), "%s", SSL_get_cipher_name(t->ssl));
+    take_alpn(i, t->ssl);
+    i->verified =
+        wants(t, MS_TLS_VERIFY) && SSL_get_verify_result(t->ssl) == X509_V_OK;
+    i->resumed = SSL_session_reused(t->ssl);
+    i->cert = SSL_get1_peer_certificate(t->ssl);
+    return i;
+}
