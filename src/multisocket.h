@@ -499,10 +499,14 @@ enum ms_multi_option {
     MS_MULTI_IDLE_TIMEOUT, /* ms an idle connection is kept, default 60000 */
     MS_MULTI_MAX_CONCURRENT_STREAMS, /* on one HTTP/2 connection, default 100;
                                       * counts for those opened later */
-    MS_MULTI_PING_INTERVAL /* ms of silence after which an HTTP/2 connection is
-                            * asked whether it lives; silent for as long once
-                            * more it ends with MS_ETIMEOUT. -1: never, the
-                            * default */
+    MS_MULTI_PING_INTERVAL, /* ms of silence after which an HTTP/2 connection is
+                             * asked whether it lives; silent for as long once
+                             * more it ends with MS_ETIMEOUT. -1: never, the
+                             * default */
+    MS_MULTI_EDGE_TRIGGERED /* 1: the host tells a readiness once, as epoll does
+                             * with EPOLLET: sockets are worked on until they
+                             * block, over as many exits as that takes. Default
+                             * 0 */
 };
 
 /* MS_EOPTION: out of range. */

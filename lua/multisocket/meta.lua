@@ -541,6 +541,7 @@ function Multi:close() end
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer
 ---@field ping_interval? integer
+---@field edge_triggered? boolean the loop tells a readiness once, as with EPOLLET
 
 ---One transfer, which may be used again and again.
 ---@class multisocket.Easy

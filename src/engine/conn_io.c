@@ -294,6 +294,14 @@ static bool may_read(const struct ms_conn *c)
     return ms_conn_is_open(c) && !c->hold_recv && !c->peer_gone;
 }
 
+/* A host that tells readiness once does not tell of what is left: it is tried
+ * until nothing moves. */
+static void ask_again(struct ms_conn *c)
+{
+    if (c->env->edge_triggered && ms_conn_is_open(c))
+        ms_ev_queue(c->link.sock, 0);
+}
+
 static void on_ready(struct ms_sock *s, unsigned events)
 {
     struct ms_conn *c = s->owner;
@@ -317,6 +325,8 @@ static void on_ready(struct ms_sock *s, unsigned events)
         flush(c);
     if (ms_link_pending(&c->link)) /* also TLS's own answers */
         update_wish(c);
+    if (progress)
+        ask_again(c);
 }
 
 void ms_conn_take_over(struct ms_conn *c)
@@ -479,6 +489,7 @@ void ms_conn_hold(struct ms_conn *c, struct ms_stream *s, bool recv, bool send)
         update_wish(c);
     }
     ms_task_post(ms_conn_loop(c), &c->service);
+    ask_again(c); /* what came meanwhile was told while nobody listened */
 }
 
 static const char *check_open(const struct ms_conn *c)

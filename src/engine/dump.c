@@ -69,6 +69,16 @@ static void dump_conn(const struct dump *d, const struct ms_conn *c)
          c->session ? c->session->streams : 0, hindrance(c));
 }
 
+/* It said goodbye and belongs to no endpoint any more. */
+static void dump_closing(const struct dump *d, const struct ms_conn *c)
+{
+    char addr[MS_ADDR_TEXT];
+
+    LINE(d, 1, "#c%u %s at %s, fd %d, waits for %s", c->id,
+         ms_conn_state_name(c), ms_addr_text(&c->remote, addr),
+         c->link.sock->fd, direction(ms_sock_wants(c->link.sock)));
+}
+
 static void dump_endpoint(struct ms_map_node *node, void *user)
 {
     const struct dump *d = user;
@@ -117,6 +127,8 @@ void ms_multi_dump(struct ms_multi *m, ms_dump_cb *cb, void *user)
     LINE(&d, 0, "connections");
     ms_list_each (n, &m->pool.all)
         dump_conn(&d, MS_CONTAINER(n, struct ms_conn, all));
+    ms_list_each (n, &m->pool.env.closing)
+        dump_closing(&d, MS_CONTAINER(n, struct ms_conn, all));
     LINE(&d, 0, "transfers");
     ms_list_each (n, &m->members)
         dump_easy(&d, MS_CONTAINER(n, struct ms_easy, member));

@@ -344,7 +344,7 @@ void ms_multi_on_done(struct ms_multi *m, ms_done_cb *cb, void *user)
 static int64_t *pool_member(struct ms_pool *p, enum ms_multi_option id,
                             int64_t *least)
 {
-    *least = id == MS_MULTI_MAX_IDLE ? 0 : 1;
+    *least = id == MS_MULTI_MAX_IDLE || id == MS_MULTI_EDGE_TRIGGERED ? 0 : 1;
     switch (id) {
     case MS_MULTI_MAX_IDLE:
         return &p->max_idle;
@@ -354,6 +354,8 @@ static int64_t *pool_member(struct ms_pool *p, enum ms_multi_option id,
         return &p->env.max_streams;
     case MS_MULTI_PING_INTERVAL:
         return &p->env.ping_interval_ms;
+    case MS_MULTI_EDGE_TRIGGERED:
+        return &p->env.edge_triggered;
     }
     return NULL;
 }
