@@ -2,19 +2,20 @@
 --
 -- The contract, part B, second half: assign, callbacks that fail, change or
 -- are missing, idle connections, descriptors of our own.
+local certs = require "spec.support.certs"
 local contract = require "spec.support.contract"
 local core = require "multisocket.core"
 local peer = require "spec.support.peer"
-local servers = require "spec.support.h2_servers"
+local tls_peer = require "spec.support.tls_peer"
 
+local ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 local IN, OUT, REMOVE = core.POLL_IN, core.POLL_OUT, core.POLL_REMOVE
 
--- A socketfunction that raises at its nth call; others go to the mode.
-local function failing_at(d, n)
+-- The socketfunction raises at its nth call from now on.
+local function fail_at(d, n)
   local calls = 0
-  return function(easy, fd, what, value)
+  d.on.socket = function()
     calls = calls + 1
-    d.mode.socket(easy, fd, what, value)
     if calls == n then error("no", 0) end
   end
 end
@@ -82,7 +83,7 @@ describe("contract B, callbacks:", function()
   item(38, "Returning -1: every transfer of that multi ends with ABORTED_BY_CALLBACK. Decision: an "
     .. "error ends the transfers concerned, not the multi.", function(d)
     for n = 1, 3 do
-      d.multi:setopt { socketfunction = failing_at(d, n) }
+      fail_at(d, n)
       local easies = { d:add("/close"), d:add("/close"), d:add("/close") }
       d:run()
       local ends, failed = d:ends(), 0
@@ -101,17 +102,16 @@ describe("contract B, callbacks:", function()
 
   item(39, "Better: after -1 all DONE messages are available at once, without further driving.",
   function(d)
-    d.multi:setopt { socketfunction = failing_at(d, 1) }
+    fail_at(d, 1)
     local easy = d:add("/small")
     d.multi:socket_action(core.SOCKET_TIMEOUT, 0)
     assert.equal("callback_error", d:ended(easy))
     local armed
-    d.multi:setopt { socketfunction = d.mode.socket, timerfunction = function(multi, ms)
-      d.mode.timer(multi, ms)
+    d.on.timer = function()
       if not armed then return end
       armed = false
       error("no", 0)
-    end }
+    end
     local easies = { d:add("/slow"), d:add("/slow") }
     armed = true
     d.multi:socket_action(core.SOCKET_TIMEOUT, 0)
@@ -123,7 +123,7 @@ describe("contract B, callbacks:", function()
 
   item(40, "After all transfers are removed a dead multi is usable again. Decision: it never dies.",
   function(d)
-    d.multi:setopt { socketfunction = failing_at(d, 1) }
+    fail_at(d, 1)
     local easy = d:add("/small")
     d:run()
     assert.equal("callback_error", d:ended(easy))
@@ -223,8 +223,7 @@ describe("contract B, callbacks:", function()
 
   item(46, "Finished transfer with kept-alive connection: its socket is no longer demanded for the "
     .. "transfer. Decision: idle sockets stay IN, with `easy` nil.", function(d)
-    local p <close> = peer.start { { { "request" },
-      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }, { "hang" } } }
+    local p <close> = peer.start { { { "request" }, { "send", ANSWER }, { "hang" } } }
     d:add(p:url())
     d:run()
     local s = d.multi:sockets()[1]
@@ -241,18 +240,21 @@ describe("contract B, callbacks:", function()
   end, { logged = true })
 
   item(47, "Connection in graceful shutdown stays announced until its shutdown ends, then REMOVE; "
-    .. "wish changes during shutdown are announced. Here: what has no shutdown to wait for (HTTP/1.1 "
-    .. "and HTTP/2 without TLS) is forgotten and closed at once.", function(d)
-    local s <close> = servers.node()
-    d:add(s:url("/bytes/10"), { version = "2-prior-knowledge" })
+    .. "wish changes during shutdown are announced.", function(d)
+    local p <close> = tls_peer.start { { { "request" }, { "send", ANSWER }, { "eof" } } }
+    d:add(p:url("/"), { tls = { ca_file = certs.get("valid").ca } })
     d:add("/small")
     d:run()
     assert.equal(2, d.multi:stats().idle)
     local from = #d.log + 1
-    d.multi:network_changed()
-    assert.equal(2, #d:events("socket", from))
-    for _, e in ipairs(d:events("socket", from)) do assert.equal(REMOVE, e.what) end
-    assert.same({}, d.multi:sockets())
+    d.multi:network_changed() -- says goodbye where there is one to say: TLS
+    local s, n = d.multi:sockets()[1], #d.multi:sockets()
+    assert.equal(1, n)
+    assert.same({ IN, "shutdown", {} }, { s.action, s.owner, s.easies })
+    assert.same({}, d:story(s.fd, from))
+    d:run(function() return #d.multi:sockets() == 0 end)
+    assert.same({}, d.watched)
+    if d.kind ~= "switch" then assert.same({ REMOVE }, d:story(s.fd, from)) end
   end, { logged = true })
 
   item(48, "When all transfers are done and shutdowns over, no socket remains announced. Decision "

@@ -2,10 +2,12 @@
 --
 -- The contract, part D: socket_action. In every mode these items make the
 -- calls they are about themselves, whatever drives the rest.
+local certs = require "spec.support.certs"
 local contract = require "spec.support.contract"
 local core = require "multisocket.core"
 local peer = require "spec.support.peer"
 local servers = require "spec.support.h2_servers"
+local tls_peer = require "spec.support.tls_peer"
 local uv = require "luv"
 
 local TIMEOUT = core.SOCKET_TIMEOUT
@@ -86,14 +88,18 @@ describe("contract D:", function()
     for _, easy in ipairs(easies) do assert.is_true(ends[easy]) end
   end)
 
-  item(70, "A shutting-down connection on that socket advances too. Here (47): without TLS it is "
-    .. "closed at once, and a late event for it is ignored.", function(d)
-    d:add("/small")
+  item(70, "A shutting-down connection on that socket advances too.", function(d)
+    local p <close> = tls_peer.start { { { "request" }, { "send", ANSWER }, { "eof" } } }
+    d:add(p:url("/"), { tls = { ca_file = certs.get("valid").ca } })
     d:run()
     local fd = fds_of(d)[1]
     d.multi:network_changed()
-    assert.equal(0, d.multi:socket_action(fd, core.CSELECT_IN | core.CSELECT_ERR))
-    assert.same({}, d.multi:sockets())
+    assert.equal("shutdown", d.multi:sockets()[1].owner)
+    while #d.multi:sockets() > 0 do -- close_notify, then FIN
+      wait_readable { fd }
+      d.multi:socket_action(fd, core.CSELECT_IN)
+    end
+    assert.equal(1, p:count("close_notify"))
   end)
 
   item(71, "Unknown or stale fd: OK, nothing happens.", function(d)

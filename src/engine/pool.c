@@ -668,7 +668,8 @@ static void count_endpoint(struct ms_map_node *n, void *user)
     sum->conns += e->conns;
     sum->connecting += e->connecting;
     sum->waiting += waiters;
-    if (waiters != e->waiters || (!e->conns && !e->waiters))
+    bool kept = !ms_list_empty(&e->remembered);
+    if (waiters != e->waiters || kept != (!e->conns && !e->waiters))
         sum->last_id = 1;
 }
 
