@@ -110,7 +110,8 @@ end
 local SOCKETFUNCTION, TIMERFUNCTION = 1, 2 -- the multi's user values that hold them
 
 -- Attaches to a multi of no account, for its callbacks; the driver gets ours
--- afterwards.
+-- afterwards. When it is closed it takes its callbacks away from that one: on
+-- ours there are others by then.
 local function attach(driver_of, multi, ...)
   local other = core.multi {}
   local driver = driver_of.attach(other, ...)
@@ -118,14 +119,18 @@ local function attach(driver_of, multi, ...)
     timer = debug.getuservalue(other, TIMERFUNCTION) }
   other:setopt { socketfunction = false, timerfunction = false }
   driver.multi = multi
+  function mode.close()
+    driver.multi = other
+    driver:close()
+  end
   return driver, mode
 end
 
 function open.luv(multi, observe)
   local raised
-  local driver, mode = attach(luv, multi, uv, { on_raise = function(err) raised = err end,
+  local _, mode = attach(luv, multi, uv, { on_raise = function(err) raised = err end,
     mode = observe.resets and "epoll" or "poll" }) -- luv reports resets on stderr
-  local limit = uv.new_timer()
+  local close_driver, limit = mode.close, uv.new_timer()
 
   function mode.turn(ms)
     uv.update_time()
@@ -138,7 +143,7 @@ function open.luv(multi, observe)
   end
 
   function mode.close()
-    driver:close()
+    close_driver()
     limit:close()
     uv.run("nowait")
   end
@@ -154,8 +159,6 @@ function open.cqueues(multi, observe)
     assert(cq:step(ms / 1000))
     if cq:empty() then driver:refresh() end
   end
-
-  function mode.close() driver:close() end
 
   return with_observer(observe, mode)
 end

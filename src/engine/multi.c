@@ -207,6 +207,7 @@ void ms_multi_close(struct ms_multi *m)
     silence_in_child(m);
     ms_loop_enter(&m->loop);
     m->closed = true;
+    m->loop.ended = true;
     end_all(m, MS_ECANCELLED);
     ms_pool_close(&m->pool);
     ms_multi_leave(m, true);

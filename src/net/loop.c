@@ -126,6 +126,15 @@ static void tell_host(struct ms_loop *l)
         ;
 }
 
+/* For what the host did while it was told. */
+static void last_round(struct ms_loop *l)
+{
+    l->refused = false;
+    l->ended = false;
+    one_round(l);
+    tell_host(l);
+}
+
 static void outermost_exit(struct ms_loop *l)
 {
     int rounds = 0;
@@ -135,11 +144,10 @@ static void outermost_exit(struct ms_loop *l)
     while (has_work(l) && ++rounds < MAX_ROUNDS);
     run_tasks(&l->atexit);
     tell_host(l);
-    if (l->refused) {
-        l->refused = false;
-        one_round(l);
-        tell_host(l);
-    }
+    if (l->refused || l->ended)
+        last_round(l);
+    if (l->ended)
+        last_round(l);
 }
 
 void ms_loop_leave(struct ms_loop *l)
@@ -158,6 +166,8 @@ void ms_loop_settle(struct ms_loop *l)
 
     if (l->depth == 1)
         tell_host(l);
+    if (l->depth == 1 && l->ended)
+        last_round(l);
     if (--l->depth == 0)
         reap(l);
 }

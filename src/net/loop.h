@@ -71,6 +71,8 @@ struct ms_loop {
     unsigned entries; /* so far; tells one from another, may wrap */
     bool timed_out;   /* due timers are to run in this exit */
     bool refused;     /* a host callback failed: one more round, at once */
+    bool ended;       /* a host callback ended everything: the same, and also
+                       * where no work is to be run */
 };
 
 #define MS_NEVER UINT64_MAX
