@@ -64,7 +64,8 @@ end
 function build.engine()
   process.must({ "make", "-s", "VARIANT=release", "build/release/engine.a" },
     { timeout = TIMEOUT })
-  local libs = flags({ "pkg-config", "--libs", "libcares", "libnghttp2" }, "-lcares -lnghttp2")
+  local libs = flags({ "pkg-config", "--libs", "libcares", "libnghttp2", "openssl" },
+    "-lcares -lnghttp2 -lssl -lcrypto")
   compile("engine_client",
     { "bench/c/client.c", "build/release/engine.a", table.unpack(libs) })
 end

@@ -46,14 +46,38 @@ inside.all = {
     title = "memory and descriptors, sequential and 100 at a time",
     script = "soak",
     requests = 100000,
-    nginx = true,
+    server = "nginx",
+  },
+  {
+    name = "h2-flat",
+    title = "HTTP/2 inside one Lua process, 100 at a time among idle streams, one connection",
+    script = "flat",
+    requests = 20000,
+    held = 5000,
+    http2 = true,
+    server = "hold-h2",
+  },
+  {
+    name = "h2-paused",
+    title = "HTTP/2, 99 bodies of 10 MiB on one connection beside one that is paused",
+    script = "paused",
+    path = "file",
+    server = "nginx-h2",
+  },
+  {
+    name = "h2-goaway",
+    title = "HTTP/2, the server ends a connection every 1,000 requests: none may be lost",
+    script = "goaway",
+    requests = 100000,
+    concurrency = 100,
+    server = "nginx-h2-goaway",
   },
 }
 
 -- ---- the Lua programs, which report themselves -------------------------
 
 local function script_argv(w, servers, scale)
-  local base = server.next_url(w.nginx and servers.nginx or servers.hold)
+  local base = server.next_url(servers[w.server or "hold"])
   local argv = { "lua5.4", "bench/lua/" .. w.script .. ".lua", "--url", base .. (w.path or "") }
   local function add(name, value)
     if value then table.move({ name, tostring(value) }, 1, 2, #argv + 1, argv) end
@@ -63,6 +87,7 @@ local function script_argv(w, servers, scale)
   add("--hosts", w.hosts)
   add("--held", w.held and w.held // scale)
   add("--held-url", w.held and base .. "hold")
+  if w.http2 then argv[#argv + 1] = "--http2" end
   return argv
 end
 

@@ -9,6 +9,7 @@ local uv = require "luv"
 local server = {}
 
 local START_MS = 10000
+local FILE_SIZE = 10 * 1024 * 1024
 
 --- Every run gets a loopback network of its own, 127.x, in turn: the ports that an earlier client
 --- left in TIME_WAIT make the kernel search longer for free ones to the same address, and the next
@@ -31,12 +32,13 @@ http {
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
-  keepalive_requests 1000000000;
+  keepalive_requests REQUESTS;
   keepalive_timeout 3600;
   default_type text/plain;
   server {
     LISTEN
     location / { return 200 "hello\n"; }
+    location /file { root .; }
   }
 }
 ]]
@@ -45,6 +47,7 @@ http {
 ---@field child bench.child
 ---@field port integer
 ---@field turn integer how many runs it has served
+---@field networks integer? it listens in so many
 
 local function free_port()
   local tcp = uv.new_tcp()
@@ -90,18 +93,22 @@ local function listen_lines(port, http2)
   return table.concat(lines, "\n    ")
 end
 
---- nginx with a six byte answer.
+--- nginx with a six byte answer, and /file of 10 MiB.
 ---@param http2 boolean? HTTP/2 and nothing else
+---@param requests integer? after so many it ends a connection
 ---@return bench.server
-function server.nginx(http2)
+function server.nginx(http2, requests)
   local layout = machine.layout()
-  local dir = uv.fs_realpath("build/bench") .. (http2 and "/nginx-h2" or "/nginx")
+  local dir = ("%s/nginx%s%s"):format(uv.fs_realpath("build/bench"), http2 and "-h2" or "",
+    requests or "")
   local port = free_port()
   uv.fs_mkdir(dir, tonumber("755", 8))
   write_file(dir .. "/nginx.conf", (NGINX:gsub("%u%u%u%u+", {
     WORKERS = tostring(layout.workers),
     LISTEN = listen_lines(port, http2),
+    REQUESTS = tostring(requests or 1000000000),
   })))
+  write_file(dir .. "/file", ("x"):rep(FILE_SIZE))
   local child = process.start(
     { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },
     { cpus = layout.server })
@@ -109,16 +116,27 @@ function server.nginx(http2)
   return { child = child, port = port, turn = 0 }
 end
 
+-- A server that prints its port when it is up.
+local function printing(argv)
+  local child = process.start(argv, { cpus = machine.layout().server })
+  process.wait(function() return child.code or child.out:find("\n") end, START_MS)
+  local port = child.out:match("^port (%d+)\n")
+  if not port then error(argv[#argv] .. " did not start: " .. child.err, 0) end
+  return { child = child, port = math.tointeger(port), turn = 0 }
+end
+
 --- The delaying server: delay/MS and hold below its URL.
 ---@return bench.server
 function server.hold()
-  local layout = machine.layout()
-  local child = process.start({ "build/bench/hold_server", tostring(layout.workers) },
-    { cpus = layout.server })
-  process.wait(function() return child.code or child.out:find("\n") end, START_MS)
-  local port = child.out:match("^port (%d+)\n")
-  if not port then error("hold_server did not start: " .. child.err, 0) end
-  return { child = child, port = math.tointeger(port), turn = 0 }
+  return printing({ "build/bench/hold_server", tostring(machine.layout().workers) })
+end
+
+--- The same for HTTP/2, with hold only, at one address.
+---@return bench.server
+function server.hold_h2()
+  local s = printing({ "node", "bench/lib/hold_h2.js" })
+  s.networks = 1
+  return s
 end
 
 --- Where the next run finds the server, with a final slash.
@@ -126,7 +144,7 @@ end
 ---@return string
 function server.next_url(s)
   s.turn = s.turn + 1
-  return ("http://127.%d.0.1:%d/"):format(s.turn % NETWORKS, s.port)
+  return ("http://127.%d.0.1:%d/"):format(s.turn % (s.networks or NETWORKS), s.port)
 end
 
 --- What fraction of the time each of the server's processes worked, between two snapshots of

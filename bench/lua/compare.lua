@@ -23,7 +23,11 @@ local function warm_up(client, options)
 end
 
 local function run(options)
-  local client = ms.client({ max_idle = options.concurrency + options.held })
+  local client = ms.client({
+    max_idle = options.concurrency + options.held,
+    version = options.http2 and "2-prior-knowledge" or nil,
+    max_concurrent_streams = options.http2 and options.concurrency + options.held + 1 or nil,
+  })
   warm_up(client, options)
   local alone = block(client, options)
   local before = common.footprint()

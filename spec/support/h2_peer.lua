@@ -92,18 +92,21 @@ function h2.count(p, kind, id)
   return n
 end
 
----What begins a connection: the client's preface is read, ours sent.
+---What begins a connection: the client's preface is read, ours sent. Without
+---`ack` the client does not learn the round trip and keeps to its first windows.
+---@param ack? boolean default true
 ---@return any[], any[]
-function h2.hello(settings)
-  return { "bytes", 24 }, { "send", h2.settings(settings) .. h2.settings_ack }
+function h2.hello(settings, ack)
+  return { "bytes", 24 },
+    { "send", h2.settings(settings) .. (ack == false and "" or h2.settings_ack) }
 end
 
----The same steps on every connection; `steps.settings` are ours.
+---The same steps on every connection; `steps.settings` and `ack` as for hello.
 ---@return spec.Peer
 function h2.peer(steps)
   local script = steps
   if not steps.bare then
-    local read, send = h2.hello(steps.settings)
+    local read, send = h2.hello(steps.settings, steps.ack)
     script = { read, send, { "frame", h2.HEADERS }, table.unpack(steps) }
   end
   return peer.start({ script })
@@ -114,7 +117,7 @@ end
 function h2.peers(...)
   local scripts = {}
   for i, steps in ipairs { ... } do
-    local read, send = h2.hello(steps.settings)
+    local read, send = h2.hello(steps.settings, steps.ack)
     scripts[i] = { read, send, { "frame", h2.HEADERS }, table.unpack(steps) }
   end
   return peer.start(scripts)

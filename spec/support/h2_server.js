@@ -8,10 +8,15 @@
 //   /early         before the body came
 //   /headers       what came in, one a line      /goaway         graceful GOAWAY
 //   /settings/N    MAX_CONCURRENT_STREAMS is N from now on
+//   /status/N      that status    /abort/CODE     GOAWAY with an error, and the end
+//   /cut           reset in the body                /destroy        the end, without a word
+//   /flaky/N       refused until it was asked N times
 "use strict";
 const http2 = require("http2");
 const most = Number(process.argv[2] || 100);
 const server = http2.createServer({ settings: { maxConcurrentStreams: most } });
+const sockets = new Map(); // by the client's port: a session does not let go of its own
+let asked = 0;
 const BLOCK = Buffer.alloc(65536, "x");
 
 function bytes(stream, left) {
@@ -44,6 +49,27 @@ const actions = {
     stream.end("hinted");
   },
   rst: (stream, headers, code) => stream.close(Number(code)),
+  cut: (stream) => {
+    stream.respond({ ":status": 200 });
+    stream.write("part", () => stream.destroy(new Error("on demand")));
+  },
+  status: (stream, headers, status) => {
+    stream.respond({ ":status": Number(status) });
+    stream.end(status);
+  },
+  abort: (stream, headers, code) => {
+    const socket = sockets.get(stream.session.socket.remotePort);
+    stream.session.goaway(Number(code), stream.id);
+    setTimeout(() => socket.destroy(), 5);
+  },
+  destroy: (stream) => sockets.get(stream.session.socket.remotePort).destroy(),
+  flaky: (stream, headers, n) => {
+    asked += 1;
+    if (asked < Number(n)) { stream.close(7); return; }
+    asked = 0;
+    stream.respond({ ":status": 200 });
+    stream.end("at last");
+  },
   slow: (stream, headers, ms) => setTimeout(() => {
     if (!stream.destroyed) { stream.respond({ ":status": 200 }); stream.end("slow"); }
   }, Number(ms)),
@@ -68,6 +94,11 @@ const actions = {
   },
 };
 
+server.on("connection", (socket) => {
+  sockets.set(socket.remotePort, socket);
+  socket.on("close", () => sockets.delete(socket.remotePort));
+});
+server.on("sessionError", () => {});
 server.on("stream", (stream, headers) => {
   const [, name, argument] = headers[":path"].split("/");
   stream.on("error", () => {});

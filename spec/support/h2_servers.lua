@@ -7,9 +7,15 @@
 --                                             folder with hello.txt and big
 --   local s <close> = servers.nginx { keepalive_requests = 1000 }
 --                                             /small, /big; SETTINGS say 128
+--   local s <close> = servers.h2o()           the folder; SETTINGS say 100
+--   local s <close> = servers.haproxy(port)   a proxy before 127.0.0.1:port, in
+--                                             HTTP/1; SETTINGS say 10; /421 is
+--                                             answered with that
 --   s:url("/path"), s:stop()
+--   s:signal("sigterm"), s:running()
 local port = require "spec.support.port"
 local process = require "spec.support.process"
+local uv = require "luv"
 
 local servers = { BIG = 3000000 }
 
@@ -32,6 +38,9 @@ function Server:stop()
   self.dir = nil
 end
 Server.__close = Server.stop
+
+function Server:signal(name) self.child:kill(name) end
+function Server:running() return self.child:running() end
 
 ---@param streams? integer what it takes at a time
 function servers.node(streams)
@@ -89,6 +98,47 @@ function servers.nginx(options)
     write("conf", (CONFIG:gsub("%$(%u+)", { DIR = dir, PORT = tostring(n),
       REQUESTS = tostring(options and options.keepalive_requests or 1000) })))
     return { "nginx", "-c", dir .. "/conf" }
+  end)
+end
+
+-- As root it would become somebody who may not read our folder.
+local H2O = [[
+listen: { host: 127.0.0.1, port: $PORT }
+num-threads: 1
+$USER
+hosts: { default: { paths: { "/": { file.dir: $DIR } } } }
+]]
+
+function servers.h2o()
+  local dir, write = folder()
+  local user = uv.getuid() == 0 and "user: root" or ""
+  return start(dir, function(n)
+    write("conf", (H2O:gsub("%$(%u+)", { DIR = dir, PORT = tostring(n), USER = user })))
+    return { "h2o", "-m", "worker", "-c", dir .. "/conf" }
+  end)
+end
+
+local HAPROXY = [[
+global
+  tune.h2.max-concurrent-streams 10
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend front
+  bind 127.0.0.1:$PORT proto h2
+  http-request return status 421 if { path /421 }
+  default_backend back
+backend back
+  server one 127.0.0.1:$BACK
+]]
+
+function servers.haproxy(back)
+  local dir, write = folder()
+  return start(dir, function(n)
+    write("conf", (HAPROXY:gsub("%$(%u+)", { PORT = tostring(n), BACK = tostring(back) })))
+    return { "haproxy", "-db", "-q", "-f", dir .. "/conf" }
   end)
 end
 

@@ -8,6 +8,8 @@
 --   local res, err = server:fetch(client, {}, { "HTTP/1.1 2", "00 OK\r\n..." })
 --
 -- One fetch at a time; the client must have no other transfers meanwhile.
+-- lockstep.start(fn) asks fn(input) instead of looking for the end of a head
+-- whether the client has said enough.
 local uv = require "luv"
 
 local lockstep = {}
@@ -28,7 +30,11 @@ local function step(job)
     return
   end
   job.target = math.huge
-  if job.reset then job.socket:close_reset() else job.socket:close() end
+  if not job.reset then
+    job.socket:shutdown() -- fetch() closes it: what is unread then would make it a reset
+    return
+  end
+  job.socket:close_reset()
   job.socket = nil
 end
 
@@ -36,20 +42,23 @@ local function on_turn(job)
   if job and job.socket and job.client:stats().bytes_in >= job.target then step(job) end
 end
 
-local function serve(socket, job)
+local function has_head(input) return input:find("\r\n\r\n", 1, true) end
+
+local function serve(socket, job, is_enough)
   local input = ""
   socket:read_start(function(err, data)
-    if err or not data then return end -- fetch() closes it
+    if err or not data or not job then return end -- fetch() closes it
     input = input .. data
-    if not input:find("\r\n\r\n", 1, true) then return end
+    if not is_enough(input) then return end
     input = ""
     job.socket = socket
     step(job)
   end)
 end
 
+---@param is_enough? fun(input: string): any
 ---@return spec.Lockstep
-function lockstep.start()
+function lockstep.start(is_enough)
   local listener = uv.new_tcp()
   local self = setmetatable({ listener = listener, turns = uv.new_idle() }, Server)
   assert(listener:bind("127.0.0.1", 0))
@@ -58,7 +67,7 @@ function lockstep.start()
     local socket = uv.new_tcp()
     assert(listener:accept(socket))
     socket:nodelay(true)
-    serve(socket, self.job)
+    serve(socket, self.job, is_enough or has_head)
   end))
   self.turns:start(function() on_turn(self.job) end)
   self.port = listener:getsockname().port

@@ -13,6 +13,8 @@
 #include "proto/h2.h"
 #include "unit.h"
 
+static int64_t grown;
+
 #define LOG_BYTES 4096
 
 /* Two requests are under way on the streams 1 and 3. "H200/1;" is a head with
@@ -94,6 +96,11 @@ static const struct vector vectors[] = {
      "H200/0;x[MS_ESTREAM]", OK, "room4"},
     {"RST without an error before the end", "GET",
      "H 1 h :status=200\nR 1 0\n" OK3, "H200/0;[MS_ESTREAM]", OK, "room4"},
+    {"REFUSED_STREAM after an answer began", "GET",
+     "H 1 h :status=200\nD 1 - x\nR 1 7\n" OK3, "H200/0;x[MS_ESTREAM]", OK,
+     "room4"},
+    {"GOAWAY leaves out one that was answered", "GET",
+     "H 3 h :status=200\nG 1 0\n" OK1, OK, "H200/0;[MS_ESTREAM]", "room0"},
     {"RST with an unknown code", "GET", "R 1 4660\n" OK3, "[MS_ESTREAM]", OK,
      "room4"},
     {"HTTP_1_1_REQUIRED", "GET", "R 1 13\n" OK3, "[MS_ESTREAM]1", OK, "room4"},
@@ -388,7 +395,8 @@ static void open_stream(int i, const char *method, const char *body)
 
 static void start_session(void)
 {
-    struct ms_h2_config config = {.secure = false, .max_streams = 4};
+    struct ms_h2_config config = {
+        .grown = &grown, .secure = false, .max_streams = 4};
     struct ms_buf hello = {0};
 
     CHECK(!ms_h2_new(&t.h, &config));
@@ -553,7 +561,7 @@ TEST(a_peer_that_does_not_speak_http2_is_named)
         "! HTTP/1.1 400 Bad Request%0d%0aContent-Length: 0%0d%0a%0d%0a",
         "! 220 mail.example ESMTP%0d%0a", "! %15%03%01%00%02%02%46%00%00%00",
         "P"};
-    struct ms_h2_config config = {.max_streams = 4};
+    struct ms_h2_config config = {.grown = &grown, .max_streams = 4};
     struct ms_buf in = {0};
     ms_err err;
 
@@ -585,6 +593,19 @@ TEST(errors_carry_their_http2_names)
     CHECK(!feed_text("R 1 4660\nG 1 2"));
     CHECK(strstr(t.side[0].detail, "does not have"));
     CHECK(strstr(t.side[1].detail, "INTERNAL_ERROR"));
+    stop();
+    free_all();
+}
+
+TEST(goaway_tells_whether_others_were_served)
+{
+    start("GET");
+    CHECK(!feed_text("G 1 0"));
+    CHECK(logs(1, "[MS_EREFUSEDSTREAM]?") && t.side[1].stream.passed_over);
+    stop();
+    start("GET");
+    CHECK(!feed_text("R 3 7\nG 0 0"));
+    CHECK(!t.side[1].stream.passed_over && !t.side[0].stream.passed_over);
     stop();
     free_all();
 }
@@ -709,7 +730,7 @@ TEST(a_stream_given_up_may_still_send)
     CHECK(!feed_text("H 1 h :status=200"));
     t.h->ops->cancel(t.h, &t.side[0].stream);
     CHECK(t.h->wants_pull);
-    CHECK(!flood("*100000 D 1 - x"));
+    CHECK(!flood("*30000 D 1 - x"));
     CHECK(!feed_text("D 1 e \n" OK3));
     CHECK(logs(0, "H200/0;") && logs(1, OK));
     CHECK(strstr(t.back, "R1:8"));

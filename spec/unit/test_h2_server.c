@@ -12,19 +12,22 @@
 #include "proto/h2.h"
 #include "unit.h"
 
+static int64_t grown;
+
 #define STREAMS 64
+#define IDS     1024 /* of streams in one test */
 
 /* ---- the peer ------------------------------------------------------------ */
 
 static struct {
     nghttp2_session *ng;
-    char heads[4096];            /* "name: value|" of all requests */
-    size_t got[2 * STREAMS + 2]; /* body bytes, by stream id */
-    size_t give;                 /* body bytes of every response */
-    size_t given[2 * STREAMS + 2];
-    bool early, ended[2 * STREAMS + 2];
-    uint32_t reset[2 * STREAMS + 2]; /* code + 1 */
-    uint32_t goaway;                 /* code + 1 */
+    char heads[4096]; /* "name: value|" of all requests */
+    size_t got[IDS];  /* body bytes, by stream id */
+    size_t give;      /* body bytes of every response */
+    size_t given[IDS];
+    bool early, ended[IDS];
+    uint32_t reset[IDS]; /* code + 1 */
+    uint32_t goaway;     /* code + 1 */
 } peer;
 
 static ssize_t give(nghttp2_session *ng, int32_t id, uint8_t *p, size_t cap,
@@ -229,30 +232,41 @@ static ms_err to_us(void)
     return err;
 }
 
-/* Bytes go to and fro until there are none. */
-static ms_err talk(void)
+static uint64_t round_trip_us; /* what each round of talk() takes */
+static unsigned rounds;
+
+/* Bytes go to the peer and what it has comes back; true when any did. */
+static bool step(ms_err *err)
 {
     struct ms_span run;
-    ms_err err = MS_OK;
-    bool moved = true;
+    bool moved = false;
 
-    while (!err && moved) {
-        moved = false;
-        while (h->ops->pull(h, &run, 1)) {
-            moved = true;
-            CHECK(nghttp2_session_mem_recv(peer.ng, (const uint8_t *)run.p,
-                                           run.n) == (ssize_t)run.n);
-            h->ops->sent(h, run.n);
-        }
-        moved |= nghttp2_session_want_write(peer.ng);
-        err = to_us();
+    h->now_us += round_trip_us;
+    while (h->ops->pull(h, &run, 1)) {
+        moved = true;
+        CHECK(nghttp2_session_mem_recv(peer.ng, (const uint8_t *)run.p,
+                                       run.n) == (ssize_t)run.n);
+        h->ops->sent(h, run.n);
     }
+    moved |= nghttp2_session_want_write(peer.ng);
+    *err = to_us();
+    return moved && !*err;
+}
+
+/* Until there are none. */
+static ms_err talk(void)
+{
+    ms_err err;
+
+    for (rounds = 0; step(&err); rounds++)
+        ;
     return err;
 }
 
 static void begin(uint32_t max_streams, bool holds_window)
 {
-    struct ms_h2_config config = {.secure = true, .max_streams = STREAMS};
+    struct ms_h2_config config = {
+        .grown = &grown, .secure = true, .max_streams = STREAMS};
 
     start_peer(max_streams, holds_window);
     CHECK(!ms_h2_new(&h, &config));
@@ -407,16 +421,10 @@ TEST(what_a_cancelled_stream_kept_is_given_back)
         CHECK(!open_side(0, "GET", no_body));
         sides[0].pause = true;
         CHECK(!talk());
-        int id = 2 * i + 1;
-        if (id < 2 * STREAMS)
-            CHECK(peer.given[id] == MS_H2_STREAM_WINDOW);
-        if (sides[0].stream.session)
-            h->ops->cancel(h, &sides[0].stream);
+        CHECK(peer.given[2 * i + 1] == MS_H2_STREAM_WINDOW);
+        h->ops->cancel(h, &sides[0].stream);
         CHECK(!talk());
-        if (id + 2 >= 2 * STREAMS)
-            break;
     }
-    CHECK(!open_side(0, "GET", no_body) && !talk());
     end();
 }
 
@@ -434,6 +442,101 @@ TEST(a_response_that_is_whole_waits_for_its_paused_reader)
     CHECK(h->due && !to_us());
     CHECK(sides[0].ended && !sides[0].err && sides[0].got == 1000);
     end();
+}
+
+/* ---- windows that grow ----------------------------------------------------
+ */
+
+/* Windows of all paused streams and what they hold of them. */
+static size_t kept_of(int n)
+{
+    size_t kept = 0;
+
+    for (int i = 0; i < n; i++)
+        kept += peer.given[2 * i + 1] - sides[i].got;
+    return kept;
+}
+
+static void begin_far(int streams, size_t give)
+{
+    round_trip_us = 100 * 1000;
+    begin(100, false);
+    peer.give = give;
+    for (int i = 0; i < streams; i++)
+        CHECK(!open_side(i, "GET", no_body));
+}
+
+static void end_far(void)
+{
+    end();
+    round_trip_us = 0;
+    CHECK(grown == 0);
+}
+
+TEST(a_window_grows_where_it_holds_a_stream_up)
+{
+    begin_far(1, 40 * MS_H2_MAX_STREAM_WINDOW / 16);
+    CHECK(!talk() && sides[0].ended && !sides[0].err);
+    /* 40 MiB would take 160 rounds with the first window. */
+    CHECK_THAT(rounds < 20, "%u", rounds);
+    CHECK(grown == 0);
+    end_far();
+}
+
+/* The same at a rate that the first window allows. */
+TEST(a_window_stays_where_it_does_not)
+{
+    struct ms_span run;
+    const uint8_t *p;
+    ssize_t n;
+    size_t used;
+
+    begin_far(1, 4 * MS_H2_STREAM_WINDOW);
+    while (!sides[0].ended) {
+        while (h->ops->pull(h, &run, 1)) {
+            CHECK(nghttp2_session_mem_recv(peer.ng, (const uint8_t *)run.p,
+                                           run.n) == (ssize_t)run.n);
+            h->ops->sent(h, run.n);
+        }
+        n = nghttp2_session_mem_send(peer.ng, &p);
+        CHECK(n > 0);
+        h->now_us += round_trip_us; /* for each frame */
+        CHECK(!h->ops->feed(h, ms_span((const char *)p, (size_t)n), &used));
+        CHECK(grown == 0);
+    }
+    end_far();
+}
+
+/* All are fast until they pause: a connection keeps no more than its window,
+ * and of that, what had grown is bounded by itself. */
+TEST(what_paused_streams_keep_is_bounded)
+{
+    size_t most = STREAMS * MS_H2_STREAM_WINDOW + MS_H2_GROWN;
+    ms_err err;
+
+    begin_far(STREAMS, 100 * MS_H2_MAX_STREAM_WINDOW);
+    for (int i = 0; i < 12; i++)
+        CHECK(step(&err));
+    CHECK_THAT(grown > MS_H2_GROWN / 2 && grown <= MS_H2_GROWN, "%lld",
+               (long long)grown);
+    for (int i = 0; i < STREAMS; i++)
+        sides[i].pause = true;
+    CHECK(!talk());
+    CHECK_THAT(kept_of(STREAMS) <= most && kept_of(STREAMS) > most / 2, "%zu",
+               kept_of(STREAMS));
+    CHECK(kept_of(STREAMS) <= MS_H2_WINDOW);
+    end_far();
+}
+
+TEST(windows_of_all_connections_are_bounded_together)
+{
+    grown = MS_H2_ALL_GROWN - 1000; /* by others */
+    begin_far(1, 20 * MS_H2_STREAM_WINDOW);
+    CHECK(!talk() && sides[0].ended && !sides[0].err);
+    CHECK_THAT(rounds > 20, "%u", rounds);
+    CHECK(grown == MS_H2_ALL_GROWN - 1000);
+    grown = 0;
+    end_far();
 }
 
 /* ---- uploads ------------------------------------------------------------- */
@@ -556,7 +659,7 @@ TEST(a_drained_session_says_goodbye)
 /* A whole life, with the `nth` allocation failing. */
 static bool survives(long nth)
 {
-    struct ms_h2_config config = {.max_streams = STREAMS};
+    struct ms_h2_config config = {.grown = &grown, .max_streams = STREAMS};
     ms_err err = MS_OK;
 
     start_peer(100, false);

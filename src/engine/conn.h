@@ -26,6 +26,7 @@ struct ms_conn_env {
     struct ms_list closing;   /* of struct ms_conn, saying goodbye */
     char *scratch;            /* MS_SCRATCH_BYTES, what was read last */
     int64_t max_streams;      /* of one HTTP/2 connection at a time */
+    int64_t grown;            /* windows of HTTP/2, beyond their first size */
     int64_t ping_interval_ms; /* silence after which it is asked, -1: never */
     int64_t edge_triggered;   /* 1: the host tells readiness once */
     bool mute;  /* the connections are another process's: nothing is sent */
@@ -106,6 +107,7 @@ struct ms_conn {
     bool pinged;               /* a ping is out, and nothing came since */
     bool peer_gone;            /* only paused readers keep it */
     bool full;                 /* the pool's: all its streams are in use */
+    bool over;                 /* the pool's: those are the last */
     bool resting; /* the pool's: idle for long enough to have given buffers
                    * back */
     bool handing; /* the pool's: it is being given out */
@@ -122,6 +124,9 @@ void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms);
 
 /* How many streams may be opened now. */
 size_t ms_conn_room(const struct ms_conn *c);
+
+/* Whether no stream will be opened on it any more; it must be open. */
+bool ms_conn_is_over(const struct ms_conn *c);
 
 /* Attaches a stream of the transfer `easy` and queues its request, which
  * leaves at the end of this exit. Errors are those of

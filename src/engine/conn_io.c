@@ -67,14 +67,19 @@ static bool is_drained(struct ms_conn *c)
     return r.what == MS_IO_AGAIN;
 }
 
+bool ms_conn_is_over(const struct ms_conn *c)
+{
+    return c->session->ops->done(c->session) || c->last_exchange ||
+           c->out_dead || c->peer_gone || ms_buf_len(&c->link.stash);
+}
+
 /* Nobody uses it, and nobody can. */
 static bool is_of_no_use(struct ms_conn *c)
 {
     if (c->session->streams)
         return false;
     if (c->many)
-        return c->session->ops->done(c->session) || c->last_exchange ||
-               c->out_dead || c->peer_gone || ms_buf_len(&c->link.stash);
+        return ms_conn_is_over(c);
     return !ms_conn_room(c) || (MS_UNLIKELY(c->link.more) && !is_drained(c));
 }
 

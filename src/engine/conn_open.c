@@ -32,6 +32,7 @@ static ms_err start_session(struct ms_conn *c)
     struct ms_h2_config config = {
         .secure = c->endpoint->key.secure,
         .max_streams = (size_t)c->env->max_streams,
+        .grown = &c->env->grown,
     };
 
     c->many = speaks_http2(c);

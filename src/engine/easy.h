@@ -51,8 +51,9 @@ struct ms_easy {
     unsigned id;            /* number for the trace */
 
     /* The run. */
-    unsigned char state; /* enum ms_run_state */
-    unsigned char pause; /* MS_PAUSE_* */
+    unsigned char state;    /* enum ms_run_state */
+    unsigned char pause;    /* MS_PAUSE_* */
+    unsigned char refusals; /* by connections that served nobody else */
     bool retried, closing;
     bool by_h1;   /* the peer wanted this request over HTTP/1.1 */
     bool told;    /* its end was told and counted */

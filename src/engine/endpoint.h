@@ -44,6 +44,7 @@ struct ms_endpoint {
     unsigned conns;               /* open or opening */
     unsigned connecting;
     unsigned full; /* open ones whose streams are all in use */
+    unsigned over; /* of these, those that will take no more */
     unsigned waiters;
     unsigned held;    /* by code that goes on to use it */
     uint8_t protocol; /* enum ms_endpoint_protocol */

@@ -244,6 +244,17 @@ static void note_full(struct ms_conn *c, bool full)
     e->full += full ? 1u : -1u;
 }
 
+/* Whether those that it serves are the last. */
+static void note_over(struct ms_conn *c, bool over)
+{
+    struct ms_endpoint *e = c->endpoint;
+
+    if (c->over == over)
+        return;
+    c->over = over;
+    e->over += over ? 1u : -1u;
+}
+
 /* The same for one that serves many: as long as it has room, and others. */
 static void hand_out_streams(struct ms_conn *c)
 {
@@ -259,6 +270,7 @@ static void hand_out_streams(struct ms_conn *c)
     note_full(c, c->session->streams && !ms_conn_room(c) &&
                      (c->session->ops->capacity(c->session) ||
                       c->session->ops->done(c->session)));
+    note_over(c, ms_conn_is_over(c));
     place(p, c);
     if (c->endpoint->waiters)
         (void)!open_more(p, c->endpoint);
@@ -339,7 +351,8 @@ static enum ms_phase phase_of(const struct ms_conn *c)
 }
 
 /* An attempt failed, and with it whoever has no other hope: its own waiter,
- * or all that share the endpoint. Each is told once. */
+ * or all that share the endpoint, unless another connection opens or takes
+ * more than it has. Each is told once. */
 static void fail_waiters(struct ms_pool *p, const struct ms_conn *c,
                          struct ms_waiter *w, const struct ms_conn_end *end)
 {
@@ -352,7 +365,7 @@ static void fail_waiters(struct ms_pool *p, const struct ms_conn *c,
     ms_list_init(&all);
     if (w)
         ms_list_push(&all, &w->node);
-    else if (ms_endpoint_may_share(e) && !e->conns)
+    else if (ms_endpoint_may_share(e) && e->conns == e->over)
         ms_list_splice(&all, &e->waiting);
     while (!ms_list_empty(&all)) {
         node = all.next;
@@ -372,6 +385,7 @@ static void on_closed(struct ms_conn *c, const struct ms_conn_end *end)
     if (is_idle(c))
         leave_idle(p, c);
     note_full(c, false);
+    note_over(c, false);
     ms_list_unlink(&c->idle);
     ms_list_unlink(&c->all);
     p->conns--;
@@ -565,7 +579,7 @@ ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
         err = start_attempt(p, e, w, wish->connect_timeout_ms);
     }
     /* It waits no more when it was told already. */
-    if (w->endpoint && err && !e->conns) {
+    if (w->endpoint && err && e->conns == e->over) {
         stop_waiting(p, w);
         put_endpoint(p, e);
         return err;

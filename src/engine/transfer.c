@@ -6,9 +6,11 @@
 
 #include "base/mem.h"
 
-/* Connections a request is tried on when one after the other refuses it: a
- * server that restarts does so once or twice. */
+/* Connections a request is tried on when one after the other refuses it and
+ * serves nobody: a server that restarts does so once or twice. */
 #define MAX_ATTEMPTS 5
+/* Misdirected Request (RFC 9110, 15.5.20). */
+#define MISDIRECTED 421
 
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
@@ -291,6 +293,22 @@ static void make_room(struct ms_easy *e)
     (void)!ms_buf_reserve(&e->response->body, (size_t)n);
 }
 
+static bool is_replayable(const struct ms_easy *e)
+{
+    return !e->source || !e->source->asked;
+}
+
+/* 421: this connection is the wrong one for the request, which was not acted
+ * on. One of its own is tried, once (RFC 9110, 15.5.20). */
+static bool was_misdirected(struct ms_easy *e)
+{
+    if (e->response->head.status != MISDIRECTED || !e->response->reused ||
+        e->retried || e->refusals + 1 >= MAX_ATTEMPTS || !is_replayable(e))
+        return false;
+    e->retried = true;
+    return true;
+}
+
 static ms_err on_head(struct ms_stream *s)
 {
     struct ms_easy *e = easy_of(s);
@@ -299,6 +317,8 @@ static ms_err on_head(struct ms_stream *s)
 
     MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
              e->response->head.status);
+    if (MS_UNLIKELY(was_misdirected(e)))
+        return MS_EREFUSEDSTREAM;
     e->headed = e->response->head.status >= 200;
     if (e->headed)
         make_room(e);
@@ -386,7 +406,9 @@ static bool was_refused(struct ms_easy *e, ms_err err)
                    (err == MS_EEOF || err == MS_ERESET ||
                     err == MS_ETRUNCATED || err == MS_EHTTP2);
 
-    if (e->error.attempts >= MAX_ATTEMPTS)
+    /* Where others were served instead, every attempt brings the queue on:
+     * it comes to this one too, however few a connection serves. */
+    if (!e->stream.passed_over && ++e->refusals >= MAX_ATTEMPTS)
         return false;
     if (e->stream.needs_h1 && options_of(e)->version == MS_VERSION_AUTO) {
         e->by_h1 = true;
@@ -409,7 +431,7 @@ static bool died_unused(const struct ms_easy *e, ms_err err)
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 {
     struct ms_easy *e = easy_of(s);
-    bool replayable = !e->source || !e->source->asked;
+    bool replayable = is_replayable(e);
 
     if (e->state != MS_RUN_ACTIVE)
         return;
@@ -633,6 +655,7 @@ ms_err ms_run_queue(struct ms_easy *e)
     if (e->said)
         keep_text(e, NULL);
     e->retried = e->by_h1 = e->told = e->headed = false;
+    e->refusals = 0;
     e->pause = 0;
     if (e->source)
         e->source->asked = false;

@@ -83,7 +83,8 @@ static struct h2_stream *new_record(struct h2 *h)
 
     if (!s)
         return NULL;
-    *s = (struct h2_stream){.h2 = h, .expected = -1};
+    *s = (struct h2_stream){
+        .h2 = h, .expected = -1, .window = MS_H2_STREAM_WINDOW};
     ms_list_init(&s->node);
     ms_list_init(&s->due);
     ms_list_init(&s->hungry);
@@ -139,7 +140,7 @@ void ms_h2_give_up(struct h2_stream *s, uint32_t code)
     if (!s->open)
         return;
     /* What is on its way: a window, in frames that are half head at worst. */
-    h->stray_most += 2 * MS_H2_STREAM_WINDOW;
+    h->stray_most += 2 * s->window;
     h->base.wants_pull = true;
     if (nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id, code))
         ms_h2_break(h, MS_ENOMEM, NULL);
@@ -338,6 +339,7 @@ static size_t h2_pull(struct ms_session *base, struct ms_span *out, size_t max)
 
     if (h->closed || !max)
         return 0;
+    ms_h2_window_sent(h);
     feed_the_hungry(h);
     h->base.wants_pull = gather(h, MS_H2_OUT_BYTES);
     if (!ms_buf_len(&h->out))
@@ -373,7 +375,7 @@ static void attach(struct h2_stream *s, struct ms_stream *up)
     h->free_frames++;
     ms_head_clear(up->head);
     ms_fields_clear(up->trailers);
-    up->asked = up->answered = up->needs_h1 = false;
+    up->asked = up->answered = up->needs_h1 = up->passed_over = false;
     up->sent_us = up->first_byte_us = 0;
     up->session = &h->base;
     up->part = s;
@@ -446,9 +448,7 @@ static size_t h2_capacity(const struct ms_session *base)
 
     if (!h->settled)
         return 0;
-    size_t theirs = nghttp2_session_get_remote_settings(
-        h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-    return theirs < h->max_streams ? theirs : h->max_streams;
+    return h->their_most < h->max_streams ? h->their_most : h->max_streams;
 }
 
 static size_t h2_room(const struct ms_session *base)
@@ -499,6 +499,8 @@ static void h2_free(struct ms_session *base)
     struct h2 *h = h2_of(base);
 
     nghttp2_session_del(h->ng);
+    ms_h2_mem_free(&h->mem);
+    *h->all_grown -= h->grown;
     free_records(&h->live);
     free_records(&h->spare);
     ms_buf_free(&h->out);
@@ -523,33 +525,6 @@ static const struct ms_session_ops ops = {
     .free = h2_free,
 };
 
-/* nghttp2 may ask for nothing, our allocator may not be asked for it. */
-static void *mem_alloc(size_t n, void *user)
-{
-    (void)user;
-    return ms_alloc(n ? n : 1);
-}
-
-static void mem_free(void *p, void *user)
-{
-    (void)user;
-    ms_free(p);
-}
-
-static void *mem_calloc(size_t count, size_t size, void *user)
-{
-    (void)user;
-    if (size && count > SIZE_MAX / size)
-        return NULL;
-    return ms_zalloc(size && count ? count * size : 1);
-}
-
-static void *mem_realloc(void *p, size_t n, void *user)
-{
-    (void)user;
-    return ms_realloc(p, n ? n : 1);
-}
-
 static void set_options(nghttp2_option *o)
 {
     nghttp2_option_set_no_auto_window_update(o, 1);
@@ -567,7 +542,7 @@ static void set_options(nghttp2_option *o)
 
 static int new_nghttp2(struct h2 *h)
 {
-    nghttp2_mem mem = {NULL, mem_alloc, mem_free, mem_calloc, mem_realloc};
+    nghttp2_mem mem = ms_h2_mem_for(&h->mem);
     nghttp2_session_callbacks *cbs = NULL;
     nghttp2_option *options = NULL;
     int rv = NGHTTP2_ERR_NOMEM;
@@ -614,6 +589,7 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     h->base.wants_pull = true;
     h->secure = config->secure;
     h->max_streams = config->max_streams;
+    h->all_grown = config->grown;
     h->free_frames = MS_H2_FREE_FRAMES;
     h->stray_most = MS_H2_STRAY_BYTES;
     ms_list_init(&h->live);
@@ -622,6 +598,7 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     ms_list_init(&h->hungry);
     if (new_nghttp2(h) || submit_preface(h)) {
         nghttp2_session_del(h->ng);
+        ms_h2_mem_free(&h->mem);
         ms_free(h);
         return MS_ENOMEM;
     }

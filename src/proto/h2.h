@@ -9,7 +9,9 @@
  * with MS_EHTTP2 and the name of the HTTP/2 error.
  *
  * Windows follow consumption: what a paused stream does not take is kept here,
- * at most its window, and only that stream's peer has to wait.
+ * at most its window, and only that stream's peer has to wait. The window of a
+ * stream that it holds up grows, for long fat networks, within bounds for the
+ * connection and for all of them.
  */
 #ifndef MS_PROTO_H2_H
 #define MS_PROTO_H2_H
@@ -20,6 +22,8 @@
 struct ms_h2_config {
     bool secure;        /* what :scheme says */
     size_t max_streams; /* at a time, whatever more the peer takes */
+    int64_t *grown;     /* lent: by how much the windows of all sessions that
+                         * share it have grown */
 };
 
 /* A session for a fresh connection; its preface is there to pull. MS_ENOMEM. */

@@ -25,7 +25,10 @@ static int go_on(const struct h2 *h)
 /* The record of a stream that is open, NULL when we know none. */
 static struct h2_stream *find(struct h2 *h, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(h->ng, id);
+    if (h->found && h->found->id == id)
+        return h->found;
+    h->found = nghttp2_session_get_stream_user_data(h->ng, id);
+    return h->found;
 }
 
 static void malformed(struct h2_stream *s, const char *detail)
@@ -238,7 +241,7 @@ static void complete(struct h2_stream *s)
     }
     s->complete = true;
     ms_h2_due(s);
-    if (nghttp2_session_get_stream_local_close(s->h2->ng, s->id) == 0)
+    if (!s->all_left)
         ms_h2_give_up(s, NGHTTP2_CANCEL);
 }
 
@@ -281,6 +284,7 @@ static void final_head(struct h2_stream *s, bool end)
 {
     s->expected = expected(s);
     s->got_head = true;
+    s->taken_since_us = s->h2->base.now_us;
     if (hand_on_head(s) && end)
         complete(s);
 }
@@ -300,12 +304,6 @@ static void head_came(struct h2_stream *s, bool end)
 }
 
 /* ---- bodies -------------------------------------------------------------- */
-
-static void consume(struct h2_stream *s, size_t n)
-{
-    if (nghttp2_session_consume(s->h2->ng, s->id, n))
-        ms_h2_break(s->h2, MS_ENOMEM, NULL);
-}
 
 /* Offers bytes; returns how many are done with. */
 static size_t offer(struct h2_stream *s, const char *p, size_t n)
@@ -331,7 +329,7 @@ void ms_h2_deliver(struct h2_stream *s, const char *p, size_t n)
     if (!s->paused && !ms_buf_len(&s->kept))
         done = offer(s, p, n);
     if (done)
-        consume(s, done);
+        ms_h2_consumed(s, done);
     if (done < n && ms_buf_add(&s->kept, p + done, n - done))
         ms_h2_break(s->h2, MS_ENOMEM, NULL);
 }
@@ -345,7 +343,7 @@ void ms_h2_deliver_kept(struct h2_stream *s)
         return;
     s->kept = (struct ms_buf){0};
     size_t done = offer(s, kept.p + kept.from, n);
-    consume(s, done);
+    ms_h2_consumed(s, done);
     ms_buf_consume(&kept, done);
     if (s->up)
         s->kept = kept;
@@ -367,7 +365,7 @@ static void body(struct h2_stream *s, const char *p, size_t n)
     if (is_wanted(s))
         malformed(s, s->expected ? "the body is longer than its Content-Length"
                                  : "a body where the response has none");
-    consume(s, n - fit);
+    ms_h2_consumed(s, n - fit);
 }
 
 static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id,
@@ -408,9 +406,21 @@ static void data_came(struct h2 *h, struct h2_stream *s,
         malformed(s, "the response ends before its head");
 }
 
+static void settings_came(struct h2 *h, const nghttp2_frame *frame)
+{
+    if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+        ms_h2_window_answered(h);
+        return;
+    }
+    h->settled = true;
+    h->their_most = nghttp2_session_get_remote_settings(
+        h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
 static void goaway_came(struct h2 *h, const nghttp2_goaway *frame)
 {
     h->goaway = true;
+    h->goaway_last = frame->last_stream_id;
     if (frame->error_code)
         h->goaway_code = frame->error_code;
 }
@@ -440,7 +450,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
             s->reset_by_peer = true;
         break;
     case NGHTTP2_SETTINGS:
-        h->settled |= !(frame->hd.flags & NGHTTP2_FLAG_ACK);
+        settings_came(h, frame);
         break;
     case NGHTTP2_GOAWAY:
         goaway_came(h, &frame->goaway);
@@ -455,6 +465,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
 static void refused(struct h2_stream *s)
 {
     s->up->asked = false;
+    s->up->passed_over = s->h2->goaway && s->h2->goaway_last > 0;
     ms_h2_fail(s, MS_EREFUSEDSTREAM,
                s->h2->goaway_code ? ms_h2_text_goaway(s->h2->goaway_code)
                : s->h2->goaway    ? "the peer takes no more requests here"
@@ -462,13 +473,14 @@ static void refused(struct h2_stream *s)
 }
 
 /* Closed before its response was whole, and not by us: by the peer, or by
- * nghttp2 because the peer broke a rule. */
+ * nghttp2 because the peer broke a rule. A peer that answered has acted,
+ * whatever it says. */
 static void cut_off(struct h2_stream *s, uint32_t code)
 {
-    if (code == NGHTTP2_REFUSED_STREAM) {
+    if (code == NGHTTP2_REFUSED_STREAM && !s->up->answered) {
         refused(s);
-    } else if (s->reset_by_peer) {
-        s->up->needs_h1 = code == NGHTTP2_HTTP_1_1_REQUIRED;
+    } else if (s->reset_by_peer || code == NGHTTP2_REFUSED_STREAM) {
+        s->up->needs_h1 = code == NGHTTP2_HTTP_1_1_REQUIRED && !s->got_head;
         ms_h2_fail(s, MS_ESTREAM, ms_h2_text_reset(code));
     } else {
         ms_h2_fail(s, MS_EHTTP2, ms_h2_text_broken(code));
@@ -485,8 +497,10 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
     if (!s)
         return 0;
     assert(s->open);
+    h->found = NULL;
     s->open = false;
     h->open--;
+    ms_h2_window_gone(s);
     if (!s->up)
         ms_h2_drop(s);
     else if (!s->failed && !s->complete)
@@ -517,6 +531,8 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame,
     earn(h);
     earn(h);
     struct h2_stream *s = find(h, frame->hd.stream_id);
+    if (s)
+        s->all_left = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (!s || !s->up)
         return 0;
     s->up->asked = true;

@@ -5,11 +5,19 @@
 #ifndef MS_PROTO_H2_LIMITS_H
 #define MS_PROTO_H2_LIMITS_H
 
-/* What one stream may have under way: at 20 ms round trip this is 400 Mbit/s
- * for one stream, and what a paused one can keep here. */
-#define MS_H2_STREAM_WINDOW (1024 * 1024)
-/* The same for all streams together, so the most a connection keeps. Sixty
- * can be paused with full windows before one of the others has to wait. */
+/* What one stream may have under way at first, and a paused one keep here: a
+ * TCP connection needs four round trips to send more in one. */
+#define MS_H2_STREAM_WINDOW (256 * 1024)
+/* What the window grows to where its size holds the stream up: 1.3 Gbit/s at
+ * 100 ms round trip. */
+#define MS_H2_MAX_STREAM_WINDOW (16 * 1024 * 1024)
+/* By how much all windows of a connection, and of all connections of a multi,
+ * may be larger than at first. */
+#define MS_H2_GROWN     (32 * 1024 * 1024)
+#define MS_H2_ALL_GROWN (128 * 1024 * 1024)
+/* The window of all streams together, so the most a connection keeps: grown
+ * ones, and a hundred others that are paused, leave some to those that go on.
+ * At 100 ms round trip it is 5 Gbit/s. */
 #define MS_H2_WINDOW (64 * 1024 * 1024)
 /* Streams opened before the peer said how many it takes. It says so in its
  * first frame; more would only come back refused from one that takes few. */

@@ -34,6 +34,13 @@ static void add(struct list *l, struct ms_span name, struct ms_span value)
                                  .valuelen = value.n};
 }
 
+/* A name that is a constant, in lower case. */
+static void add_own(struct list *l, struct ms_span name, struct ms_span value)
+{
+    add(l, name, value);
+    l->nv[l->n - 1].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+}
+
 static void add_crumbs(struct list *l, struct ms_span name,
                        struct ms_span value)
 {
@@ -188,10 +195,10 @@ static void add_body(struct list *l, struct h2_stream *s,
     s->whole = n == 0;
     if (n >= 0 && (req->has_body || req->streamed)) {
         int digits = snprintf(length, LENGTH_BYTES, "%" PRId64, n);
-        add(l, MS_SPAN("content-length"), ms_span(length, (size_t)digits));
+        add_own(l, MS_SPAN("content-length"), ms_span(length, (size_t)digits));
     }
     if (req->expect)
-        add(l, MS_SPAN("expect"), MS_SPAN("100-continue"));
+        add_own(l, MS_SPAN("expect"), MS_SPAN("100-continue"));
 }
 
 ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
@@ -207,11 +214,11 @@ ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
         return MS_EOPTION;
     if (most > FEW_FIELDS && !(l.nv = ms_alloc(most * sizeof(*l.nv))))
         return MS_ENOMEM;
-    add(&l, MS_SPAN(":method"), req->method);
-    add(&l, MS_SPAN(":scheme"),
-        s->h2->secure ? MS_SPAN("https") : MS_SPAN("http"));
-    add(&l, MS_SPAN(":authority"), req->authority);
-    add(&l, MS_SPAN(":path"), req->target);
+    add_own(&l, MS_SPAN(":method"), req->method);
+    add_own(&l, MS_SPAN(":scheme"),
+            s->h2->secure ? MS_SPAN("https") : MS_SPAN("http"));
+    add_own(&l, MS_SPAN(":authority"), req->authority);
+    add_own(&l, MS_SPAN(":path"), req->target);
     add_fields(&l, req->list);
     add_body(&l, s, req, length);
     assert(l.n <= most);

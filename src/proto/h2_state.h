@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * h2_state.h - the inside of an HTTP/2 session, shared by its three parts:
- * h2.c (the contract), h2_in.c (what nghttp2 tells us), h2_out.c (requests).
+ * h2_state.h - the inside of an HTTP/2 session, shared by its parts:
+ * h2.c (the contract), h2_in.c (what nghttp2 tells us), h2_out.c (requests),
+ * h2_window.c (what the peer may send).
  *
  * Every request has a record of its own, which lives until nghttp2 has
  * forgotten the stream, whatever became of its owner: each delivery asks
@@ -17,6 +18,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "proto/h2_limits.h"
+#include "proto/h2_mem.h"
 #include "proto/session.h"
 
 struct h2;
@@ -36,6 +38,9 @@ struct h2_stream {
     int64_t to_come;       /* of a streamed body, -1: not known */
     int64_t expected;      /* body bytes, -1: any number */
     int64_t received;
+    int64_t window; /* bytes the peer may have under way */
+    int64_t taken;  /* of these since */
+    uint64_t taken_since_us;
     size_t head_bytes; /* of the head or trailers coming in */
     unsigned fields;   /* in there, without :status */
     unsigned informational;
@@ -49,28 +54,37 @@ struct h2_stream {
     bool paused;        /* until resume() */
     bool streamed;      /* the request's body comes by on_pull */
     bool held;          /* the request's body waits for proceed() */
-    bool whole;         /* all of the request's body was read */
+    bool whole;         /* all of the request's body was read, */
+    bool all_left;      /* and given out to be sent */
     bool body_deferred; /* nghttp2 asks for no body until told */
 };
 
 struct h2 {
     struct ms_session base;
     nghttp2_session *ng;
+    struct h2_mem mem;       /* its memory */
     struct ms_buf out;       /* frames to send */
     struct ms_list live;     /* of struct h2_stream */
     struct ms_list spare;    /* of struct h2_stream, for the next requests */
     struct ms_list due;      /* of struct h2_stream */
     struct ms_list hungry;   /* of struct h2_stream: ask again for a body */
     struct h2_stream *heads; /* whose header block is coming in */
+    struct h2_stream *found; /* the last that was looked for, while open */
     size_t open;             /* streams nghttp2 knows */
     size_t max_streams;
-    ms_err failed; /* the connection: MS_OK while it is good */
+    size_t their_most; /* streams, once settled */
+    ms_err failed;     /* the connection: MS_OK while it is good */
     const char *detail;
     int64_t free_frames; /* frames without content we still put up with */
     uint64_t refilled_us;
-    int64_t stray;          /* bytes that were no frame nghttp2 told us of, */
-    int64_t stray_most;     /* and how many of these we put up with */
-    uint32_t goaway_code;   /* the peer's */
+    uint64_t greeted_us;    /* when our SETTINGS left, and 1; 0: not yet */
+    uint64_t round_trip_us; /* 0: not known */
+    int64_t grown;        /* by how much the windows are larger than at first */
+    int64_t *all_grown;   /* the same of all that share it */
+    int64_t stray;        /* bytes that were no frame nghttp2 told us of, */
+    int64_t stray_most;   /* and how many of these we put up with */
+    uint32_t goaway_code; /* the peer's */
+    int32_t goaway_last;  /* the last stream it will serve */
     unsigned continuations; /* of the block coming in */
     bool secure;
     bool settled;      /* the peer's SETTINGS came */
@@ -130,5 +144,18 @@ ms_err ms_h2_submit(struct h2_stream *s,
 
 /* Lets nghttp2 ask for the request's body again. */
 void ms_h2_body_on(struct h2_stream *s);
+
+/* ---- h2_window.c --------------------------------------------------------- */
+
+/* Body bytes of an attached stream are done with: the peer gets the room back,
+ * and more of it where that was too little. */
+void ms_h2_consumed(struct h2_stream *s, size_t n);
+
+/* The stream is over: others may have what its window had grown by. */
+void ms_h2_window_gone(struct h2_stream *s);
+
+/* Our SETTINGS left, and were answered: that was a round trip. */
+void ms_h2_window_sent(struct h2 *h);
+void ms_h2_window_answered(struct h2 *h);
 
 #endif

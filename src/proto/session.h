@@ -110,9 +110,11 @@ struct ms_stream {
 
     /* Kept by the session; the bools stay as they are after the end. They
      * are what a retry goes by: a request that is not `asked` did nothing. */
-    bool asked;                 /* the peer may have acted on the request */
-    bool answered;              /* some of a response came */
-    bool needs_h1;              /* the peer wants this request over HTTP/1.1 */
+    bool asked;       /* the peer may have acted on the request */
+    bool answered;    /* some of a response came */
+    bool needs_h1;    /* the peer wants this request over HTTP/1.1 */
+    bool passed_over; /* the peer ends the connection, where it served others,
+                       * without a look at this request */
     struct ms_session *session; /* NULL while detached */
     void *part;                 /* the session's own record of it */
     uint64_t sent_us;       /* when the request had left whole; 0: not yet */

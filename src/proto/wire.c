@@ -107,6 +107,8 @@ const char *ms_wire_token_end(const char *p, const char *end)
 
 const char *ms_wire_value_end(const char *p, const char *end)
 {
+    bool is_long = end - p >= BLOCK;
+
     while (end - p >= BLOCK) {
         unsigned bits = controls(p);
         if (!bits) {
@@ -119,6 +121,9 @@ const char *ms_wire_value_end(const char *p, const char *end)
             return p;
         p++;
     }
+    /* What is left together with some that were looked at before. */
+    if (is_long && !controls(end - BLOCK))
+        return end;
     return skip(p, end, VALUE);
 }
 
