@@ -104,6 +104,7 @@ struct ms_conn {
     bool hold_recv, hold_send; /* the stream is paused */
     bool last_exchange;        /* not to be used again */
     bool many;                 /* several streams at a time: HTTP/2 */
+    bool aborted;              /* an exchange of HTTP/1 was broken off */
     bool pinged;               /* a ping is out, and nothing came since */
     bool peer_gone;            /* only paused readers keep it */
     bool full;                 /* the pool's: all its streams are in use */

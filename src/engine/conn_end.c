@@ -112,11 +112,12 @@ static void end_opening(struct ms_conn *c)
     ms_task_cancel(&c->service);
 }
 
-/* Nothing is under way and nothing went wrong: there is an end in order. */
+/* Nothing is under way and nothing went wrong: there is an end in order. Where
+ * an exchange was broken off the peer is to see that (RFC 8446, 6.1). */
 static bool may_say_goodbye(const struct ms_conn *c, ms_err err)
 {
     return ms_conn_is_open(c) && c->link.tls && !err && !c->session->streams &&
-           !c->out_dead && !c->link.broken;
+           !c->out_dead && !c->link.broken && !c->aborted;
 }
 
 void ms_conn_end(struct ms_conn *c, const struct ms_conn_end *end)
