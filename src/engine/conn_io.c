@@ -177,9 +177,12 @@ static void end_of_input(struct ms_conn *c, struct ms_io_result r)
         peer_is_gone(c, ms_link_verdict(&c->link, r), r.os_errno);
 }
 
-/* True when anything came. */
+/* True when anything came. What a paused stream left over is older: an event
+ * may be told before the task runs that was to deliver it. */
 static bool read_some(struct ms_conn *c)
 {
+    if (!feed_stash(c))
+        return true;
     for (int i = 0; i < MAX_READS_PER_TURN; i++) {
         struct ms_io_result r =
             ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
