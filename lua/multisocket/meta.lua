@@ -502,6 +502,46 @@ local luv = {}
 ---@return multisocket.Driver
 function luv.attach(multi, uv, opts) end
 
+-- ---- multisocket.poll ------------------------------------------------------
+
+---Drives a core multi handle with no event library.
+---@class multisocket.PollDriver
+local PollDriver = {}
+
+---@param done? fun(): any default: no transfer runs
+function PollDriver:run(done) end
+---@param ms? integer -1, the default: no limit
+---@param extra_fds? { fd: integer, events: integer, revents: integer? }[]
+---@return integer running
+---@return integer ready
+function PollDriver:turn(ms, extra_fds) end
+function PollDriver:close() end
+
+---@class multisocket.poll
+local poll = {}
+
+---@param multi multisocket.Multi
+---@return multisocket.PollDriver
+function poll.attach(multi) end
+
+-- ---- multisocket.cqueues ---------------------------------------------------
+
+---Drives a core multi handle on a cqueues controller.
+---@class multisocket.CqueuesDriver
+local CqueuesDriver = {}
+
+---Looks again whether transfers run, after some were removed.
+function CqueuesDriver:refresh() end
+function CqueuesDriver:close() end
+
+---@class multisocket.cqueues
+local on_cqueues = {}
+
+---@param multi multisocket.Multi
+---@param cq userdata a controller
+---@return multisocket.CqueuesDriver
+function on_cqueues.attach(multi, cq) end
+
 -- ---- multisocket.core ------------------------------------------------------
 
 ---Many transfers on one loop; see docs/api for what each call promises.
@@ -546,6 +586,20 @@ function Multi:handles() end
 function Multi:sockets() end
 ---@return multisocket.Stats
 function Multi:stats() end
+---@return integer running
+function Multi:perform() end
+---@param ms integer -1: no limit
+---@param extra_fds? { fd: integer, events: integer, revents: integer? }[]
+---@return integer ready
+function Multi:poll(ms, extra_fds) end
+---@return { fd: integer, events: integer }[]
+function Multi:waitfds() end
+function Multi:wakeup() end
+---@return integer waker for core.wake, from any thread
+function Multi:waker() end
+function Multi:network_changed() end
+---@return string for people: what there is, and what it waits for
+function Multi:dump() end
 function Multi:close() end
 
 ---`false` removes a callback.
@@ -560,6 +614,7 @@ function Multi:close() end
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer
 ---@field ping_interval? integer
+---@field edge_triggered? boolean the loop tells a readiness once, as with EPOLLET
 
 ---One transfer, which may be used again and again.
 ---@class multisocket.Easy

@@ -30,6 +30,7 @@ struct ms_conn_env {
     int64_t max_streams;      /* of one HTTP/2 connection at a time */
     int64_t grown;            /* windows of HTTP/2, beyond their first size */
     int64_t ping_interval_ms; /* silence after which it is asked, -1: never */
+    int64_t edge_triggered;   /* 1: the host tells readiness once */
     bool mute;  /* the connections are another process's: nothing is sent */
     bool hasty; /* the multi closes: nobody is waited for */
 };

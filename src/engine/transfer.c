@@ -25,15 +25,21 @@ static const struct ms_options *options_of(const struct ms_easy *e)
     return e->response->options;
 }
 
-static void set_state(struct ms_easy *e, enum ms_run_state state)
+const char *ms_run_state_name(const struct ms_easy *e)
 {
     static const char *const names[] = {"idle", "queued", "waiting", "active",
                                         "done"};
 
+    return names[e->state];
+}
+
+static void set_state(struct ms_easy *e, enum ms_run_state state)
+{
     /* Forward, or back to the start of another run or a retry. */
     assert(state > e->state || state <= MS_RUN_QUEUED);
     e->state = (unsigned char)state;
-    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "%s", names[state]);
+    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "%s",
+             ms_run_state_name(e));
 }
 
 static void stamp(struct ms_easy *e, enum ms_timing which, uint64_t at_us)
@@ -46,7 +52,7 @@ static void stamp(struct ms_easy *e, enum ms_timing which, uint64_t at_us)
 
 /* ---- the end ---------------------------------------------------------- */
 
-static enum ms_phase phase_of(const struct ms_easy *e)
+enum ms_phase ms_run_phase(const struct ms_easy *e)
 {
     if (e->state == MS_RUN_WAITING)
         return ms_waiter_phase(&e->waiter);
@@ -98,7 +104,7 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
     if (!ms_run_under_way(e))
         return;
     e->error.err = err;
-    e->error.phase = phase_of(e);
+    e->error.phase = ms_run_phase(e);
     e->detail = detail;
     if (e->conn)
         take_times(e);
