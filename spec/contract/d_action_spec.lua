@@ -265,7 +265,7 @@ describe("contract D:", function()
       end
     end
     local s <close> = servers.node()
-    for _, url in ipairs { s:url("/bytes/20000"), "/bytes/20000" } do
+    for _, url in ipairs { s:url("/bytes/100000"), "/bytes/100000" } do
       paused, got = false, {}
       easy = d:add(url, { on_data = on_data, version = url:find("^h") and H2.version or nil })
       d:run(function() return paused end)
@@ -279,7 +279,7 @@ describe("contract D:", function()
         d:run()
       end
       assert.is_true(d:ended(easy))
-      assert.equal(20000, #table.concat(got))
+      assert.equal(100000, #table.concat(got))
     end
   end)
 
