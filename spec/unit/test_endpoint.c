@@ -34,6 +34,13 @@ static const struct {
       "sha256//BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}},
     {MS_OPT_TLS_SERVER_NAME, {"a", "b"}},
     {MS_OPT_TLS_STAPLE, {NULL, "require"}},
+    {MS_OPT_INTERFACE, {"lo", "127.0.0.1"}},
+    {MS_OPT_LOCAL_PORT, {"4000", "4000-4001"}},
+    {MS_OPT_UNIX_SOCKET, {"/a", "@a"}},
+    {MS_OPT_RESOLVE, {"h=::1", "h=::2"}},
+    {MS_OPT_CONNECT_TO, {"h=a", "h=a:1"}},
+    {MS_OPT_DNS_SERVERS, {"127.0.0.1", "127.0.0.1:53"}},
+    {MS_OPT_ALLOW_ADDRESS, {"any", "public"}},
 };
 
 static ms_err set_text(struct ms_options *o, enum ms_option id, int which)
@@ -53,8 +60,9 @@ static ms_err set(struct ms_options *o, const struct ms_option_info *info,
     switch (info->type) {
     case MS_TYPE_BOOL:
         return ms_options_set_bool(o, info->id, which);
-    case MS_TYPE_INT:
-        return ms_options_set_int(o, info->id, info->least + which);
+    case MS_TYPE_INT: /* `ip` is 4 or 6 */
+        return ms_options_set_int(
+            o, info->id, info->least + (info->id == MS_OPT_IP ? 2 : 1) * which);
     case MS_TYPE_STRING:
     case MS_TYPE_LIST:
         return set_text(o, info->id, which);
