@@ -72,6 +72,13 @@ inside.all = {
     concurrency = 100,
     server = "nginx-h2-goaway",
   },
+  {
+    name = "bulk-tls",
+    title = "1 GiB down and 256 MiB up over TLS: memory may not pass 32 MiB",
+    script = "bulk",
+    requests = 1024,
+    server = "bulk",
+  },
 }
 
 -- ---- the Lua programs, which report themselves -------------------------

@@ -43,7 +43,37 @@ http {
 }
 ]]
 
+-- A large file to read and a place to write to, over TLS.
+local BULK = [[
+daemon off;
+pid nginx.pid;
+error_log error.log error;
+worker_processes WORKERS;
+events { worker_connections 100; }
+http {
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  client_max_body_size 0;
+  ssl_certificate cert.pem;
+  ssl_certificate_key key.pem;
+  ssl_protocols TLSv1.2 TLSv1.3;
+  server {
+    LISTEN
+    location / { root .; }
+    location = /upload { root ./upload.d; dav_methods PUT; }
+  }
+}
+]]
+local BULK_SIZE = 1024 * 1024 * 1024
+local NEW_CERTIFICATE = "cd '%s' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+  .. "-nodes -subj /CN=bench -days 2 -keyout key.pem -out cert.pem 2>error.log"
+
 ---@class bench.server
+---@field secure boolean? speaks TLS
 ---@field child bench.child
 ---@field port integer
 ---@field turn integer how many runs it has served
@@ -84,11 +114,11 @@ local function write_file(path, text)
   assert(file:close())
 end
 
-local function listen_lines(port, http2)
+local function listen_lines(port, words)
   local lines = {}
   for x = 0, NETWORKS - 1 do
     lines[#lines + 1] = ("listen 127.%d.0.1:%d%s reuseport backlog=4096;"):format(x, port,
-      http2 and " http2" or "")
+      words or "")
   end
   return table.concat(lines, "\n    ")
 end
@@ -105,7 +135,7 @@ function server.nginx(http2, requests)
   uv.fs_mkdir(dir, tonumber("755", 8))
   write_file(dir .. "/nginx.conf", (NGINX:gsub("%u%u%u%u+", {
     WORKERS = tostring(layout.workers),
-    LISTEN = listen_lines(port, http2),
+    LISTEN = listen_lines(port, http2 and " http2"),
     REQUESTS = tostring(requests or 1000000000),
   })))
   write_file(dir .. "/file", ("x"):rep(FILE_SIZE))
@@ -114,6 +144,30 @@ function server.nginx(http2, requests)
     { cpus = layout.server })
   wait_until_up(child, port)
   return { child = child, port = port, turn = 0 }
+end
+
+--- nginx with TLS, a file of 1 GiB to be fetched from /download, and /upload to be written.
+---@return bench.server
+function server.bulk()
+  local layout = machine.layout()
+  local dir = uv.fs_realpath("build/bench") .. "/nginx-bulk"
+  local port = free_port()
+  uv.fs_mkdir(dir, tonumber("755", 8))
+  assert(os.execute(NEW_CERTIFICATE:format(dir)), "the openssl command made no certificate")
+  uv.fs_mkdir(dir .. "/upload.d", tonumber("777", 8))
+  uv.fs_chmod(dir .. "/upload.d", tonumber("777", 8)) -- the workers may be nobody
+  write_file(dir .. "/nginx.conf", (BULK:gsub("%u%u%u%u+", {
+    WORKERS = tostring(layout.workers),
+    LISTEN = listen_lines(port, " ssl"),
+  })))
+  local file = assert(uv.fs_open(dir .. "/download", "w", tonumber("644", 8)))
+  assert(uv.fs_ftruncate(file, BULK_SIZE)) -- no block of it is on the disk
+  uv.fs_close(file)
+  local child = process.start(
+    { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },
+    { cpus = layout.server })
+  wait_until_up(child, port)
+  return { child = child, port = port, turn = 0, secure = true }
 end
 
 -- A server that prints its port when it is up.
@@ -144,7 +198,8 @@ end
 ---@return string
 function server.next_url(s)
   s.turn = s.turn + 1
-  return ("http://127.%d.0.1:%d/"):format(s.turn % (s.networks or NETWORKS), s.port)
+  return ("%s://127.%d.0.1:%d/"):format(s.secure and "https" or "http",
+    s.turn % (s.networks or NETWORKS), s.port)
 end
 
 --- What fraction of the time each of the server's processes worked, between two snapshots of

@@ -52,6 +52,8 @@ static enum ms_phase phase_of(const struct ms_easy *e)
         return ms_waiter_phase(&e->waiter);
     if (e->state != MS_RUN_ACTIVE)
         return MS_PHASE_QUEUE;
+    if (e->error.err == MS_EHANDSHAKE)
+        return MS_PHASE_TLS; /* which the server ended after us */
     if (e->headed)
         return MS_PHASE_BODY;
     return e->stream.sent_us ? MS_PHASE_HEADERS : MS_PHASE_SEND;
@@ -419,10 +421,19 @@ static bool was_refused(struct ms_easy *e, ms_err err)
  * 9.3.1). */
 static bool died_unused(const struct ms_easy *e, ms_err err)
 {
-    bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED;
+    bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
+                err == MS_ETLS;
 
     return died && !e->retried && e->response->reused && !e->stream.answered &&
            ms_options_idempotent(options_of(e));
+}
+
+/* What is said about a connection is good for this call only. */
+static const char *keep_text(struct ms_easy *e, const char *text)
+{
+    ms_free(e->said);
+    e->said = text ? ms_memdup(text, strlen(text)) : NULL;
+    return e->said;
 }
 
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
@@ -432,6 +443,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 
     if (e->state != MS_RUN_ACTIVE)
         return;
+    if (err && !detail && e->conn)
+        detail = keep_text(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
         e->retried = true;
     } else if (!err || !replayable || !was_refused(e, err)) {
@@ -536,14 +549,6 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     if (req.expect)
         e->watch->sent_head_us = loop_of(e)->now_us;
     arm_deadline(e);
-}
-
-/* What is said about a connection is good for this call only. */
-static const char *keep_text(struct ms_easy *e, const char *text)
-{
-    ms_free(e->said);
-    e->said = text ? ms_memdup(text, strlen(text)) : NULL;
-    return e->said;
 }
 
 static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
