@@ -159,7 +159,7 @@ static ms_err watch(struct ms_dial *d, int fd, const struct ms_addr *addr)
 static bool start_attempt(struct ms_dial *d)
 {
     struct ms_addr addr;
-    int fd, os_errno = 0;
+    int fd = -1, os_errno = 0;
 
     if (d->active == MS_DIAL_MAX_ATTEMPTS || !next_address(d, &addr))
         return false;
