@@ -146,7 +146,8 @@ describe("installed for C:", function()
       "examples/port/multisocket.c" }).stdout:gsub("^.-\n.-\n", ""):gmatch("[^\n]+") do
       assert.is_truthy(doc:find(line, 1, true), line)
     end
-    local program = compile("examples/port/multisocket.c", "$(pkg-config --libs multisocket)", "port")
+    local program = compile("examples/port/multisocket.c", "$(pkg-config --libs multisocket)",
+      "port")
     local result = process.run({ program, nginx:url("/small"), nginx:url("/status/404"),
       "http://127.0.0.1:1/" }, { env = env, timeout = 10000 })
     local lines = {}
