@@ -123,6 +123,25 @@ describe("surface: a multi handle", function()
         assert.is_nil(m:network_changed())
         closed:network_changed()
       end),
+      perform = checked("perform", function()
+        assert.equal(m:running(), m:perform())
+        assert.equal(0, closed:perform())
+      end),
+      poll = checked("poll", function()
+        assert.equal(0, m:poll(0))
+        assert.equal(0, m:poll(0, {}))
+      end, { bad("bad_argument", "argument #2 must be a number, not nil", M.poll, m),
+        bad("bad_argument", "extra_fds must be a table, not number", M.poll, m, 0, 1) }),
+      waitfds = checked("waitfds", function() assert.same({}, closed:waitfds()) end),
+      wakeup = checked("wakeup", function()
+        m:wakeup()
+        closed:wakeup()
+      end),
+      waker = checked("waker", function() assert.is_integer(m:waker()) end),
+      dump = checked("dump", function()
+        assert.matches("running", m:dump())
+        assert.matches("^closed", closed:dump())
+      end),
       answer = checked("answer", function()
         assert.is_false(m:answer(1, {}))
         assert.is_false(m:answer(1, nil))
@@ -500,6 +519,8 @@ describe("surface: the module multisocket.core", function()
         bad("bad_argument", "argument #4 must be a function, not number", core.new_body, {},
           nothing, nothing, 1) },
     }
+    rows.wake = { good = function() assert.is_false(core.wake(1)) end,
+      bad = { bad("bad_argument", "argument #1 must be a number, not nil", core.wake) } }
     rows.turn = { good = function() core.turn({}, nothing, nothing, nothing) end,
       why = "for task.lua only" }
     rows.fetcher = {

@@ -137,6 +137,25 @@ describe("installed for C:", function()
     end)
   end
 
+  it("examples/port: libcurl's loop, changed in under 30 lines", function()
+    local diff = process.run({ "diff", "examples/port/curl.c", "examples/port/multisocket.c" })
+    local changed = select(2, diff.stdout:gsub("\n> ", "\n> "))
+    assert.is_true(changed > 10 and changed < 30, changed .. " lines")
+    local doc = assert(io.open("docs/multi-socket.md")):read("a")
+    for line in process.run({ "diff", "-U1", "examples/port/curl.c",
+      "examples/port/multisocket.c" }).stdout:gsub("^.-\n.-\n", ""):gmatch("[^\n]+") do
+      assert.is_truthy(doc:find(line, 1, true), line)
+    end
+    local program = compile("examples/port/multisocket.c", "$(pkg-config --libs multisocket)",
+      "port")
+    local result = process.run({ program, nginx:url("/small"), nginx:url("/status/404"),
+      "http://127.0.0.1:1/" }, { env = env, timeout = 10000 })
+    local lines = {}
+    for line in result.stdout:gmatch("[^\n]+") do lines[#lines + 1] = line end
+    table.sort(lines)
+    assert.same({ "0 failed", "200 fine", "404 fine" }, lines)
+  end)
+
   it("the static library", function()
     local program = compile("examples/c/epoll.c",
       "-Wl,-Bstatic -L$(pkg-config --variable=libdir multisocket) -lmultisocket -Wl,-Bdynamic "
