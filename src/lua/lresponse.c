@@ -267,33 +267,71 @@ static struct ms_tls_info *tls_found(const struct lb_easy *le, found_fn *found)
     return r ? ms_response_tls(r) : NULL;
 }
 
+/* The response at the top holds what is at `tls`, if that is what it needs. */
+static void hold_tls(lua_State *L, int tls, const struct ms_tls_info *info)
+{
+    struct lb_response *lr = lb_test(L, -1, LB_RESPONSE);
+
+    if (!lr || ms_response_tls(lr->r) != info)
+        return;
+    lua_pushvalue(L, tls);
+    lua_setiuservalue(L, -2, TLS);
+}
+
+/* A fetcher's easy remembers it: the next response comes from the same
+ * connection, mostly. */
+static void remember_tls(lua_State *L, struct lb_easy *le, int easy, int tls)
+{
+    if (!le->home)
+        return;
+    lua_pushvalue(L, tls);
+    lua_setiuservalue(L, easy, LB_EASY_TLS);
+    le->tls = lb_tls_of(L, tls);
+}
+
 /* The object for what TLS left comes first, so that the copy finds it held. */
-static void push_copy_tls(lua_State *L, const struct lb_easy *le, int easy,
+static void push_copy_tls(lua_State *L, struct lb_easy *le, int easy,
                           found_fn *found)
 {
     if (!lb_find_tls(L, tls_found(le, found))) {
         lb_push_new_tls(L);
         lb_hold_tls(L, tls_found(le, found));
     }
+    int tls = lua_gettop(L);
+    remember_tls(L, le, easy, tls);
     push_copy(L, le, easy, found);
-    struct lb_response *lr = lb_test(L, -1, LB_RESPONSE);
-    if (lr && ms_response_tls(lr->r) == lb_tls_of(L, -2)) {
-        lua_pushvalue(L, -2);
-        lua_setiuservalue(L, -2, TLS);
-    }
-    lua_remove(L, -2);
+    hold_tls(L, tls, lb_tls_of(L, tls));
+    lua_remove(L, tls);
 }
 
-static void push_found(lua_State *L, const struct lb_easy *le, int easy,
+/* The same where the easy holds that object. */
+static void push_copy_same_tls(lua_State *L, const struct lb_easy *le, int easy,
+                               found_fn *found)
+{
+    const struct ms_tls_info *info = le->tls;
+
+    push_copy(L, le, easy, found);
+    struct lb_response *lr = lua_touserdata(L, -1);
+    if (!lr || ms_response_tls(lr->r) != info)
+        return;
+    lua_getiuservalue(L, easy, LB_EASY_TLS);
+    lua_setiuservalue(L, -2, TLS);
+}
+
+static void push_found(lua_State *L, struct lb_easy *le, int easy,
                        found_fn *found)
 {
-    if (tls_found(le, found))
-        push_copy_tls(L, le, easy, found);
-    else
+    const struct ms_tls_info *info = tls_found(le, found);
+
+    if (!info)
         push_copy(L, le, easy, found);
+    else if (info == le->tls)
+        push_copy_same_tls(L, le, easy, found);
+    else
+        push_copy_tls(L, le, easy, found);
 }
 
-void lb_push_response(lua_State *L, const struct lb_easy *le, int easy)
+void lb_push_response(lua_State *L, struct lb_easy *le, int easy)
 {
     push_found(L, le, easy, left_by);
 }
@@ -304,7 +342,7 @@ static const struct ms_response *known_of(const struct lb_easy *le)
     return le->e ? ms_easy_response(le->e) : NULL;
 }
 
-void lb_push_snapshot(lua_State *L, const struct lb_easy *le, int easy)
+void lb_push_snapshot(lua_State *L, struct lb_easy *le, int easy)
 {
     push_found(L, le, easy, known_of);
 }

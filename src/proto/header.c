@@ -47,7 +47,9 @@ ms_err ms_fields_add(struct ms_fields *f, struct ms_span name,
                                .value = (uint32_t)(at + name.n),
                                .name_len = (uint32_t)name.n,
                                .value_len = (uint32_t)value.n};
-    ms_err err = ms_buf_reserve(&f->text, name.n + value.n);
+    ms_err err = MS_OK;
+    if (MS_UNLIKELY(name.n + value.n > f->text.cap - at))
+        err = ms_buf_reserve(&f->text, name.n + value.n);
     if (!err)
         err = ms_fields_index(f, ref);
     if (err)
