@@ -375,7 +375,8 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id,
     struct h2_stream *s = find(h, id);
 
     (void)ng;
-    (void)flags;
+    if (s)
+        s->ended = flags & NGHTTP2_FLAG_END_STREAM;
     if (is_wanted(s) && !s->got_head)
         malformed(s, "a body before the response's head");
     if (is_wanted(s)) {

@@ -178,7 +178,7 @@ static ms_err submit(struct h2_stream *s, const struct list *l)
 
     if (id < 0)
         return id == NGHTTP2_ERR_NOMEM ? MS_ENOMEM : MS_EINTERNAL;
-    s->id = id;
+    s->id = h->last_id = id;
     return MS_OK;
 }
 
