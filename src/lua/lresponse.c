@@ -193,8 +193,13 @@ static const char *const field_names[] = {
 #define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
 
 /* The enum info of a field of responses, 0 when there is none of that name. */
-static int field_of(const char *name)
+static int field_of(const char *name, size_t n)
 {
+    /* What everybody asks for. */
+    if (n == 6 && memcmp(name, "status", 6) == 0)
+        return STATUS;
+    if (n == 4 && memcmp(name, "body", 4) == 0)
+        return BODY;
     for (int i = 0; i < FIELDS; i++)
         if (*name == *field_names[i] && strcmp(name, field_names[i]) == 0)
             return STATUS + i;
@@ -518,7 +523,7 @@ int lb_check_info(lua_State *L, int index)
         return lb_usage(L, "bad_argument",
                         "argument #%d must be a string, not %s", index,
                         lb_typename(L, index));
-    int field = field_of(name);
+    int field = field_of(name, strlen(name));
     if (field)
         return field;
     for (int i = 0; i < MS_TIMING_COUNT; i++)
@@ -552,7 +557,10 @@ static bool has_tls(lua_State *L, int self)
 static int response_index(lua_State *L)
 {
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
-    int info = lua_type(L, 2) == LUA_TSTRING ? field_of(lua_tostring(L, 2)) : 0;
+    size_t n;
+    const char *name =
+        lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &n) : NULL;
+    int info = name ? field_of(name, n) : 0;
 
     if (info == STATUS) {
         lua_pushinteger(L, ms_response_status(lr->r));

@@ -2,6 +2,7 @@
 #include "proto/header.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -74,8 +75,11 @@ ms_err ms_fields_add(struct ms_fields *f, struct ms_span name,
                               .value = (uint32_t)(at + name.n),
                               .name_len = (uint32_t)name.n,
                               .value_len = (uint32_t)value.n};
-    ms_buf_put(&f->text, name);
-    ms_buf_put(&f->text, value);
+    if (name.n)
+        memcpy(f->text.p + at, name.p, name.n);
+    if (value.n)
+        memcpy(f->text.p + at + name.n, value.p, value.n);
+    f->text.to = at + name.n + value.n;
     return MS_OK;
 }
 
