@@ -508,6 +508,17 @@ static void h2_free(struct ms_session *base)
     ms_free(h);
 }
 
+static void h2_rest(struct ms_session *base)
+{
+    struct h2 *h = h2_of(base);
+
+    h->found = NULL;
+    free_records(&h->spare);
+    ms_h2_mem_free(&h->mem);
+    if (!ms_buf_len(&h->out))
+        ms_buf_free(&h->out);
+}
+
 static const struct ms_session_ops ops = {
     .open = h2_open,
     .cancel = h2_cancel,
@@ -523,6 +534,7 @@ static const struct ms_session_ops ops = {
     .done = h2_done,
     .ping = h2_ping,
     .drain = h2_drain,
+    .rest = h2_rest,
     .free = h2_free,
 };
 
