@@ -9,12 +9,20 @@ LUA         ?= lua$(LUA_VERSION)
 PREFIX      ?= /usr/local
 LUADIR      ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 LIBDIR      ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+INCLUDEDIR  ?= $(PREFIX)/include
+CLIBDIR     ?= $(PREFIX)/lib
 CFLAGS      ?= -O2 -g
 LIBFLAG     ?= -shared
 
 VARIANT := release
 BUILD   := build/$(VARIANT)
 CORE    := multisocket/core.so
+# The engine for C: what programs link at run time ends in SO_MAJOR, which
+# changes when old programs no longer work with it.
+VERSION  := $(shell sed -n 's/^\#define MS_VERSION "\(.*\)"/\1/p' src/multisocket.h)
+SO_MAJOR := 0
+STATIC_LIB := $(BUILD)/engine.a
+SHARED_LIB := $(BUILD)/libmultisocket.so.$(VERSION)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla
@@ -66,7 +74,7 @@ OUTCOMES   := $(patsubst spec/fuzz/%.c,$(BUILD)/%,$(wildcard spec/fuzz/*_outcome
 c_tests    = $(UNIT_NAMES:%="$(2)build/$(1)/%") \
              $(foreach n,$(FUZZ_NAMES),"$(2)build/$(1)/replay_$(n) spec/fuzz/corpus/$(n)")
 C_FILES    := $(wildcard src/*.h src/*/*.[ch] spec/*/*.[ch] \
-                examples/*.[ch] bench/*/*.[ch])
+                examples/*.[ch] examples/*/*.[ch] bench/*/*.[ch])
 LUA_FILES  := $(wildcard lua/*.lua lua/*/*.lua lua/*/*/*.lua)
 LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples bench \
                  bench/run bench/instructions bench/syscalls)
@@ -91,11 +99,11 @@ QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: all demo test unit spec check deps format format-check layers lint warnings \
         asan valgrind fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
-        core units replays fuzzers outcomes objects FORCE
+        install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
 
-all: ## build ./multisocket/core.so (the default)
-	@$(MAKE) $(QUICK) core
+all: ## build ./multisocket/core.so and the libraries for C (the default)
+	@$(MAKE) $(QUICK) core libs
 
 demo: ## install what is missing, build, run the demonstration
 	@.ci/deps demo
@@ -201,11 +209,12 @@ fuzz-diff: ## our parsers and Node's, over corpora and COUNT (20000) changes of 
 	@node spec/support/url_diff.js build/unit/url_outcome $(DIFF_ARGS)
 
 VALGRIND := valgrind -q --leak-check=full --error-exitcode=99
-valgrind: build/nodlclose.so ## C tests and one fetch from Lua under valgrind
+valgrind: build/nodlclose.so build/tls_peer ## C tests and some fetches from Lua under valgrind
 	@$(MAKE) $(QUICK) core
 	@$(MAKE) $(QUICK) VARIANT=unit units
 	@$(TALLY) $(call c_tests,unit,$(VALGRIND) )
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke.lua
+	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke_tls.lua
 
 bench instructions syscalls: all
 	@$(FILES) && $(ENV) bench/$(subst bench,run,$@)
@@ -213,13 +222,36 @@ bench:        ## transfers per second, side by side with others
 instructions: ## user instructions per transfer
 syscalls:     ## system calls per transfer
 
-install: ## install to PREFIX (/usr/local), below DESTDIR
+install: install-lua install-c ## install to PREFIX (/usr/local), below DESTDIR
+
+install-lua: ## only what Lua needs
 	@test -e $(CORE) || { echo "nothing built yet: run make first" >&2; exit 1; }
 	install -d $(DESTDIR)$(LIBDIR)/multisocket
 	install -m 755 $(CORE) $(DESTDIR)$(LIBDIR)/multisocket/core.so
 	for f in $(LUA_FILES:lua/%=%); do \
 	  install -D -m 644 "lua/$$f" "$(DESTDIR)$(LUADIR)/$$f" || exit 1; \
 	done
+
+install-c: ## only what C needs: static and shared library, header, pkg-config file
+	@test -e $(SHARED_LIB) || { echo "nothing built yet: run make first" >&2; exit 1; }
+	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(CLIBDIR)/pkgconfig
+	install -m 644 src/multisocket.h $(DESTDIR)$(INCLUDEDIR)/multisocket.h
+	objcopy --wildcard --remove-section='.gnu.lto_*' $(STATIC_LIB) \
+	  $(DESTDIR)$(CLIBDIR)/libmultisocket.a # what is left any compiler links
+	chmod 644 $(DESTDIR)$(CLIBDIR)/libmultisocket.a
+	install -m 755 $(SHARED_LIB) $(DESTDIR)$(CLIBDIR)/
+	ln -sf $(notdir $(SHARED_LIB)) $(DESTDIR)$(CLIBDIR)/libmultisocket.so.$(SO_MAJOR)
+	ln -sf libmultisocket.so.$(SO_MAJOR) $(DESTDIR)$(CLIBDIR)/libmultisocket.so
+	{ echo 'prefix=$(PREFIX)'; \
+	  echo 'libdir=$(CLIBDIR)'; \
+	  echo 'includedir=$(INCLUDEDIR)'; \
+	  echo 'Name: multisocket'; \
+	  echo 'Description: HTTP transfers on the event loop of the application'; \
+	  echo 'Version: $(VERSION)'; \
+	  echo 'Libs: -L$${libdir} -lmultisocket'; \
+	  echo 'Libs.private: $(LIBS)'; \
+	  echo 'Cflags: -I$${includedir}'; \
+	} >$(DESTDIR)$(CLIBDIR)/pkgconfig/multisocket.pc
 
 rock: ## what the rockspec calls: build with LuaRocks' settings, install nothing
 	@$(MAKE) $(QUICK) VARIANT=rock CORE=build/rock/multisocket/core.so core
@@ -236,6 +268,7 @@ help: ## this list
 # ---- one variant -----------------------------------------------------------
 
 core: $(CORE)
+libs: $(STATIC_LIB) $(SHARED_LIB)
 replays: $(REPLAYS)
 fuzzers: $(FUZZERS)
 outcomes: $(OUTCOMES)
@@ -252,6 +285,11 @@ $(CORE): $(OBJECTS)
 $(BUILD)/engine.a: $(filter-out $(BUILD)/src/lua/%,$(OBJECTS))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
+
+$(SHARED_LIB): $(filter-out $(BUILD)/src/lua/%,$(OBJECTS))
+	@echo "link $@"
+	$(Q)$(CC) -shared -Wl,-soname,libmultisocket.so.$(SO_MAJOR) $(CFLAGS) $(LDFLAGS) \
+	  $(FLAGS.$(VARIANT)) -o $@ $^ $(LIBS)
 
 $(UNITS): $(BUILD)/%: $(BUILD)/spec/unit/%.o $(BUILD)/spec/unit/unit.o $(BUILD)/engine.a
 	@echo "link $@"

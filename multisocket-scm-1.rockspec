@@ -37,6 +37,7 @@ test_dependencies = {
 build = {
   type = "make",
   build_target = "rock",
+  install_target = "install-lua",
   build_variables = {
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",

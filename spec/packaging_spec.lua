@@ -87,3 +87,82 @@ describe("packaging:", function()
     assert.truthy(result.stderr:find("run make first", 1, true))
   end)
 end)
+
+-- The C side: every program of examples/c is built against what was installed,
+-- as its head comment says, and fetches.
+describe("installed for C:", function()
+  local server = require "spec.support.server"
+  local tmp, nginx, env
+
+  setup(function()
+    tmp = first_line("mktemp -d")
+    local build = { timeout = BUILD_TIMEOUT, env = NO_MAKE }
+    succeed({ "make" }, build)
+    succeed({ "make", "install-c", "PREFIX=" .. tmp }, build)
+    env = { PKG_CONFIG_PATH = tmp .. "/lib/pkgconfig", LD_LIBRARY_PATH = tmp .. "/lib" }
+    nginx = server.start()
+  end)
+  teardown(function()
+    nginx:stop()
+    os.execute("rm -rf '" .. tmp .. "'")
+  end)
+
+  local function compile(source, libs, out)
+    succeed({ "sh", "-c", ("gcc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror %s "
+      .. "$(pkg-config --cflags multisocket) %s -o %s/%s"):format(source, libs, tmp, out) },
+      { env = env, timeout = BUILD_TIMEOUT })
+    return tmp .. "/" .. out
+  end
+
+  local function assert_fetches(program)
+    local result = process.run({ program, nginx:url("/small"), nginx:url("/bytes/1000000"),
+      nginx:url("/status/404"), "http://127.0.0.1:1/" }, { env = env, timeout = 10000 })
+    assert.same({ 0, "" }, { result.code, result.stderr })
+    local lines = {}
+    for line in result.stdout:gmatch("[^\n]+") do lines[#lines + 1] = line end
+    table.sort(lines)
+    assert.same({ "200, 1000000 bytes", "200, 13 bytes", "404, 11 bytes",
+      "failed: 127.0.0.1:1: connection refused" }, lines)
+  end
+
+  for name, libs in pairs { epoll = "$(pkg-config --libs multisocket)",
+    libuv = "$(pkg-config --libs multisocket libuv)",
+    libevent = "$(pkg-config --libs multisocket libevent_core)",
+    libev = "$(pkg-config --libs multisocket) -lev" } do
+    it("examples/c/" .. name .. ".c, in 150 lines", function()
+      local source, lines = "examples/c/" .. name .. ".c", 0
+      for _ in io.lines(source) do lines = lines + 1 end
+      assert.is_true(lines <= 150)
+      assert_fetches(compile(source, libs, name))
+    end)
+  end
+
+  it("the static library", function()
+    local program = compile("examples/c/epoll.c",
+      "-Wl,-Bstatic -L$(pkg-config --variable=libdir multisocket) -lmultisocket -Wl,-Bdynamic "
+      .. "$(pkg-config --static --libs-only-l multisocket | sed s/-lmultisocket//)", "static")
+    assert.is_nil(succeed({ "ldd", program }).stdout:find("multisocket", 1, true))
+    assert_fetches(program)
+  end)
+
+  it("the shared library has nothing but the header's names", function()
+    local header = {}
+    for line in io.lines("src/multisocket.h") do
+      for name in line:gmatch("ms_[%w_]+") do header[name] = true end
+    end
+    local listing = succeed({ "nm", "-D", "--defined-only", tmp .. "/lib/libmultisocket.so" })
+    local count = 0
+    for name in listing.stdout:gmatch(" T ([^\n]+)") do
+      assert.is_true(header[name], name)
+      count = count + 1
+    end
+    assert.is_true(count > 50)
+  end)
+
+  it("needs a build", function()
+    local result = process.run({ "make", "install-c", "SHARED_LIB=" .. tmp .. "/none.so",
+      "DESTDIR=" .. tmp }, { env = NO_MAKE })
+    assert.equal(2, result.code)
+    assert.truthy(result.stderr:find("run make first", 1, true))
+  end)
+end)

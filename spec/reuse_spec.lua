@@ -47,11 +47,12 @@ end
 
 -- By option: the two values, `with` what else both requests have, and where
 -- scopes alone do not say it, what the second of a pair gets.
-local function make_rows()
+local function make_rows(sockets)
   local good = certs.get("valid")
   local cert = { cert = good.cert, key = good.key }
   local folder, other_folder = two_folders()
   local pin = certs.pin("valid")
+  local function allowed() return true end
   return {
     method = { "GET", "HEAD" },
     headers = { { Authorization = "Bearer of-anna" }, { Authorization = "Bearer of-otto" } },
@@ -71,6 +72,19 @@ local function make_rows()
     ["timeout.idle"] = { 9000, 8000 },
     ["low_speed.limit"] = { 1, 2 },
     ["low_speed.time"] = { 9000, 8000, with = { low_speed = { limit = 1 } } },
+    ip = { 4, false },
+    interface = { "127.0.0.1", "127.0.0.2" },
+    local_port = { { 20000, 30000 }, { 20000, 30001 } },
+    unix_socket = { http = { sockets[1], sockets[2] }, https = { sockets[3], sockets[4] } },
+    tcp_keepalive = { true, false },
+    happy_eyeballs_delay = { 250, 300 },
+    resolve = { { ["a.test"] = "127.0.0.1" }, { ["a.test"] = "127.0.0.2" } },
+    connect_to = { { ["a.test"] = "b.test" }, { ["a.test"] = "c.test" } },
+    ["dns.servers"] = { "127.0.0.1", "127.0.0.2" },
+    ["dns.timeout"] = { 1000, 2000 },
+    ["dns.tries"] = { 1, 2 },
+    ["dns.cache_ttl"] = { 1000, 2000 },
+    allow_address = { allowed, false },
     ["tls.verify"] = { true, false },
     ["tls.verify_host"] = { true, false },
     ["tls.ca_file"] = { good.ca, twin(good.ca) },
@@ -135,10 +149,19 @@ describe("J1, J2: a connection is used again", function()
   table.sort(names)
 
   setup(function()
-    rows = make_rows()
-    nginx = server.start({ more = { { port = true, tls = certs.get("valid"),
-      config = ("ssl_protocols TLSv1.2 TLSv1.3; ssl_stapling on; ssl_stapling_file %s;"):format(
-        certs.ocsp("good")) } } })
+    local sockets = {}
+    for i = 1, 4 do
+      sockets[i] = new_path()
+      os.remove(sockets[i])
+    end
+    rows = make_rows(sockets)
+    nginx = server.start({ more = {
+      { port = true, tls = certs.get("valid"), config = ([[
+        ssl_protocols TLSv1.2 TLSv1.3; ssl_stapling on; ssl_stapling_file %s;
+        listen unix:%s ssl; listen unix:%s ssl;]]):format(certs.ocsp("good"), sockets[3],
+          sockets[4]) },
+      { port = true, config = ("listen unix:%s; listen unix:%s;"):format(sockets[1],
+        sockets[2]) } } })
     urls = { http = nginx:url("/inspect"),
       https = ("https://127.0.0.1:%d/inspect"):format(nginx.ports[1]) }
   end)

@@ -67,6 +67,7 @@ struct ms_response;
     X(EUSAGE, USAGE, "bad_argument", "bad argument")                           \
     X(EADDED, USAGE, "already_added", "the easy handle is added already")      \
     X(ECLOSED, USAGE, "closed", "the handle is closed")                        \
+    X(ECONTEXT, USAGE, "wrong_context", "not allowed inside a callback")       \
     X(EFORKED, USAGE, "forked", "the handle is the parent process's")          \
     X(EOPTION, USAGE, "bad_option", "bad option value")                        \
     X(EURL, USAGE, "bad_url", "not a valid URL")                               \
@@ -336,7 +337,7 @@ MS_API ms_err ms_multi_answer(struct ms_multi *multi, uint64_t question,
                               ms_err err);
 
 /* Addresses, answers and what worked so far belong to another network: they
- * are forgotten, and idle connections closed. */
+ * are forgotten, idle connections closed; those in use take no new request. */
 MS_API void ms_multi_network_changed(struct ms_multi *multi);
 
 /* ---- responses ------------------------------------------------------- */
@@ -585,8 +586,12 @@ enum ms_multi_option {
                                         * (and what else MS_SCOPE_DIFFERS);
                                         * who waits there holds up nobody
                                         * else */
-    MS_MULTI_MAX_AGE /* ms from opened on; an older connection is not used
-                      * again. -1: no limit, the default */
+    MS_MULTI_MAX_AGE, /* ms from opened on; an older connection is not used
+                       * again. -1: no limit, the default */
+    MS_MULTI_EDGE_TRIGGERED /* 1: the host tells a readiness once, as epoll does
+                             * with EPOLLET: sockets are worked on until they
+                             * block, over as many exits as that takes. Default
+                             * 0 */
 };
 
 /* Takes effect at once; connections in use beyond a lowered limit are closed
@@ -618,6 +623,48 @@ struct ms_event {
  * one go, and what they start leaves together. */
 MS_API int ms_multi_socket_actions(struct ms_multi *multi,
                                    const struct ms_event *events, size_t count);
+
+/* Without an event library: perform does what there is to do, poll waits for
+ * more. May be mixed with ms_multi_socket_action() and switched to and from
+ * while transfers run. Each call looks at every socket.
+ *
+ *     while (!ms_multi_perform(m, &running) && running)
+ *         ms_multi_poll(m, NULL, 0, 1000, &ready);
+ */
+struct ms_waitfd {
+    int fd;
+    unsigned events;  /* MS_POLL_IN, MS_POLL_OUT, both; 0: errors only */
+    unsigned revents; /* MS_CSELECT_* bits; what poll found */
+};
+
+/* Handles everything that is ready or due, and does not wait. `*running`
+ * (NULL is allowed): transfers that have not ended. MS_ECONTEXT: inside a
+ * callback. MS_ENOMEM. */
+MS_API ms_err ms_multi_perform(struct ms_multi *multi, int *running);
+
+/* Waits until a socket of the multi or one of `extra` is ready, the multi's
+ * next deadline or `timeout_ms` (-1: no limit) has come, a wake or a signal.
+ * Waits also when there is no socket. `*ready`: how many sockets are, those of
+ * `extra` included. MS_ECONTEXT. MS_EFILES. MS_ENOMEM. */
+MS_API ms_err ms_multi_poll(struct ms_multi *multi, struct ms_waitfd *extra,
+                            size_t n, int64_t timeout_ms, size_t *ready);
+
+/* What poll would wait for, for programs that wait themselves, along with
+ * ms_multi_timeout(): the first `cap` of them. `*count`: all there are.
+ * MS_ECONTEXT. */
+MS_API ms_err ms_multi_waitfds(struct ms_multi *multi, struct ms_waitfd *list,
+                               size_t cap, size_t *count);
+
+/* Ends the poll under way, or the next one. The one function that any thread
+ * may call, as long as the multi exists. */
+MS_API void ms_multi_wakeup(struct ms_multi *multi);
+/* A number above 0 and below 2^53 that stands for the multi in ms_wake(); 0
+ * when it cannot be had: the multi is closed, or 4096 others have one. */
+MS_API int64_t ms_multi_waker(struct ms_multi *multi);
+/* The same as ms_multi_wakeup() with that number: in any thread and at any
+ * time. False when it stands for nobody, which is all that happens once the
+ * multi is gone. */
+MS_API bool ms_wake(int64_t waker);
 
 struct ms_message {
     struct ms_easy *easy;
@@ -714,6 +761,14 @@ MS_API void ms_multi_sockets(struct ms_multi *multi,
 MS_API void ms_multi_handles(struct ms_multi *multi,
                              void (*cb)(struct ms_easy *easy, void *user),
                              void *user);
+
+/* One line of ms_multi_dump(): a name, what it waits for, how deep it hangs
+ * below others. `text` is valid during the call. */
+typedef void ms_dump_cb(const char *text, size_t n, unsigned depth, void *user);
+
+/* Describes endpoints, their connections and transfers, and what each waits
+ * for, line by line, for people. `cb` must not call the engine. */
+MS_API void ms_multi_dump(struct ms_multi *multi, ms_dump_cb *cb, void *user);
 
 /* Checks every invariant of every structure; NULL when all hold, otherwise
  * what does not. For tests: O(everything). Only outside callbacks. */

@@ -74,6 +74,13 @@ inside.all = {
     concurrency = 100,
     server = "nginx-h2-goaway",
   },
+  {
+    name = "bulk-tls",
+    title = "1 GiB down and 256 MiB up over TLS: memory may not pass 32 MiB",
+    script = "bulk",
+    requests = 1024,
+    server = "bulk",
+  },
 }
 
 table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)

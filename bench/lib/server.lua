@@ -49,6 +49,31 @@ http {
 }
 ]]
 
+-- A large file to read and a place to write to, over TLS.
+local BULK = [[
+daemon off;
+pid nginx.pid;
+error_log error.log error;
+worker_processes WORKERS;
+events { worker_connections 100; }
+http {
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  client_max_body_size 0;
+  SECURITY
+  server {
+    LISTEN
+    location / { root .; }
+    location = /upload { root ./upload.d; dav_methods PUT; }
+  }
+}
+]]
+local BULK_SIZE = 1024 * 1024 * 1024
+
 -- Tickets, which need no memory here, let clients resume.
 local SECURITY = [[
     ssl_certificate %s;
@@ -162,6 +187,29 @@ local function nghttpd(name)
   return { child = child, port = port, turn = 0, ca = files.ca, networks = TLS_NETWORKS }
 end
 
+-- nginx with TLS, a file of 1 GiB to be fetched from /download, and /upload to be written.
+local function bulk(name)
+  local layout = machine.layout()
+  local dir = directory(name)
+  local port = free_port()
+  local files = tls_files()
+  uv.fs_mkdir(dir .. "/upload.d", tonumber("777", 8))
+  uv.fs_chmod(dir .. "/upload.d", tonumber("777", 8)) -- the workers may be nobody
+  write_file(dir .. "/nginx.conf", (BULK:gsub("%u%u%u%u+", {
+    WORKERS = tostring(layout.workers),
+    LISTEN = listen_lines(port, { tls = true }),
+    SECURITY = SECURITY:format(files.cert, files.key),
+  })))
+  local file = assert(uv.fs_open(dir .. "/download", "w", tonumber("644", 8)))
+  assert(uv.fs_ftruncate(file, BULK_SIZE)) -- no block of it is on the disk
+  uv.fs_close(file)
+  local child = process.start(
+    { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },
+    { cpus = layout.server })
+  wait_until_up(child, port)
+  return { child = child, port = port, turn = 0, ca = files.ca, networks = TLS_NETWORKS }
+end
+
 -- A server that prints its port when it is up.
 local function printing(argv, networks)
   local child = process.start(argv, { cpus = machine.layout().server })
@@ -191,6 +239,7 @@ local KINDS = {
     return nginx(name, { http2 = true, requests = GOAWAY_EVERY })
   end,
   nghttpd = nghttpd,
+  bulk = bulk,
   hold = hold,
   ["hold-h2"] = hold_h2,
 }
@@ -198,8 +247,8 @@ local KINDS = {
 local running = {}
 
 --- The server called `name`, started when it is first asked for: "nginx", "nginx-h2" (in the
---- clear), "nginx-h2-goaway", "nginx-tls", "nginx-h2-tls", "nghttpd" (HTTP/2 and TLS), "hold" or
---- "hold-h2".
+--- clear), "nginx-h2-goaway", "nginx-tls", "nginx-h2-tls", "nghttpd" (HTTP/2 and TLS), "hold",
+--- "hold-h2" or "bulk" (TLS).
 ---@param name string
 ---@return bench.server
 function server.get(name)

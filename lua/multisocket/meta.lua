@@ -14,12 +14,12 @@
 ---@field category multisocket.ErrorCategory
 ---@field code string stable name, e.g. "connection_refused", "timed_out", "cancelled"
 ---@field message string one readable line that names the host
----@field phase? "queue"|"resolve"|"connect"|"send"|"headers"|"body" where it happened
+---@field phase? "queue"|"resolve"|"connect"|"tls"|"send"|"headers"|"body" where it happened
 ---@field url? string the URL at fault
 ---@field errno? integer of the operating system
 ---@field retryable? boolean nothing of the request reached the server
 ---@field attempts? integer connections it was tried on
----@field cause? any what a callback raised, or a nested error
+---@field cause? any what a callback raised, a nested error, or OpenSSL's words
 ---@field response? multisocket.Response with `fail`: the response with status >= 400
 ---@field errors? any[] of code "all_failed": the error of each function
 
@@ -41,9 +41,29 @@ function Headers:each() end
 ---@field queue number a connection was had or begun
 ---@field resolve number the addresses were known
 ---@field connect number connected
+---@field tls number the peer is verified; 0 without TLS
 ---@field send number the request had left
 ---@field first_byte number the first byte of the response came
 ---@field total number the end
+
+---@class multisocket.Certificate
+---@field subject string RFC 2253, "CN=localhost"
+---@field issuer string
+---@field names string[] the names and addresses it is for
+---@field not_before string "2026-11-21T10:00:00Z"
+---@field not_after string
+---@field serial string hexadecimal
+---@field fingerprint string SHA-256, hexadecimal
+---@field public_key_pin string as tls.pinned_public_key takes it
+---@field pem string
+
+---@class multisocket.TlsInfo
+---@field version string "TLSv1.3"
+---@field cipher string
+---@field alpn string? nil: none was agreed on
+---@field verified boolean the chain and, unless switched off, the name
+---@field resumed boolean
+---@field peer_certificate multisocket.Certificate?
 
 ---@class multisocket.Response
 ---@field status integer
@@ -58,6 +78,7 @@ function Headers:each() end
 ---@field reused boolean the connection had served a request before
 ---@field remote_address string "127.0.0.1:80" or "[::1]:80"
 ---@field request { method: string, url: string, headers: multisocket.Headers }
+---@field tls multisocket.TlsInfo? nil in the clear
 local Response = {}
 
 ---The body as UTF-8: without byte order mark, converted from ISO-8859-1 when
@@ -121,8 +142,6 @@ function Response:cancel(reason) end
 ---A map, or a list of { name, value } where order matters.
 ---@alias multisocket.Fields table<string, multisocket.FieldValue>|[string, multisocket.FieldValue][]
 
----Options of one request. A client's are its defaults; `false` switches a
----default off.
 ---Milliseconds; false: no limit.
 ---@class multisocket.Timeouts
 ---@field total? integer|false from the call to the end, waiting for a connection included
@@ -130,6 +149,26 @@ function Response:cancel(reason) end
 ---@field first_byte? integer|false from the request's last byte to the response's first
 ---@field idle? integer|false without a byte either way; stands still while paused
 
+---@class multisocket.TlsOptions
+---@field verify? boolean the peer's certificate has to be good; default true
+---@field verify_host? boolean and for the host; default true
+---@field ca_file? string PEM: whom to trust; default the system's
+---@field ca_path? string folder of them, hashed names
+---@field crl_file? string PEM: revocation lists of every issuer
+---@field cert? string PEM: the client's certificate and chain
+---@field key? string PEM; default in the same file
+---@field key_password? string
+---@field min_version? "1.0"|"1.1"|"1.2"|"1.3" default "1.2"
+---@field max_version? "1.0"|"1.1"|"1.2"|"1.3"
+---@field ciphers? string as OpenSSL names them
+---@field alpn? string|string[] default by `version`
+---@field pinned_public_key? string|string[] "sha256//BASE64"
+---@field session_reuse? boolean resume earlier sessions; default true
+---@field server_name? string instead of the URL's host
+---@field staple? "require" no connection without a good OCSP answer
+
+---Options of one request. A client's are its defaults; `false` switches a
+---default off.
 ---@class multisocket.Options
 ---@field method? string default GET, or POST with a body
 ---@field headers? table<string, multisocket.FieldValue|false>|[string, multisocket.FieldValue|false][] false removes a default one
@@ -138,6 +177,7 @@ function Response:cancel(reason) end
 ---@field json? any is encoded; Content-Type: application/json
 ---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
 ---@field timeout? number|multisocket.Timeouts|false ms; a number is `total`
+---@field tls? multisocket.TlsOptions
 ---@field fail? boolean a status of 400 or more is nil, err
 ---@field version? "auto"|"1.1"|"2"|"2-prior-knowledge" of HTTP; default "auto"
 ---@field priority? string the Priority header (RFC 9218), such as "u=1, i"
@@ -462,6 +502,46 @@ local luv = {}
 ---@return multisocket.Driver
 function luv.attach(multi, uv, opts) end
 
+-- ---- multisocket.poll ------------------------------------------------------
+
+---Drives a core multi handle with no event library.
+---@class multisocket.PollDriver
+local PollDriver = {}
+
+---@param done? fun(): any default: no transfer runs
+function PollDriver:run(done) end
+---@param ms? integer -1, the default: no limit
+---@param extra_fds? { fd: integer, events: integer, revents: integer? }[]
+---@return integer running
+---@return integer ready
+function PollDriver:turn(ms, extra_fds) end
+function PollDriver:close() end
+
+---@class multisocket.poll
+local poll = {}
+
+---@param multi multisocket.Multi
+---@return multisocket.PollDriver
+function poll.attach(multi) end
+
+-- ---- multisocket.cqueues ---------------------------------------------------
+
+---Drives a core multi handle on a cqueues controller.
+---@class multisocket.CqueuesDriver
+local CqueuesDriver = {}
+
+---Looks again whether transfers run, after some were removed.
+function CqueuesDriver:refresh() end
+function CqueuesDriver:close() end
+
+---@class multisocket.cqueues
+local on_cqueues = {}
+
+---@param multi multisocket.Multi
+---@param cq userdata a controller
+---@return multisocket.CqueuesDriver
+function on_cqueues.attach(multi, cq) end
+
 -- ---- multisocket.core ------------------------------------------------------
 
 ---Many transfers on one loop; see docs/api for what each call promises.
@@ -506,6 +586,20 @@ function Multi:handles() end
 function Multi:sockets() end
 ---@return multisocket.Stats
 function Multi:stats() end
+---@return integer running
+function Multi:perform() end
+---@param ms integer -1: no limit
+---@param extra_fds? { fd: integer, events: integer, revents: integer? }[]
+---@return integer ready
+function Multi:poll(ms, extra_fds) end
+---@return { fd: integer, events: integer }[]
+function Multi:waitfds() end
+function Multi:wakeup() end
+---@return integer waker for core.wake, from any thread
+function Multi:waker() end
+function Multi:network_changed() end
+---@return string for people: what there is, and what it waits for
+function Multi:dump() end
 function Multi:close() end
 
 ---`false` removes a callback.
@@ -520,6 +614,7 @@ function Multi:close() end
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer
 ---@field ping_interval? integer
+---@field edge_triggered? boolean the loop tells a readiness once, as with EPOLLET
 
 ---One transfer, which may be used again and again.
 ---@class multisocket.Easy

@@ -6,13 +6,22 @@
 -- namespaces.
 --
 --   local r = namespace.run(text, { resolv_conf = "nameserver 127.0.0.1\n" })
+--   r = namespace.run(text, { hosts = "::1 two\n127.0.0.1 two\n" })
 local process = require "spec.support.process"
 
 local namespace = {}
 
 local SETUP = [[
-ip link set lo up && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"
+ip link set lo up && mount --bind "$1" /etc/resolv.conf && mount --bind "$2" /etc/hosts &&
+shift 2 && exec "$@"
 ]]
+
+local function write_file(text)
+  local path = os.tmpname()
+  local f <close> = assert(io.open(path, "w"))
+  f:write(text)
+  return path
+end
 
 ---@return boolean possible here
 function namespace.possible()
@@ -20,19 +29,18 @@ function namespace.possible()
 end
 
 ---Runs a Lua program (its text) there to its end. `opts` as for process.run,
----and resolv_conf, the text of that file (default: empty).
+---and resolv_conf and hosts, the text of these files (default: empty, and localhost).
 ---@param text string
 ---@param opts? table
 ---@return spec.Result
 function namespace.run(text, opts)
   opts = setmetatable({ stdin = text }, { __index = opts })
-  local path = os.tmpname()
-  local f <close> = assert(io.open(path, "w"))
-  f:write(opts.resolv_conf or "")
-  f:flush()
-  local result = process.run({ "unshare", "-Urnm", "sh", "-c", SETUP, "sh", path, "lua5.4", "-" },
-    opts)
-  os.remove(path)
+  local resolv_conf = write_file(opts.resolv_conf or "")
+  local hosts = write_file(opts.hosts or "127.0.0.1 localhost\n::1 localhost\n")
+  local result = process.run({ "unshare", "-Urnm", "sh", "-c", SETUP, "sh", resolv_conf, hosts,
+    "lua5.4", "-" }, opts)
+  os.remove(resolv_conf)
+  os.remove(hosts)
   return result
 end
 

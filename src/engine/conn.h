@@ -30,6 +30,7 @@ struct ms_conn_env {
     int64_t max_streams;      /* of one HTTP/2 connection at a time */
     int64_t grown;            /* windows of HTTP/2, beyond their first size */
     int64_t ping_interval_ms; /* silence after which it is asked, -1: never */
+    int64_t edge_triggered;   /* 1: the host tells readiness once */
     bool mute;  /* the connections are another process's: nothing is sent */
     bool hasty; /* the multi closes: nobody is waited for */
 };
@@ -106,15 +107,16 @@ struct ms_conn {
     bool out_dead;           /* sending failed; the answer may still come */
     bool hold_recv, hold_send; /* the stream is paused */
     bool last_exchange;        /* not to be used again */
-    bool many;                 /* several streams at a time: HTTP/2 */
-    bool pinged;               /* a ping is out, and nothing came since */
-    bool peer_gone;            /* only paused readers keep it */
-    bool full;                 /* the pool's: all its streams are in use */
-    bool over;                 /* the pool's: those are the last */
-    bool resting;   /* the pool's: idle for long enough to have given buffers
-                     * back */
-    bool handing;   /* the pool's: it is being given out */
-    bool gives_way; /* the pool's: nobody fails with this attempt */
+    bool broken_off; /* a transfer went before its response was over */
+    bool many;       /* several streams at a time: HTTP/2 */
+    bool pinged;     /* a ping is out, and nothing came since */
+    bool peer_gone;  /* only paused readers keep it */
+    bool full;       /* the pool's: all its streams are in use */
+    bool over;       /* the pool's: those are the last */
+    bool resting;    /* the pool's: idle for long enough to have given buffers
+                      * back */
+    bool handing;    /* the pool's: it is being given out */
+    bool gives_way;  /* the pool's: nobody fails with this attempt */
 };
 
 /* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */
@@ -160,6 +162,10 @@ void ms_conn_keep_alive(struct ms_conn *c);
 /* Ends it; attached streams are told `err`. Calls on_closed. With TLS the peer
  * is told behind that, and waited for, unless something went wrong. */
 void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno);
+
+/* Why TLS failed: a line for people, and the library's words, static. NULL
+ * when it did not; good as long as the connection. */
+const char *ms_conn_tls_failure(const struct ms_conn *c, const char **reason);
 
 /* NULL when its parts agree; otherwise what does not. */
 const char *ms_conn_check(const struct ms_conn *c);

@@ -118,11 +118,12 @@ static void end_opening(struct ms_conn *c)
     ms_task_cancel(&c->service);
 }
 
-/* Nothing is under way and nothing went wrong: there is an end in order. */
+/* Nothing is under way, nothing went wrong and nobody left in the middle: there
+ * is an end in order. */
 static bool may_say_goodbye(const struct ms_conn *c, ms_err err)
 {
     return ms_conn_is_open(c) && c->link.tls && !err && !c->session->streams &&
-           !c->out_dead && !c->link.broken;
+           !c->out_dead && !c->link.broken && !c->broken_off;
 }
 
 void ms_conn_end(struct ms_conn *c, const struct ms_conn_end *end)
@@ -166,4 +167,13 @@ void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
     const struct ms_conn_end end = {err, os_errno, report(c, err, text), NULL};
 
     ms_conn_end(c, &end);
+}
+
+const char *ms_conn_tls_failure(const struct ms_conn *c, const char **reason)
+{
+    const char *text = NULL;
+
+    if (c->link.broken)
+        (void)!ms_tls_error(c->link.tls, &text, reason);
+    return text;
 }

@@ -177,9 +177,12 @@ static void end_of_input(struct ms_conn *c, struct ms_io_result r)
         peer_is_gone(c, ms_link_verdict(&c->link, r), r.os_errno);
 }
 
-/* True when anything came. */
+/* True when anything came. What a paused stream left over is older: an event
+ * may be told before the task runs that was to deliver it. */
 static bool read_some(struct ms_conn *c)
 {
+    if (!feed_stash(c))
+        return true;
     for (int i = 0; i < MAX_READS_PER_TURN; i++) {
         struct ms_io_result r =
             ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
@@ -299,6 +302,14 @@ static bool may_read(const struct ms_conn *c)
     return ms_conn_is_open(c) && !c->hold_recv && !c->peer_gone;
 }
 
+/* A host that tells readiness once does not tell of what is left: it is tried
+ * until nothing moves. */
+static void ask_again(struct ms_conn *c)
+{
+    if (c->env->edge_triggered && ms_conn_is_open(c))
+        ms_ev_queue(c->link.sock, 0);
+}
+
 static void on_ready(struct ms_sock *s, unsigned events)
 {
     struct ms_conn *c = s->owner;
@@ -322,6 +333,8 @@ static void on_ready(struct ms_sock *s, unsigned events)
         flush(c);
     if (ms_link_pending(&c->link)) /* also TLS's own answers */
         update_wish(c);
+    if (progress)
+        ask_again(c);
 }
 
 void ms_conn_take_over(struct ms_conn *c)
@@ -455,6 +468,7 @@ bool ms_conn_look(struct ms_conn *c)
 
 void ms_conn_cancel_stream(struct ms_conn *c, struct ms_stream *s)
 {
+    c->broken_off |= s->session && !c->many;
     if (s->session)
         s->session->ops->cancel(s->session, s);
     ms_task_post_at_exit(ms_conn_loop(c), &c->service);
@@ -484,6 +498,7 @@ void ms_conn_hold(struct ms_conn *c, struct ms_stream *s, bool recv, bool send)
         update_wish(c);
     }
     ms_task_post(ms_conn_loop(c), &c->service);
+    ask_again(c); /* what came meanwhile was told while nobody listened */
 }
 
 static const char *check_open(const struct ms_conn *c)

@@ -112,6 +112,8 @@ ms_err ms_multi_new(struct ms_multi **out)
     if (err)
         goto fail_mark;
     ms_loop_init(&m->loop, &hooks, m);
+    ms_waker_init(&m->waker);
+    ms_poll_init(&m->poll);
     ms_list_init(&m->members);
     ms_list_init(&m->finished);
     ms_list_init(&m->messages);
@@ -153,13 +155,13 @@ static void destroy(struct ms_multi *m)
     ms_loop_fini(&m->loop);
     ms_pool_fini(&m->pool);
     ms_options_free(m->env.defaults);
+    ms_waker_fini(&m->waker, ms_multi_forked(m));
+    ms_poll_fini(&m->poll);
     ms_fork_mark_fini(&m->fork_mark);
     ms_free(m);
 }
 
-/* Leaves a public call; `work` says whether it may run transfers. Returns
- * how many have not ended. `m` may be gone afterwards. */
-static int leave(struct ms_multi *m, bool work)
+int ms_multi_leave(struct ms_multi *m, bool work)
 {
     if (work)
         ms_loop_leave(&m->loop);
@@ -208,9 +210,10 @@ void ms_multi_close(struct ms_multi *m)
     ms_loop_enter(&m->loop);
     m->closed = true;
     ms_pool_stop(&m->pool);
+    m->loop.ended = true;
     end_all(m, MS_ECANCELLED);
     ms_pool_close(&m->pool);
-    leave(m, true);
+    ms_multi_leave(m, true);
 }
 
 /* ---- names ------------------------------------------------------------- */
@@ -221,7 +224,7 @@ void ms_multi_network_changed(struct ms_multi *m)
         return;
     ms_loop_enter(&m->loop);
     ms_pool_network_changed(&m->pool);
-    leave(m, true);
+    ms_multi_leave(m, true);
 }
 
 static ms_err parse_addresses(const char *const *texts, size_t count,
@@ -246,7 +249,7 @@ ms_err ms_multi_answer(struct ms_multi *m, uint64_t question,
     ms_loop_enter(&m->loop);
     bool waited = ms_resolve_set_answer(&m->pool.env.resolvers, question, list,
                                         err ? 0 : count, err);
-    leave(m, true);
+    ms_multi_leave(m, true);
     return waited ? MS_OK : MS_EUSAGE;
 }
 
@@ -271,7 +274,7 @@ ms_err ms_multi_add(struct ms_multi *m, struct ms_easy *e)
         m->running++;
         m->added++;
     }
-    leave(m, false);
+    ms_multi_leave(m, false);
     return err;
 }
 
@@ -291,13 +294,13 @@ ms_err ms_multi_remove(struct ms_multi *m, struct ms_easy *e)
     ms_run_drop(e);
     forget_member(e);
     m->removed++;
-    leave(m, false);
+    ms_multi_leave(m, false);
     return MS_OK;
 }
 
 int ms_multi_socket_action(struct ms_multi *m, int fd, unsigned mask)
 {
-    if (m->closed || m->doomed || ms_multi_forked(m))
+    if (ms_multi_is_over(m))
         return 0;
     ms_loop_enter(&m->loop);
     m->actions++;
@@ -305,19 +308,19 @@ int ms_multi_socket_action(struct ms_multi *m, int fd, unsigned mask)
         ms_loop_woken(&m->loop);
     else
         ms_loop_dispatch(&m->loop, fd, mask);
-    return leave(m, true);
+    return ms_multi_leave(m, true);
 }
 
 int ms_multi_socket_actions(struct ms_multi *m, const struct ms_event *events,
                             size_t count)
 {
-    if (m->closed || m->doomed)
+    if (ms_multi_is_over(m))
         return 0;
     ms_loop_enter(&m->loop);
     m->actions++;
     for (size_t i = 0; i < count; i++)
         ms_loop_dispatch(&m->loop, events[i].fd, events[i].mask);
-    return leave(m, true);
+    return ms_multi_leave(m, true);
 }
 
 bool ms_multi_info_peek(struct ms_multi *m, struct ms_message *out)
@@ -358,7 +361,7 @@ void ms_multi_on_socket(struct ms_multi *m, ms_socket_cb *cb, void *user)
     m->socket_cb = cb;
     m->socket_user = user;
     ms_ev_set_host(&m->loop.ev, cb ? announce : NULL, m, false);
-    leave(m, false);
+    ms_multi_leave(m, false);
 }
 
 void ms_multi_on_timer(struct ms_multi *m, ms_timer_cb *cb, void *user)
@@ -370,7 +373,7 @@ void ms_multi_on_timer(struct ms_multi *m, ms_timer_cb *cb, void *user)
     m->timer_user = user;
     m->loop.hooks.wake_me = cb ? wake_me : NULL;
     ms_loop_forget_told(&m->loop);
-    leave(m, false);
+    ms_multi_leave(m, false);
 }
 
 void ms_multi_on_done(struct ms_multi *m, ms_done_cb *cb, void *user)
@@ -401,6 +404,8 @@ static struct setting setting_of(struct ms_pool *p, enum ms_multi_option id)
         return (struct setting){&p->max_per_host, 1, MS_POOL_NO_LIMIT};
     case MS_MULTI_MAX_AGE:
         return (struct setting){&p->max_age_ms, 1, MS_POOL_NO_LIMIT};
+    case MS_MULTI_EDGE_TRIGGERED:
+        return (struct setting){&p->env.edge_triggered, 0, -2};
     }
     return (struct setting){0};
 }
@@ -419,7 +424,7 @@ ms_err ms_multi_set(struct ms_multi *m, enum ms_multi_option id, int64_t value)
         ms_pool_trim(&m->pool);
     if (id == MS_MULTI_PING_INTERVAL)
         ms_pool_keep_alive(&m->pool);
-    leave(m, false);
+    ms_multi_leave(m, false);
     return MS_OK;
 }
 
@@ -442,11 +447,7 @@ int ms_multi_running(const struct ms_multi *m)
 
 int64_t ms_multi_timeout(const struct ms_multi *m)
 {
-    uint64_t at = ms_loop_deadline(&m->loop), now = m->loop.clock();
-
-    if (at == MS_NEVER)
-        return -1;
-    return at <= now ? 0 : (int64_t)((at - now + 999) / 1000);
+    return ms_loop_timeout(&m->loop);
 }
 
 static unsigned count_closing(const struct ms_pool *p)

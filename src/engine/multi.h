@@ -8,6 +8,8 @@
 
 #include "engine/transfer.h"
 #include "net/forked.h"
+#include "net/poll.h"
+#include "net/wake.h"
 
 struct ms_multi {
     struct ms_loop loop;
@@ -25,10 +27,22 @@ struct ms_multi {
     void *socket_user, *timer_user, *done_user, *user;
     uint64_t added, done, removed;
     uint64_t socket_calls, timer_calls, actions;
+    struct ms_waker waker;
+    struct ms_poll poll;  /* for programs that have no event loop */
     struct ms_task ended; /* posted while `finished` holds any */
     bool closed;          /* ends every transfer from now on */
     bool doomed;          /* freed when the outermost call returns */
     bool timer_lost;      /* the timer callback failed: all transfers end */
 };
+
+/* Leaves a public call; `work` says whether it may run transfers. Returns
+ * how many have not ended. `m` may be gone afterwards. */
+int ms_multi_leave(struct ms_multi *m, bool work);
+
+/* Nothing can be driven: closed, about to be freed, or the parent's. */
+static inline bool ms_multi_is_over(const struct ms_multi *m)
+{
+    return m->closed || m->doomed || ms_forked(&m->fork_mark);
+}
 
 #endif

@@ -88,7 +88,8 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop) MS_MUST_CHECK;
 
 /* Nothing is opened from now on, whoever waits: the end has begun. */
 void ms_pool_stop(struct ms_pool *p);
-/* Forgets what belongs to another network: addresses, and idle connections. */
+/* Forgets what belongs to another network: addresses, and connections, which
+ * serve those that use them to the end. */
 void ms_pool_network_changed(struct ms_pool *p);
 
 /* Closes every connection; nobody may wait or use one. */

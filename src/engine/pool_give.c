@@ -467,8 +467,8 @@ void ms_pool_network_changed(struct ms_pool *p)
 {
     ms_resolve_set_network_changed(&p->env.resolvers);
     ms_dial_history_clear(&p->env.history);
-    while (p->idle)
-        ms_conn_close(ms_pool_oldest_idle(p), MS_OK, 0);
+    while (!ms_list_empty(&p->open))
+        ms_pool_retire(p, MS_CONTAINER(p->open.next, struct ms_conn, all));
 }
 
 static void close_all(struct ms_list *conns)

@@ -25,15 +25,21 @@ static const struct ms_options *options_of(const struct ms_easy *e)
     return e->response->options;
 }
 
-static void set_state(struct ms_easy *e, enum ms_run_state state)
+const char *ms_run_state_name(const struct ms_easy *e)
 {
     static const char *const names[] = {"idle", "queued", "waiting", "active",
                                         "done"};
 
+    return names[e->state];
+}
+
+static void set_state(struct ms_easy *e, enum ms_run_state state)
+{
     /* Forward, or back to the start of another run or a retry. */
     assert(state > e->state || state <= MS_RUN_QUEUED);
     e->state = (unsigned char)state;
-    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "%s", names[state]);
+    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "%s",
+             ms_run_state_name(e));
 }
 
 static void stamp(struct ms_easy *e, enum ms_timing which, uint64_t at_us)
@@ -46,12 +52,14 @@ static void stamp(struct ms_easy *e, enum ms_timing which, uint64_t at_us)
 
 /* ---- the end ---------------------------------------------------------- */
 
-static enum ms_phase phase_of(const struct ms_easy *e)
+enum ms_phase ms_run_phase(const struct ms_easy *e)
 {
     if (e->state == MS_RUN_WAITING)
         return ms_waiter_phase(&e->waiter);
     if (e->state != MS_RUN_ACTIVE)
         return MS_PHASE_QUEUE;
+    if (e->error.err == MS_EHANDSHAKE)
+        return MS_PHASE_TLS; /* which the server ended after us */
     if (e->headed)
         return MS_PHASE_BODY;
     return e->stream.sent_us ? MS_PHASE_HEADERS : MS_PHASE_SEND;
@@ -96,7 +104,7 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
     if (!ms_run_under_way(e))
         return;
     e->error.err = err;
-    e->error.phase = phase_of(e);
+    e->error.phase = ms_run_phase(e);
     e->detail = detail;
     if (e->conn)
         take_times(e);
@@ -419,10 +427,19 @@ static bool was_refused(struct ms_easy *e, ms_err err)
  * 9.3.1). */
 static bool died_unused(const struct ms_easy *e, ms_err err)
 {
-    bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED;
+    bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
+                err == MS_ETLS;
 
     return died && !e->retried && e->response->reused && !e->stream.answered &&
            ms_options_idempotent(options_of(e));
+}
+
+/* What is said about a connection is good for this call only. */
+static const char *keep_text(struct ms_easy *e, const char *text)
+{
+    ms_free(e->said);
+    e->said = text ? ms_memdup(text, strlen(text)) : NULL;
+    return e->said;
 }
 
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
@@ -432,6 +449,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 
     if (e->state != MS_RUN_ACTIVE)
         return;
+    if (err && !detail && e->conn)
+        detail = keep_text(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
         e->retried = true;
     } else if (!err || !replayable || !was_refused(e, err)) {
@@ -536,14 +555,6 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     if (req.expect)
         e->watch->sent_head_us = loop_of(e)->now_us;
     arm_deadline(e);
-}
-
-/* What is said about a connection is good for this call only. */
-static const char *keep_text(struct ms_easy *e, const char *text)
-{
-    ms_free(e->said);
-    e->said = text ? ms_memdup(text, strlen(text)) : NULL;
-    return e->said;
 }
 
 static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,

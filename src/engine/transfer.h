@@ -48,6 +48,11 @@ static inline bool ms_run_under_way(const struct ms_easy *e)
     return e->state >= MS_RUN_QUEUED && e->state <= MS_RUN_ACTIVE;
 }
 
+/* How far the run under way has come: what it waits for. */
+enum ms_phase ms_run_phase(const struct ms_easy *e);
+
+const char *ms_run_state_name(const struct ms_easy *e);
+
 /* NULL when its parts agree; otherwise what does not. */
 const char *ms_run_check(const struct ms_easy *e);
 

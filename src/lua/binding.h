@@ -206,10 +206,17 @@ void lb_multi_free(struct lb_multi *lm);
 int lb_multi_handles(lua_State *L);
 int lb_multi_sockets(lua_State *L);
 int lb_multi_stats(lua_State *L);
+int lb_multi_dump(lua_State *L);
 int lb_multi_check(lua_State *L);
 
 /* The same (lroute.c): answers what a resolver was asked. */
 int lb_multi_answer(lua_State *L);
+/* Methods of a multi that drive it without an event library (ldrive.c). */
+int lb_multi_perform(lua_State *L);
+int lb_multi_poll(lua_State *L);
+int lb_multi_waitfds(lua_State *L);
+int lb_multi_wakeup(lua_State *L);
+int lb_multi_waker(lua_State *L);
 
 /* Raises when it is closed. */
 struct lb_easy *lb_check_easy(lua_State *L, int index);
@@ -325,6 +332,7 @@ void lb_open_options(lua_State *L);
 void lb_open_easy(lua_State *L);
 void lb_open_multi(lua_State *L);
 void lb_open_response(lua_State *L);
+void lb_open_drive(lua_State *L);
 void lb_open_epoll(lua_State *L);
 void lb_open_fetch(lua_State *L);
 void lb_open_task(lua_State *L);

@@ -16,7 +16,8 @@
 
 struct set {
     struct lb_object object;
-    int fd; /* + 1, so that 0 is a closed set */
+    int fd;    /* + 1, so that 0 is a closed set */
+    bool edge; /* a readiness is told once */
 };
 
 static struct set *check_set(lua_State *L)
@@ -39,14 +40,17 @@ static int raise_errno(lua_State *L, const char *what, int os_errno)
     return lua_error(L);
 }
 
+/* epoll([edge]): with `edge`, for a multi that is set to edge_triggered. */
 static int new_set(lua_State *L)
 {
+    bool edge = lua_toboolean(L, 1);
     struct set *s = lb_new(L, LB_EPOLL, sizeof(*s), 0);
     int fd = epoll_create1(EPOLL_CLOEXEC);
 
     if (fd < 0)
         return raise_errno(L, "epoll", errno);
     s->fd = fd + 1;
+    s->edge = edge;
     return 1;
 }
 
@@ -60,17 +64,19 @@ static int set_fd(lua_State *L)
     return 1;
 }
 
-static uint32_t events_of(lua_Integer what)
+static uint32_t events_of(const struct set *s, lua_Integer what)
 {
-    return (what & MS_POLL_IN ? EPOLLIN : 0u) |
+    return (s->edge ? (uint32_t)EPOLLET : 0u) |
+           (what & MS_POLL_IN ? EPOLLIN : 0u) |
            (what & MS_POLL_OUT ? EPOLLOUT : 0u);
 }
 
 /* The set itself knows what it watches: one of the two ways works. A socket
  * wanted only for writing is being connected, and new as a rule. */
-static int watch(int set, int fd, lua_Integer what)
+static int watch(const struct set *s, int fd, lua_Integer what)
 {
-    struct epoll_event ev = {.events = events_of(what), .data.fd = fd};
+    struct epoll_event ev = {.events = events_of(s, what), .data.fd = fd};
+    int set = s->fd - 1;
     bool is_new = what == MS_POLL_OUT;
     int first = is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     int second = is_new ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -92,7 +98,7 @@ static int set_watch(lua_State *L)
         return 0;
     if (what == MS_POLL_REMOVE)
         epoll_ctl(s->fd - 1, EPOLL_CTL_DEL, fd, NULL);
-    else if (watch(s->fd - 1, fd, what))
+    else if (watch(s, fd, what))
         return raise_errno(L, "epoll", errno);
     return 0;
 }

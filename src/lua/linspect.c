@@ -172,6 +172,43 @@ int lb_multi_stats(lua_State *L)
     return 1;
 }
 
+/* Text that grows to what there is room for. */
+struct text {
+    size_t used, cap;
+    char *p;
+};
+
+static void add_text(struct text *t, char c)
+{
+    if (t->used++ < t->cap)
+        t->p[t->used - 1] = c;
+}
+
+static void add_line(const char *line, size_t n, unsigned depth, void *user)
+{
+    for (unsigned i = 0; i < 2 * depth; i++)
+        add_text(user, ' ');
+    for (size_t i = 0; i < n; i++)
+        add_text(user, line[i]);
+    add_text(user, '\n');
+}
+
+int lb_multi_dump(lua_State *L)
+{
+    struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
+    struct text t = {0};
+
+    if (lm->m)
+        ms_multi_dump(lm->m, add_line, &t);
+    t.p = lua_newuserdatauv(L, t.used + 1, 0);
+    t.cap = t.used;
+    t.used = 0;
+    if (lm->m)
+        ms_multi_dump(lm->m, add_line, &t);
+    lua_pushlstring(L, t.p, t.used < t.cap ? t.used : t.cap);
+    return 1;
+}
+
 /* For tests: nil, or the invariant that does not hold. */
 int lb_multi_check(lua_State *L)
 {

@@ -184,7 +184,7 @@ static void on_done(struct ms_multi *multi, struct ms_easy *easy, void *user)
 
 /* ---- options ----------------------------------------------------------- */
 
-enum { FUNCTION, NUMBER, LIMIT }; /* false: there is none */
+enum { FUNCTION, NUMBER, LIMIT /* false: there is none */, SWITCH };
 
 static const struct {
     const char *name;
@@ -199,6 +199,7 @@ static const struct {
     {"max_connections", LIMIT, MS_MULTI_MAX_CONNECTIONS, 1},
     {"max_connections_per_host", LIMIT, MS_MULTI_MAX_CONNECTIONS_PER_HOST, 1},
     {"max_age", LIMIT, MS_MULTI_MAX_AGE, 1},
+    {"edge_triggered", SWITCH, MS_MULTI_EDGE_TRIGGERED, 0},
     {"errorfunction", FUNCTION, LB_MULTI_ERRORFUNCTION, 0},
     {"donefunction", FUNCTION, LB_MULTI_DONEFUNCTION, 0},
     {"socketfunction", FUNCTION, LB_MULTI_SOCKETFUNCTION, 0},
@@ -249,6 +250,24 @@ static void check_number(lua_State *L, size_t which, int index)
                  luaL_tolstring(L, index, NULL));
 }
 
+static void check_value(lua_State *L, size_t which)
+{
+    const char *name = options[which].name;
+
+    switch (options[which].kind) {
+    case FUNCTION:
+        if (!lua_isfunction(L, -1) && !is_false(L, -1))
+            lb_wrong_type(L, name, "a function or false", -1);
+        break;
+    case SWITCH:
+        if (!lua_isboolean(L, -1))
+            lb_wrong_type(L, name, "a boolean", -1);
+        break;
+    default:
+        check_number(L, which, lua_gettop(L));
+    }
+}
+
 /* The option whose name and value are at -2 and -1 exists and may be set. */
 static void check_option(lua_State *L)
 {
@@ -261,10 +280,8 @@ static void check_option(lua_State *L)
         i++;
     if (i == OPTIONS)
         unknown_option(L, name);
-    else if (options[i].kind != FUNCTION)
-        check_number(L, i, lua_gettop(L));
-    else if (!lua_isfunction(L, -1) && !is_false(L, -1))
-        lb_wrong_type(L, name, "a function or false", -1);
+    else
+        check_value(L, i);
 }
 
 static void install(struct lb_multi *lm, int which, bool on)
@@ -300,8 +317,9 @@ static void set_number(lua_State *L, struct lb_multi *lm, int which)
 {
     lua_Integer value = lua_tointeger(L, -1);
 
-    if (is_false(L, -1))
-        value = MS_MOST;
+    if (lua_isboolean(L, -1)) /* of a limit: none */
+        value =
+            which == MS_MULTI_EDGE_TRIGGERED ? lua_toboolean(L, -1) : MS_MOST;
     struct lb_entry outer = lb_enter(L, lm, 1);
     ms_err err = ms_multi_set(lm->m, (enum ms_multi_option)which, value);
 
@@ -597,6 +615,12 @@ void lb_open_multi(lua_State *L)
         {"sockets", lb_multi_sockets},
         {"stats", lb_multi_stats},
         {"check", lb_multi_check},
+        {"dump", lb_multi_dump},
+        {"perform", lb_multi_perform},
+        {"poll", lb_multi_poll},
+        {"waitfds", lb_multi_waitfds},
+        {"wakeup", lb_multi_wakeup},
+        {"waker", lb_multi_waker},
         {"close", multi_close},
         {NULL, NULL}};
     static const luaL_Reg functions[] = {{"multi", new_multi},

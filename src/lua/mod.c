@@ -232,6 +232,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_response(L);
     lb_open_easy(L);
     lb_open_multi(L);
+    lb_open_drive(L);
     lb_open_epoll(L);
     lb_open_fetch(L);
     lb_open_task(L);

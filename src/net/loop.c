@@ -9,6 +9,10 @@
  * that a host that always adds more cannot keep us here. */
 #define MAX_ROUNDS 2
 
+/* What the host is told at most: event libraries take an int of milliseconds.
+ * Woken too early, we tell the rest. */
+#define MAX_WAKE_MS INT32_MAX
+
 static uint64_t monotonic_us(void)
 {
     struct timespec t;
@@ -122,6 +126,15 @@ static void tell_host(struct ms_loop *l)
         ;
 }
 
+/* For what the host did while it was told. */
+static void last_round(struct ms_loop *l)
+{
+    l->refused = false;
+    l->ended = false;
+    one_round(l);
+    tell_host(l);
+}
+
 static void outermost_exit(struct ms_loop *l)
 {
     int rounds = 0;
@@ -131,11 +144,10 @@ static void outermost_exit(struct ms_loop *l)
     while (has_work(l) && ++rounds < MAX_ROUNDS);
     run_tasks(&l->atexit);
     tell_host(l);
-    if (l->refused) {
-        l->refused = false;
-        one_round(l);
-        tell_host(l);
-    }
+    if (l->refused || l->ended)
+        last_round(l);
+    if (l->ended)
+        last_round(l);
 }
 
 void ms_loop_leave(struct ms_loop *l)
@@ -154,6 +166,8 @@ void ms_loop_settle(struct ms_loop *l)
 
     if (l->depth == 1)
         tell_host(l);
+    if (l->depth == 1 && l->ended)
+        last_round(l);
     if (--l->depth == 0)
         reap(l);
 }
@@ -221,13 +235,24 @@ uint64_t ms_loop_deadline(const struct ms_loop *l)
     return l->timers.root ? l->timers.root->key : MS_NEVER;
 }
 
+static int64_t ms_between(uint64_t from_us, uint64_t to_us)
+{
+    if (to_us == MS_NEVER)
+        return -1;
+    if (to_us <= from_us)
+        return 0;
+    uint64_t ms = (to_us - from_us + 999) / 1000;
+    return ms < MAX_WAKE_MS ? (int64_t)ms : MAX_WAKE_MS;
+}
+
 int64_t ms_loop_ms_until(const struct ms_loop *l, uint64_t at_us)
 {
-    if (at_us == MS_NEVER)
-        return -1;
-    if (at_us <= l->now_us)
-        return 0;
-    return (int64_t)((at_us - l->now_us + 999) / 1000);
+    return ms_between(l->now_us, at_us);
+}
+
+int64_t ms_loop_timeout(const struct ms_loop *l)
+{
+    return ms_between(l->clock(), ms_loop_deadline(l));
 }
 
 void ms_loop_woken(struct ms_loop *l)

@@ -71,6 +71,8 @@ struct ms_loop {
     unsigned entries; /* so far; tells one from another, may wrap */
     bool timed_out;   /* due timers are to run in this exit */
     bool refused;     /* a host callback failed: one more round, at once */
+    bool ended;       /* a host callback ended everything: the same, and also
+                       * where no work is to be run */
 };
 
 #define MS_NEVER UINT64_MAX
@@ -115,8 +117,11 @@ static inline bool ms_timer_active(const struct ms_timer *t)
 void ms_loop_run_timers(struct ms_loop *l);
 /* The nearest deadline, `now` when work is waiting, MS_NEVER for none. */
 uint64_t ms_loop_deadline(const struct ms_loop *l);
-/* A deadline as milliseconds from now, rounded up; -1 for MS_NEVER. */
+/* A deadline as milliseconds from now, rounded up; -1 for MS_NEVER.
+ * At most 2^31 - 1. */
 int64_t ms_loop_ms_until(const struct ms_loop *l, uint64_t at_us);
+/* The nearest deadline as milliseconds from the clock's now. */
+int64_t ms_loop_timeout(const struct ms_loop *l);
 /* The host's timer fired: it has none now, and what is due runs before the
  * outermost exit. */
 void ms_loop_woken(struct ms_loop *l);
