@@ -85,7 +85,10 @@ describe("the peer is told of the end", function()
         assert.equal(1, d.multi:stats().connections)
         wait_for(d, r, "closed")
         assert.equal(1, p:count("close_notify"))
-        assert.equal("client", r:all("eof")[1].from) -- who ended it
+        -- Which end the relay saw first is chance: the peer answers at once.
+        local ends = {}
+        for _, e in ipairs(r:all("eof")) do ends[e.from] = true end
+        assert.is_true(ends.client)
         d:run(function() return not next(d.watched) end)
         assert.equal(0, d.multi:stats().connections)
         assert_balanced(told)

@@ -59,9 +59,9 @@ describe("contract A:", function()
 
   item(4, "Removing before the end yields no DONE message for it.", function(d)
     local p <close> = peer.start(SLOW)
-    local half, queued = d:add(p:url()), nil
+    local half = d:add(p:url())
     d:run(function() return half:getinfo("status") == 200 end)
-    queued = d:add("/small")
+    local queued = d:add("/small")
     d.multi:remove_handle(half)
     d.multi:remove_handle(queued)
     d:idle()
@@ -81,8 +81,8 @@ describe("contract A:", function()
     assert.is_true(d:ended(easy))
   end)
 
-  item(6, "Removing a transfer that is in no multi succeeds as a no-op; removing from the wrong "
-    .. "multi fails.", function(d)
+  item(6, "Removing a transfer that is in no multi succeeds as a no-op; removing from the "
+    .. "wrong multi fails.", function(d)
     local other <close> = core.multi {}
     local easy = d:easy("/small")
     assert.is_true(d.multi:remove_handle(easy))
@@ -107,8 +107,8 @@ describe("contract A:", function()
     assert.equal(0, p:connections())
   end)
 
-  item(8, "add triggers the timer callback with 0 before it returns. Decision: one timer 0 for any "
-    .. "number of adds, none inside an entry.", function(d)
+  item(8, "add triggers the timer callback with 0 before it returns. Decision: one timer 0 for "
+    .. "any number of adds, none inside an entry.", function(d)
     for _ = 1, 10 do d:add("/small") end
     assert.same({ { kind = "timer", ms = 0 } }, d.log)
     d:run()
@@ -125,8 +125,8 @@ describe("contract A:", function()
     assert.is_true(d:ends()[inner[10]])
   end, { logged = true })
 
-  item(9, "A completed transfer stays added until removed; re-adding after removal runs it again.",
-  function(d)
+  item(9, "A completed transfer stays added until removed; re-adding after removal runs it "
+    .. "again.", function(d)
     local easy = d:add("/small")
     d:run()
     assert.same({ easy }, d.multi:handles())
@@ -141,8 +141,7 @@ describe("contract A:", function()
     assert.equal(2, d.multi:stats().done)
   end)
 
-  item(10, "Removing a completed transfer with an unread message deletes that message.",
-  function(d)
+  item(10, "Removing a completed transfer with an unread message deletes that message.", function(d)
     local first, second, third = d:add("/small"), d:add("/small"), d:add("/small")
     d:run()
     d.multi:remove_handle(second)
@@ -152,8 +151,8 @@ describe("contract A:", function()
     assert.same({ true, true }, { ends[first], ends[third] })
   end)
 
-  item(11, "Removing a pending transfer leaves no dangling queue entry and lets another pending one "
-    .. "proceed.", function(d)
+  item(11, "Removing a pending transfer leaves no dangling queue entry and lets another "
+    .. "pending one proceed.", function(d)
     local s <close> = servers.node()
     local h2 = { version = "2-prior-knowledge" }
     local easies = {}
@@ -193,9 +192,9 @@ describe("contract A:", function()
 
   item(14, "Destroying a transfer that is still added first removes it.", function(d)
     local p <close> = peer.start(SLOW)
-    local half, fresh = d:add(p:url()), nil
+    local half = d:add(p:url())
     d:run(function() return half:getinfo("status") == 200 end)
-    fresh = d:add("/small")
+    local fresh = d:add("/small")
     half:close()
     fresh:close()
     assert.same({ 0, {} }, { d.multi:running(), d.multi:handles() })

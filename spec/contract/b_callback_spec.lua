@@ -29,8 +29,8 @@ end
 describe("contract B, callbacks:", function()
   local item = contract.begin(_ENV)
 
-  item(35, "multi_assign sets socketp for all later callbacks of that fd until REMOVE, the REMOVE "
-    .. "call included.", function(d)
+  item(35, "multi_assign sets socketp for all later callbacks of that fd until REMOVE, the "
+    .. "REMOVE call included.", function(d)
     local value, seen = {}, {}
     d.on.socket = function(_, fd, what, v)
       seen[#seen + 1] = { what, v == value }
@@ -41,8 +41,8 @@ describe("contract B, callbacks:", function()
     assert.same({ { OUT, false }, { IN, true }, { REMOVE, true } }, seen)
   end, { logged = true })
 
-  item(36, "multi_assign on an unknown fd fails with BAD_SOCKET; on a watched fd succeeds, also "
-    .. "inside the announcing callback.", function(d)
+  item(36, "multi_assign on an unknown fd fails with BAD_SOCKET; on a watched fd succeeds, "
+    .. "also inside the announcing callback.", function(d)
     for _, fd in ipairs { -1, 0, 1000000 } do
       local ok, err = d.multi:assign(fd, "x")
       assert.is_nil(ok)
@@ -80,8 +80,8 @@ describe("contract B, callbacks:", function()
     d:install()
   end, { logged = true })
 
-  item(38, "Returning -1: every transfer of that multi ends with ABORTED_BY_CALLBACK. Decision: an "
-    .. "error ends the transfers concerned, not the multi.", function(d)
+  item(38, "Returning -1: every transfer of that multi ends with ABORTED_BY_CALLBACK. "
+    .. "Decision: an error ends the transfers concerned, not the multi.", function(d)
     for n = 1, 3 do
       fail_at(d, n)
       local easies = { d:add("/close"), d:add("/close"), d:add("/close") }
@@ -121,8 +121,8 @@ describe("contract B, callbacks:", function()
     assert.equal(0, d.multi:running())
   end, { logged = true })
 
-  item(40, "After all transfers are removed a dead multi is usable again. Decision: it never dies.",
-  function(d)
+  item(40, "After all transfers are removed a dead multi is usable again. Decision: it never "
+    .. "dies.", function(d)
     fail_at(d, 1)
     local easy = d:add("/small")
     d:run()
@@ -133,8 +133,8 @@ describe("contract B, callbacks:", function()
     assert.is_true(d:ended(easy))
   end, { logged = true })
 
-  item(41, "Pausing a transfer from inside the socket callback is refused and harmless. Decision: "
-    .. "pause works everywhere, deferred.", function(d)
+  item(41, "Pausing a transfer from inside the socket callback is refused and harmless. "
+    .. "Decision: pause works everywhere, deferred.", function(d)
     local easy = d:easy("/bytes/100000")
     local paused
     d.on.socket = function(_, _, what)
@@ -166,8 +166,8 @@ describe("contract B, callbacks:", function()
     assert.equal(0, d.multi:stats().socket_calls)
   end, { bare = true })
 
-  item(43, "Callback set while transfers are running: all sockets in use get announced (Better: at "
-    .. "once).", function(d)
+  item(43, "Callback set while transfers are running: all sockets in use get announced "
+    .. "(Better: at once).", function(d)
     local easies = {}
     for i = 1, 3 do easies[i] = d:add("/bytes/1000000") end
     while d.multi:stats().connections < 3 do
@@ -221,8 +221,8 @@ describe("contract B, callbacks:", function()
     assert.same({}, d:events("socket", from))
   end, { logged = true })
 
-  item(46, "Finished transfer with kept-alive connection: its socket is no longer demanded for the "
-    .. "transfer. Decision: idle sockets stay IN, with `easy` nil.", function(d)
+  item(46, "Finished transfer with kept-alive connection: its socket is no longer demanded for "
+    .. "the transfer. Decision: idle sockets stay IN, with `easy` nil.", function(d)
     local p <close> = peer.start { { { "request" }, { "send", ANSWER }, { "hang" } } }
     d:add(p:url())
     d:run()
@@ -239,8 +239,8 @@ describe("contract B, callbacks:", function()
     assert.same({}, d.watched)
   end, { logged = true })
 
-  item(47, "Connection in graceful shutdown stays announced until its shutdown ends, then REMOVE; "
-    .. "wish changes during shutdown are announced.", function(d)
+  item(47, "Connection in graceful shutdown stays announced until its shutdown ends, then "
+    .. "REMOVE; wish changes during shutdown are announced.", function(d)
     local p <close> = tls_peer.start { { { "request" }, { "send", ANSWER }, { "eof" } } }
     d:add(p:url("/"), { tls = { ca_file = certs.get("valid").ca } })
     d:add("/small")
@@ -257,8 +257,8 @@ describe("contract B, callbacks:", function()
     if d.kind ~= "switch" then assert.same({ REMOVE }, d:story(s.fd, from)) end
   end, { logged = true })
 
-  item(48, "When all transfers are done and shutdowns over, no socket remains announced. Decision "
-    .. "(46): but those of idle connections, as long as the pool keeps them.", function(d)
+  item(48, "When all transfers are done and shutdowns over, no socket remains announced. "
+    .. "Decision (46): but those of idle connections, as long as the pool keeps them.", function(d)
     d.multi:setopt { max_idle = 0 }
     for _ = 1, 5 do d:add("/small") end
     d:run()

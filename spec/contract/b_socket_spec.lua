@@ -18,8 +18,8 @@ end
 describe("contract B, what is told:", function()
   local item = contract.begin(_ENV)
 
-  item(19, "Called with (transfer, fd, what, userp, socketp). Decision: four arguments, no userp.",
-  function(d)
+  item(19, "Called with (transfer, fd, what, userp, socketp). Decision: four arguments, no "
+    .. "userp.", function(d)
     local count
     d.multi:setopt { socketfunction = function(...)
       count = select("#", ...)
@@ -62,16 +62,15 @@ describe("contract B, what is told:", function()
     assert.same({ OUT, IN }, d:story(sole_fd(d)))
   end, { logged = true })
 
-  item(23, "While an upload is in progress and response may arrive, interest is INOUT.",
-  function(d)
+  item(23, "While an upload is in progress and response may arrive, interest is INOUT.", function(d)
     local p <close> = peer.start({ { { "stop_reading" }, { "hang" } } })
     d:add(p:url(), { body = ("x"):rep(20000000) })
     d:run(function() return d.watched[d.multi:sockets()[1] and sole_fd(d)] == INOUT end)
     assert.same({ OUT, INOUT }, d:story(sole_fd(d)))
   end, { logged = true })
 
-  item(24, "Called once per change and never twice in a row for the same fd with the same `what`.",
-  function(d)
+  item(24, "Called once per change and never twice in a row for the same fd with the same "
+    .. "`what`.", function(d)
     for i = 1, 5 do d:add("/bytes/100000", { body = ("x"):rep(i * 100000) }) end
     d:run()
     d:idle()
@@ -108,8 +107,8 @@ describe("contract B, what is told:", function()
     ]])
   end)
 
-  item(27, "With N transfers on one connection there is one announcement stream per socket: the "
-    .. "union of all wishes.", function(d)
+  item(27, "With N transfers on one connection there is one announcement stream per socket: "
+    .. "the union of all wishes.", function(d)
     local s <close> = servers.node()
     for _ = 1, 20 do d:add(s:url("/bytes/100000"), { version = "2-prior-knowledge" }) end
     d:run()
@@ -119,8 +118,8 @@ describe("contract B, what is told:", function()
     assert.equal(20, #d:events("done"))
   end, { logged = true })
 
-  item(28, "When one of N users stops wanting OUT while another still does, no callback fires; when "
-    .. "the last stops, one fires.", function(d)
+  item(28, "When one of N users stops wanting OUT while another still does, no callback fires; "
+    .. "when the last stops, one fires.", function(d)
     -- On one HTTP/2 connection, whose socket takes no more: both have bytes to
     -- send. (spec/unit/test_multi_ev.c counts every combination.)
     local s <close> = servers.node()
@@ -185,8 +184,8 @@ describe("contract B, what is told:", function()
     assert.equal("", d:check()) -- the recorder asked whether each was open
   end, { logged = true, resets = true })
 
-  item(32, "After REMOVE the same number may be announced again at once, even within the same API "
-    .. "call; nothing of the old user leaks into it.", function(d)
+  item(32, "After REMOVE the same number may be announced again at once, even within the same "
+    .. "API call; nothing of the old user leaks into it.", function(d)
     local values = {}
     d.on.socket = function(_, fd, what, value)
       values[#values + 1] = value or false

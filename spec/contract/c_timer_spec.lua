@@ -75,8 +75,8 @@ describe("contract C:", function()
     assert.is_true(d:ended(easy))
   end, { logged = true })
 
-  item(55, "Single-shot: after it fired and was reported, a new one is set only by a new callback.",
-  function(d)
+  item(55, "Single-shot: after it fired and was reported, a new one is set only by a new "
+    .. "callback.", function(d)
     local p <close> = peer.start(HANG)
     held(d, p, { timeout = 60000 })
     for _ = 1, 3 do
@@ -86,8 +86,8 @@ describe("contract C:", function()
     end
   end, { logged = true })
 
-  item(56, "A new value replaces the old one; it may come before the old one expired because of "
-    .. "socket activity.", function(d)
+  item(56, "A new value replaces the old one; it may come before the old one expired because "
+    .. "of socket activity.", function(d)
     local p <close> = peer.start(HANG)
     held(d, p, { timeout = 90000 })
     kick(d)
@@ -126,8 +126,8 @@ describe("contract C:", function()
     assert.equal(1, d.multi:running())
   end, { logged = true })
 
-  item(59, "Late installation of the callback: first notification at the next call that updates "
-    .. "timers. Decision: at once.", function(d)
+  item(59, "Late installation of the callback: first notification at the next call that "
+    .. "updates timers. Decision: at once.", function(d)
     local p <close> = peer.start(HANG)
     d.multi:add_handle(d:easy(p:url(), { timeout = 60000 }))
     while d.multi:stats().bytes_out == 0 do
@@ -176,8 +176,8 @@ describe("contract C:", function()
     assert.equal(1, d.multi:running())
   end, { logged = true })
 
-  item(63, "Returning -1 kills all transfers as with sockets. Decision (38): all end, the multi "
-    .. "lives.", function(d)
+  item(63, "Returning -1 kills all transfers as with sockets. Decision (38): all end, the "
+    .. "multi lives.", function(d)
     local easies, armed = {}, false
     for i = 1, 3 do easies[i] = d:easy("/slow") end
     d.on.timer = function()
@@ -211,7 +211,8 @@ describe("contract C:", function()
   end, { logged = true })
 
   item(66, "Invalid URL transfers still complete through the timer path (no hang).", function(d)
-    local bad = { "", ":", "ftp://x/", "http://", "http://a b/", "http://[::g]/", "http://x:99999/" }
+    local bad = { "", ":", "ftp://x/", "http://", "http://a b/", "http://[::g]/",
+      "http://x:99999/" }
     local easies = {}
     for i, url in ipairs(bad) do
       easies[i] = core.easy { url = url }
@@ -222,8 +223,9 @@ describe("contract C:", function()
     for i, easy in ipairs(easies) do assert.equal("usage", ends[easy].category, bad[i]) end
   end, { logged = true })
 
-  item(67, "Every limit in force has an armed timer: total, connect (also the default), first-byte "
-    .. "timeout, low speed, happy eyeballs, 100-continue, idle connections.", function(d, kind)
+  item(67, "Every limit in force has an armed timer: total, connect (also the default), "
+    .. "first-byte timeout, low speed, happy eyeballs, 100-continue, idle connections.",
+  function(d, kind)
     local p <close> = peer.start(HANG)
     local full <close> = peer.start({ { { "hang" } } }, { full = true })
     local function armed_within(limit, url, opts, body)

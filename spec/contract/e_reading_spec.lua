@@ -61,14 +61,14 @@ describe("contract E:", function()
     assert.is_nil((d.multi:info_read()))
   end)
 
-  item(89, "Completion notification: fires once when the queue turns non-empty; the handler may "
-    .. "add/remove transfers. Here: once for each transfer.", function(d)
-    local easies, chained = {}, {}
+  item(89, "Completion notification: fires once when the queue turns non-empty; the handler "
+    .. "may add/remove transfers. Here: once for each transfer.", function(d)
+    local chained = {}
     d.on.done = function(easy)
       d.multi:remove_handle(easy)
       if #chained < 3 then chained[#chained + 1] = d:add("/small") end
     end
-    for i = 1, 3 do easies[i] = d:add("/small") end
+    for _ = 1, 3 do d:add("/small") end
     d:run()
     assert.equal(6, #d:events("done"))
     assert.equal(3, #chained)
@@ -78,8 +78,8 @@ describe("contract E:", function()
 
   item(90, "Per-transfer done notification for success and failure.", function(d)
     local p <close> = peer.start(HANG)
-    local good, bad, slow = d:add("/small"), d:add("http://127.0.0.1:1/"), nil
-    slow = d:add(p:url(), { timeout = 20 })
+    local good, bad = d:add("/small"), d:add("http://127.0.0.1:1/")
+    local slow = d:add(p:url(), { timeout = 20 })
     d:run()
     local told = {}
     for _, e in ipairs(d:events("done")) do
@@ -89,7 +89,8 @@ describe("contract E:", function()
     assert.same({ true, "connection_refused", "timed_out" }, { told[good], told[bad], told[slow] })
   end)
 
-  item(91, "Counters added/running/pending/done/ever-added are consistent at all times.", function(d)
+  item(91, "Counters added/running/pending/done/ever-added are consistent at all times.",
+  function(d)
     local p <close> = peer.start(HANG)
     local function check()
       local s = d.multi:stats()

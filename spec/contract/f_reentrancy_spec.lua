@@ -21,8 +21,8 @@ describe("contract F:", function()
   local item = contract.begin(_ENV)
 
   item(93, "add, remove, perform, socket_action, setopt, cleanup from any callback: "
-    .. "RECURSIVE_API_CALL, no damage. Decision: nothing is refused but perform, poll and waitfds; "
-    .. "events and changes are queued.", function(d)
+    .. "RECURSIVE_API_CALL, no damage. Decision: nothing is refused but perform, poll and "
+    .. "waitfds; events and changes are queued.", function(d)
     local p <close> = peer.start(HANG)
     local seen, added, inside = {}, {}, false
     local held = d:add(p:url())
@@ -89,8 +89,8 @@ describe("contract F:", function()
     assert.equal(0, d.multi:poll(1))
   end)
 
-  item(96, "Better: destroying a transfer inside a callback is refused visibly. Decision: it is safe "
-    .. "and deferred, of the multi too.", function(d, kind)
+  item(96, "Better: destroying a transfer inside a callback is refused visibly. Decision: it "
+    .. "is safe and deferred, of the multi too.", function(d, kind)
     for _, place in ipairs { "on_headers", "on_data", "done" } do
       local easy
       local opts = everywhere(d, function(at) if at == place then easy:close() end end)
@@ -120,8 +120,8 @@ describe("contract F:", function()
     end
   end, { logged = true })
 
-  item(97, "Removing other transfers from the completion notification while the run loop iterates is "
-    .. "safe.", function(d)
+  item(97, "Removing other transfers from the completion notification while the run loop "
+    .. "iterates is safe.", function(d)
     local easies = {}
     for i = 1, 50 do easies[i] = d:add("/bytes/1000") end
     d.on.done = function()
@@ -138,8 +138,8 @@ describe("contract F:", function()
     assert.equal(50, #easies + stats.removed)
   end)
 
-  item(98, "Lua-specific: an error or a yield inside a user callback never leaves the engine \"in "
-    .. "callback\".", function(d)
+  item(98, "Lua-specific: an error or a yield inside a user callback never leaves the engine "
+    .. "\"in callback\".", function(d)
     for _, bad in ipairs { function() error("no", 0) end, coroutine.yield } do
       for _, name in ipairs { "on_headers", "on_data" } do
         local easy = d:add("/small", { [name] = bad })

@@ -27,7 +27,8 @@ describe("contract G:", function()
     local hang <close> = peer.start(HANG)
     local good = { d:add("/small"), d:add("/big"), d:add("/chunked/100000"),
       d:add("/upload/mix", { method = "PUT", body = ("x"):rep(1000000) }),
-      d:add(secure:url("/"), tls()), d:add(h2:url("/bytes/100000"), { version = "2-prior-knowledge" }) }
+      d:add(secure:url("/"), tls()),
+      d:add(h2:url("/bytes/100000"), { version = "2-prior-knowledge" }) }
     local bad = { connection_refused = d:add("http://127.0.0.1:1/"), bad_url = d:add("http://"),
       timed_out = d:add(hang:url(), { timeout = 50 }) }
     perform_all(d)
@@ -36,8 +37,8 @@ describe("contract G:", function()
     for code, easy in pairs(bad) do assert.equal(code, ends[easy].code) end
   end, { bare = true })
 
-  item(100, "poll waits even without sockets; with 0 it returns at once; both honour the nearest "
-    .. "internal deadline and extra fds.", function(d)
+  item(100, "poll waits even without sockets; with 0 it returns at once; both honour the "
+    .. "nearest internal deadline and extra fds.", function(d)
     local before = uv.hrtime()
     assert.equal(0, d.multi:poll(20))
     assert.is_true(uv.hrtime() - before >= 20 * 1000000)

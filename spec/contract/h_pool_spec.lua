@@ -37,8 +37,8 @@ describe("contract H:", function()
     assert.same({ 1, 5 }, { d.multi:stats().opened, d.multi:stats().reused })
   end)
 
-  item(106, "No reuse across differing TLS use, TLS verification, CA, client certificate, server "
-    .. "name, HTTP version constraint, socket options.", function(d)
+  item(106, "No reuse across differing TLS use, TLS verification, CA, client certificate, "
+    .. "server name, HTTP version constraint, socket options.", function(d)
     local p <close> = tls_peer.start(SERVE)
     local plain <close> = peer.start(SERVE)
     local other = certs.get("valid").cert
@@ -59,8 +59,8 @@ describe("contract H:", function()
     assert.is_true(reused(d, plain:url("/"), { headers = { a = "b" }, timeout = 5000 }))
   end)
 
-  item(107, "Before reuse, an idle connection with pending input (non-multiplexed) or closed by the "
-    .. "peer is discarded.", function(d)
+  item(107, "Before reuse, an idle connection with pending input (non-multiplexed) or closed "
+    .. "by the peer is discarded.", function(d)
     local p <close> = peer.start { { { "request" }, { "send", ANSWER .. "HTTP/1.1 200 OK\r\n\r\n" },
       { "hang" } }, { { "request" }, { "send", ANSWER }, { "close" } }, { { "request" },
       { "send", ANSWER }, { "hang" } } }
@@ -70,16 +70,16 @@ describe("contract H:", function()
     assert.equal(3, p:connections())
   end)
 
-  item(108, "MAXAGE_CONN and MAXLIFETIME_CONN are enforced. Decision: `idle_timeout` (`max_age` is to "
-    .. "come).", function(d)
+  item(108, "MAXAGE_CONN and MAXLIFETIME_CONN are enforced. Decision: `idle_timeout` "
+    .. "(`max_age` is to come).", function(d)
     d.multi:setopt { idle_timeout = 10 }
     assert.is_false(reused(d, "/small"))
     d:run(function() return d.multi:stats().connections == 0 end)
     assert.is_false(reused(d, "/small"))
   end)
 
-  item(109, "FORBID_REUSE / FRESH_CONNECT / Connection: close respected; HTTP/1.0 without keep-alive "
-    .. "closes.", function(d)
+  item(109, "FORBID_REUSE / FRESH_CONNECT / Connection: close respected; HTTP/1.0 without "
+    .. "keep-alive closes.", function(d)
     assert.is_false(reused(d, "/small"))
     assert.is_false(reused(d, "/small", { fresh_connection = true }))
     d.multi:network_changed()
@@ -124,8 +124,8 @@ describe("contract H:", function()
     for _, waiting in ipairs(dead) do d.multi:remove_handle(waiting) end
   end)
 
-  item(114, "Queued time counts against total and connect timeout, and a queued transfer can time "
-    .. "out. Decision: it counts in `total`, not in `connect`.", function(d)
+  item(114, "Queued time counts against total and connect timeout, and a queued transfer can "
+    .. "time out. Decision: it counts in `total`, not in `connect`.", function(d)
     local full <close> = peer.start({ { { "hang" } } }, { full = true })
     local waits = d:add(full:url("/"), H2)
     local shares = d:add(full:url("/"), { version = H2.version, timeout = { total = 30 } })
@@ -144,8 +144,8 @@ describe("contract H:", function()
     for _, e in ipairs(d:events("done")) do assert.is_true(e.ok) end
   end)
 
-  item(116, "If the origin turns out to be HTTP/1.1 the waiters are released and open their own "
-    .. "connections.", function(d)
+  item(116, "If the origin turns out to be HTTP/1.1 the waiters are released and open their "
+    .. "own connections.", function(d)
     local p <close> = tls_peer.start(SERVE, { alpn = { "http/1.1" } })
     for _ = 1, 5 do d:add(p:url("/"), tls()) end
     d:run()
@@ -171,8 +171,8 @@ describe("contract H:", function()
     assert.is_true(reused(d, "/small")) -- it does not last
   end)
 
-  item(118, "Graceful close: HTTP/2 GOAWAY, TLS close_notify, bounded, without blocking anything. "
-    .. "Decision: one second, TLS and h2 only; plain h1 just closes.", function(d)
+  item(118, "Graceful close: HTTP/2 GOAWAY, TLS close_notify, bounded, without blocking "
+    .. "anything. Decision: one second, TLS and h2 only; plain h1 just closes.", function(d)
     local p <close> = tls_peer.start { { { "request" }, { "send", ANSWER }, { "eof" } } }
     local two <close> = h2.peer { h2.answer(1, "ok"), { "hang" } }
     reused(d, p:url("/"), tls())
@@ -208,8 +208,8 @@ describe("contract H:", function()
     assert.equal(0, p:count("closed"))
   end)
 
-  item(121, "Cleanup never blocks, announces no new sockets (Better), leaves no descriptor open.",
-  function(d, kind)
+  item(121, "Cleanup never blocks, announces no new sockets (Better), leaves no descriptor "
+    .. "open.", function(d, kind)
     local p <close> = tls_peer.start { { { "request" }, { "send", ANSWER }, { "delay", 60000 } } }
     collectgarbage()
     collectgarbage()

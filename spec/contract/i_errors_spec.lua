@@ -23,18 +23,18 @@ describe("contract I:", function()
     return d:ended(easy), easy
   end
 
-  item(122, "Request on a reused connection that dies before any response byte is retried on a fresh "
-    .. "one, at most 5 times, body rewound; otherwise error. Decision: one retry.", function(d)
-    local p <close> = peer.start { { { "request" }, { "send", ANSWER }, { "request" }, { "close" } },
-      { { "request" }, { "send", ANSWER }, { "hang" } } }
+  item(122, "Request on a reused connection that dies before any response byte is retried on a "
+    .. "fresh one, at most 5 times, body rewound; otherwise error. Decision: one retry.",
+  function(d)
+    local once = { { "request" }, { "send", ANSWER }, { "request" }, { "close" } }
+    local p <close> = peer.start { once, { { "request" }, { "send", ANSWER }, { "hang" } } }
     assert.is_true((run_one(d, p:url("/"))))
     local post = { method = "PUT", body = "the body" }
     local ended, easy = run_one(d, p:url("/"), post)
     assert.is_true(ended)
     assert.is_false(easy:response().reused)
     assert.is_truthy(p:requests(2)[1]:find("the body", 1, true))
-    local dies <close> = peer.start { { { "request" }, { "send", ANSWER }, { "request" }, { "close" } },
-      { { "request" }, { "close" } } }
+    local dies <close> = peer.start { once, { { "request" }, { "close" } } }
     assert.is_true((run_one(d, dies:url("/"))))
     assert.equal("unexpected_eof", (run_one(d, dies:url("/"))))
     assert.equal(2, dies:connections())
@@ -175,9 +175,9 @@ describe("contract I:", function()
     assert.equal(10, #d:events("done"))
   end)
 
-  item(134, "Happy eyeballs: IPv6 first, next attempt after a delay or at once on failure, families "
-    .. "alternate, at most 6 in flight, first success wins, losers REMOVE+close. Decision: 250 ms.",
-  function(_, kind)
+  item(134, "Happy eyeballs: IPv6 first, next attempt after a delay or at once on failure, "
+    .. "families alternate, at most 6 in flight, first success wins, losers REMOVE+close. "
+    .. "Decision: 250 ms.", function(_, kind)
     two_hosts.run(kind, "both", [[
       assert.is_true(easy:response().remote_address:find("[::1]", 1, true) == 1)
     ]])
@@ -217,14 +217,16 @@ describe("contract I:", function()
       for _, e in ipairs(d:events("done")) do
         if e.ok then ok = ok + 1
         elseif e.err.code == "too_many_files" then full = full + 1
-        elseif e.err.cause and e.err.cause.code == "too_many_files" then full = full + 1 -- luv's
+        elseif e.err.cause and e.err.cause.code == "too_many_files" then -- luv's
+          full = full + 1
         else other = other + 1 end
       end
       print(ok > 0, full > 0, other, ok + full)
       d:add(%q)
       d:run()
       print(d:events("done")[61].ok)
-    ]]):format(kind, d.server:url("/small"), d.server:url("/bytes/100000"), d.server:url("/small")) },
+    ]]):format(kind, d.server:url("/small"), d.server:url("/bytes/100000"),
+      d.server:url("/small")) },
       { files = 40, timeout = 20000 })
     assert.equal("true\ttrue\t0\t60\ntrue\n", r.stdout, r.stderr)
   end)

@@ -9,9 +9,9 @@ local server = require "spec.support.server"
 describe("contract K:", function()
   local item = contract.begin(_ENV)
 
-  item(137, "Write callback order equals byte order; short return aborts with WRITE_ERROR; PAUSE "
-    .. "redelivers the same bytes. Here: raising aborts; a pause keeps what comes after this chunk.",
-  function(d)
+  item(137, "Write callback order equals byte order; short return aborts with WRITE_ERROR; "
+    .. "PAUSE redelivers the same bytes. Here: raising aborts; a pause keeps what comes after "
+    .. "this chunk.", function(d)
     local got, n = {}, 0
     local easy
     easy = d:easy("/bytes/1000000", { on_data = function(chunk)
@@ -37,7 +37,8 @@ describe("contract K:", function()
 
   item(138, "Unpause continues without external event.", function(d)
     local p <close> = peer.start { { { "request" },
-      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc" }, { "send", "def" }, { "hang" } } }
+      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc" }, { "send", "def" },
+      { "hang" } } }
     local easy
     local got = {}
     easy = d:easy(p:url("/"), {
@@ -95,11 +96,11 @@ describe("contract K:", function()
     assert.equal("timed_out", d:ended(paused))
   end)
 
-  item(142, "Progress callback at least about once per second while the app drives timers; abort "
-    .. "value ends the transfer.", "on_progress is to come")
+  item(142, "Progress callback at least about once per second while the app drives timers; "
+    .. "abort value ends the transfer.", "on_progress is to come")
 
-  item(143, "Premature EOF: an error for Content-Length and unfinished chunked; malformed chunk: an "
-    .. "error. Decision: our codes.", function(d)
+  item(143, "Premature EOF: an error for Content-Length and unfinished chunked; malformed "
+    .. "chunk: an error. Decision: our codes.", function(d)
     local HEAD = "HTTP/1.1 200 OK\r\n"
     local rows = {
       { HEAD .. "Content-Length: 9\r\n\r\nhalf", "unexpected_eof" },
@@ -132,8 +133,8 @@ describe("contract K:", function()
     end
   end)
 
-  item(145, "Timings monotone: queue <= resolve <= connect <= send <= first_byte <= total; 0 for "
-    .. "phases skipped on reuse.", function(d)
+  item(145, "Timings monotone: queue <= resolve <= connect <= send <= first_byte <= total; 0 "
+    .. "for phases skipped on reuse.", function(d)
     local order = { "queue", "resolve", "connect", "send", "first_byte", "total" }
     for round = 1, 2 do
       local easy = d:add("/bytes/100000")

@@ -19,13 +19,6 @@ static const struct {
     {MS_OPT_USER_AGENT, {"a", "b"}},
     {MS_OPT_VERSION, {"1.1", "2-prior-knowledge"}},
     {MS_OPT_PRIORITY, {"u=1", "u=2"}},
-    {MS_OPT_INTERFACE, {"127.0.0.1", "127.0.0.2"}},
-    {MS_OPT_LOCAL_PORT, {"20000", "20001"}},
-    {MS_OPT_UNIX_SOCKET, {"/a", "/b"}},
-    {MS_OPT_RESOLVE, {"a.test=127.0.0.1", "a.test=127.0.0.2"}},
-    {MS_OPT_CONNECT_TO, {"a.test=b.test", "a.test=c.test"}},
-    {MS_OPT_DNS_SERVERS, {"127.0.0.1", "127.0.0.2"}},
-    {MS_OPT_ALLOW_ADDRESS, {NULL, "public"}},
     {MS_OPT_TLS_CA_FILE, {"a.pem", "b.pem"}},
     {MS_OPT_TLS_CA_PATH, {"a", "b"}},
     {MS_OPT_TLS_CRL_FILE, {"a.pem", "b.pem"}},
@@ -41,6 +34,13 @@ static const struct {
       "sha256//BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}},
     {MS_OPT_TLS_SERVER_NAME, {"a", "b"}},
     {MS_OPT_TLS_STAPLE, {NULL, "require"}},
+    {MS_OPT_INTERFACE, {"lo", "127.0.0.1"}},
+    {MS_OPT_LOCAL_PORT, {"4000", "4000-4001"}},
+    {MS_OPT_UNIX_SOCKET, {"/a", "@a"}},
+    {MS_OPT_RESOLVE, {"h=::1", "h=::2"}},
+    {MS_OPT_CONNECT_TO, {"h=a", "h=a:1"}},
+    {MS_OPT_DNS_SERVERS, {"127.0.0.1", "127.0.0.1:53"}},
+    {MS_OPT_ALLOW_ADDRESS, {"any", "public"}},
 };
 
 static ms_err set_text(struct ms_options *o, enum ms_option id, int which)
@@ -60,8 +60,9 @@ static ms_err set(struct ms_options *o, const struct ms_option_info *info,
     switch (info->type) {
     case MS_TYPE_BOOL:
         return ms_options_set_bool(o, info->id, which);
-    case MS_TYPE_INT:
-        return ms_options_set_int(o, info->id, info->least + 2 * which);
+    case MS_TYPE_INT: /* `ip` is 4 or 6 */
+        return ms_options_set_int(
+            o, info->id, info->least + (info->id == MS_OPT_IP ? 2 : 1) * which);
     case MS_TYPE_STRING:
     case MS_TYPE_LIST:
         return set_text(o, info->id, which);

@@ -9,6 +9,10 @@
  * that a host that always adds more cannot keep us here. */
 #define MAX_ROUNDS 2
 
+/* A timer callback that asks for more each time it is told is told this often
+ * in one exit, then in the next. */
+#define MAX_TELLS 16
+
 /* What the host is told at most: event libraries take an int of milliseconds.
  * Woken too early, we tell the rest. */
 #define MAX_WAKE_MS INT32_MAX
@@ -113,17 +117,19 @@ static void one_round(struct ms_loop *l)
     l->hooks.finish(l->engine);
 }
 
+/* The timer callback itself may have asked for something. That there is
+ * nothing to wait for any more is told twice at most; that there is must not
+ * be lost, and when it reported an event, as one does that takes 0 for "now",
+ * that is handled before it is told again. */
 static void tell_host(struct ms_loop *l)
 {
     ms_ev_flush(&l->ev);
-    if (!tell_deadline(l, true))
-        return;
-    /* The timer callback itself may have asked for something. That there is
-     * nothing to wait for any more is told once; that there is must not be
-     * lost, whatever the callback does. */
-    tell_deadline(l, true);
-    while (tell_deadline(l, false))
-        ;
+    for (int i = 0; i < MAX_TELLS && tell_deadline(l, i < 2); i++) {
+        if (!l->timed_out && !ms_ev_has_queued(&l->ev))
+            continue;
+        one_round(l);
+        ms_ev_flush(&l->ev);
+    }
 }
 
 /* For what the host did while it was told. */
