@@ -42,7 +42,7 @@ struct ms_pool {
     unsigned ranks;                      /* bit by index: somebody is there */
     unsigned remembering;
     struct ms_timer idle_timer, age_timer, turn_timer;
-    struct ms_timer rest_timer; /* runs while one of TLS is idle, not resting */
+    struct ms_timer rest_timer; /* runs while one idles that could rest */
     int64_t max_idle, idle_timeout_ms;
     int64_t max_conns, max_per_host; /* MS_POOL_NO_LIMIT: none */
     int64_t max_age_ms;              /* the same */

@@ -36,9 +36,23 @@ static void on_idle_timer(struct ms_timer *t)
     arm_idle_timer(p);
 }
 
-/* A connection of TLS buffers some 33 KiB; making that anew for each request
- * would cost as much as the rest of the library. So only one that is idle for
- * a while gives it back. */
+/* A connection of TLS buffers some 33 KiB, one of HTTP/2 may keep more; making
+ * that anew for each request would cost as much as the rest of the library. So
+ * only one that is idle for a while gives it back. */
+static bool can_rest(const struct ms_conn *c)
+{
+    return c->link.tls || c->session->ops->rest;
+}
+
+static void rest(struct ms_conn *c)
+{
+    c->resting = true;
+    if (c->session->ops->rest)
+        c->session->ops->rest(c->session);
+    if (c->link.tls)
+        ms_tls_release_buffers(c->link.tls);
+}
+
 static void on_rest_timer(struct ms_timer *t)
 {
     struct ms_pool *p = MS_CONTAINER(t, struct ms_pool, rest_timer);
@@ -53,9 +67,7 @@ static void on_rest_timer(struct ms_timer *t)
             next = c->idle_since_us + REST_US;
             continue;
         }
-        c->resting = true;
-        if (c->link.tls)
-            ms_tls_release_buffers(c->link.tls);
+        rest(c);
     }
     if (next)
         ms_timer_start(p->env.loop, &p->rest_timer, next);
@@ -120,7 +132,7 @@ static void become_idle(struct ms_pool *p, struct ms_conn *c)
     c->idle_since_us = p->env.loop->now_us;
     c->idle_entry = p->env.loop->entries;
     c->resting = false;
-    if (c->link.tls && !ms_timer_active(&p->rest_timer))
+    if (can_rest(c) && !ms_timer_active(&p->rest_timer))
         ms_timer_start(p->env.loop, &p->rest_timer, c->idle_since_us + REST_US);
     ms_list_push(&p->lru, &c->lru);
     p->idle++;

@@ -84,7 +84,8 @@ enum {
     LB_EASY_TRACEBACK,
     LB_EASY_RESPONSE, /* of the last run, once asked for */
     LB_EASY_THREAD,   /* of a fetcher: what waits for it */
-    LB_EASY_UVS = LB_EASY_THREAD
+    LB_EASY_TLS,      /* of a fetcher: what TLS left of its last run */
+    LB_EASY_UVS = LB_EASY_TLS
 };
 
 /* What every userdata begins with. */
@@ -123,7 +124,8 @@ struct lb_easy {
     struct lb_fetcher *home;
     lua_State *thread; /* what LB_EASY_THREAD is, if a coroutine */
     lua_State *waiter; /* the coroutine that waits for its end, or NULL */
-    bool adopted;      /* LB_EASY_THREAD is an operation that waits instead */
+    const struct ms_tls_info *tls; /* of LB_EASY_TLS, NULL for none */
+    bool adopted; /* LB_EASY_THREAD is an operation that waits instead */
     struct lb_easy *next; /* on the list of those that are free */
     lua_Integer slot;     /* where the fetcher keeps it, 0: not a fetcher's */
 };
@@ -232,9 +234,9 @@ struct lb_easy *lb_push_new_easy(lua_State *L);
 
 /* Pushes the response that the last run of the easy left, which is at index
  * `easy`; nil for none. */
-void lb_push_response(lua_State *L, const struct lb_easy *le, int easy);
+void lb_push_response(lua_State *L, struct lb_easy *le, int easy);
 /* The same, also while the run is under way: what is known so far. */
-void lb_push_snapshot(lua_State *L, const struct lb_easy *le, int easy);
+void lb_push_snapshot(lua_State *L, struct lb_easy *le, int easy);
 
 /* Pushes headers with a copy of all fields `get` has. */
 typedef bool lb_field_fn(const struct ms_response *r, size_t index,
