@@ -19,12 +19,12 @@ static const struct {
     {MS_OPT_USER_AGENT, {"a", "b"}},
     {MS_OPT_VERSION, {"1.1", "2-prior-knowledge"}},
     {MS_OPT_PRIORITY, {"u=1", "u=2"}},
-    {MS_OPT_INTERFACE, {"127.0.0.1", "lo"}},
-    {MS_OPT_LOCAL_PORT, {"40000", "40000-40001"}},
-    {MS_OPT_UNIX_SOCKET, {"/a", "/A"}},
-    {MS_OPT_RESOLVE, {"h=127.0.0.1", "h=127.0.0.2"}},
-    {MS_OPT_CONNECT_TO, {"h=a", "h=b"}},
-    {MS_OPT_DNS_SERVERS, {"127.0.0.1", "127.0.0.1:54"}},
+    {MS_OPT_INTERFACE, {"127.0.0.1", "127.0.0.2"}},
+    {MS_OPT_LOCAL_PORT, {"20000", "20001"}},
+    {MS_OPT_UNIX_SOCKET, {"/a", "/b"}},
+    {MS_OPT_RESOLVE, {"a.test=127.0.0.1", "a.test=127.0.0.2"}},
+    {MS_OPT_CONNECT_TO, {"a.test=b.test", "a.test=c.test"}},
+    {MS_OPT_DNS_SERVERS, {"127.0.0.1", "127.0.0.2"}},
     {MS_OPT_ALLOW_ADDRESS, {NULL, "public"}},
     {MS_OPT_TLS_CA_FILE, {"a.pem", "b.pem"}},
     {MS_OPT_TLS_CA_PATH, {"a", "b"}},
@@ -61,9 +61,7 @@ static ms_err set(struct ms_options *o, const struct ms_option_info *info,
     case MS_TYPE_BOOL:
         return ms_options_set_bool(o, info->id, which);
     case MS_TYPE_INT:
-        if (info->id == MS_OPT_IP)
-            return ms_options_set_int(o, info->id, which ? 6 : 4);
-        return ms_options_set_int(o, info->id, info->least + which);
+        return ms_options_set_int(o, info->id, info->least + 2 * which);
     case MS_TYPE_STRING:
     case MS_TYPE_LIST:
         return set_text(o, info->id, which);
