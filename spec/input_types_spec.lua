@@ -207,6 +207,7 @@ local MULTI = {
   max_connections = number(1),
   max_connections_per_host = number(1),
   max_age = number(1),
+  edge_triggered = BOOLEAN,
   errorfunction = FUNCTION, donefunction = FUNCTION, socketfunction = FUNCTION,
   timerfunction = FUNCTION,
 }
