@@ -209,11 +209,12 @@ fuzz-diff: ## our parsers and Node's, over corpora and COUNT (20000) changes of 
 	@node spec/support/url_diff.js build/unit/url_outcome $(DIFF_ARGS)
 
 VALGRIND := valgrind -q --leak-check=full --error-exitcode=99
-valgrind: build/nodlclose.so ## C tests and one fetch from Lua under valgrind
+valgrind: build/nodlclose.so build/tls_peer ## C tests and some fetches from Lua under valgrind
 	@$(MAKE) $(QUICK) core
 	@$(MAKE) $(QUICK) VARIANT=unit units
 	@$(TALLY) $(call c_tests,unit,$(VALGRIND) )
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke.lua
+	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke_tls.lua
 
 bench instructions syscalls: all
 	@$(FILES) && $(ENV) bench/$(subst bench,run,$@)

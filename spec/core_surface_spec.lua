@@ -119,6 +119,38 @@ describe("surface: a multi handle", function()
         bad("bad_option", 'unknown option "x"', M.setopt, m, { x = 1 }),
         bad("bad_option", 'option "max_idle" must be', M.setopt, m, { max_idle = "1" }) }),
       timeout = checked("timeout", function() assert.is_nil(closed:timeout()) end),
+      network_changed = checked("network_changed", function()
+        assert.is_nil(m:network_changed())
+        closed:network_changed()
+      end),
+      perform = checked("perform", function()
+        assert.equal(m:running(), m:perform())
+        assert.equal(0, closed:perform())
+      end),
+      poll = checked("poll", function()
+        assert.equal(0, m:poll(0))
+        assert.equal(0, m:poll(0, {}))
+      end, { bad("bad_argument", "argument #2 must be a number, not nil", M.poll, m),
+        bad("bad_argument", "extra_fds must be a table, not number", M.poll, m, 0, 1) }),
+      waitfds = checked("waitfds", function() assert.same({}, closed:waitfds()) end),
+      wakeup = checked("wakeup", function()
+        m:wakeup()
+        closed:wakeup()
+      end),
+      waker = checked("waker", function() assert.is_true(m:waker() > 0) end),
+      dump = checked("dump", function()
+        assert.matches("running", m:dump())
+        assert.matches("^closed", closed:dump())
+      end),
+      answer = checked("answer", function()
+        assert.is_false(m:answer(1, {}))
+        assert.is_false(m:answer(1, nil))
+        assert.is_false(closed:answer(1, { "::1" }))
+      end, { bad("bad_argument", "argument #2 must be a number, not nil", M.answer, m),
+        bad("bad_argument", "argument #2 must be a whole number from 0", M.answer, m, -1),
+        bad("bad_argument", "a list of addresses or nil, not string", M.answer, m, 1, "::1"),
+        bad("bad_argument", "addresses are strings, not number", M.answer, m, 1, { 1 }),
+        bad("bad_argument", "not all of these are addresses", M.answer, m, 1, { "a" }) }),
       running = checked("running", function()
         assert.equal(0, m:running())
         assert.equal(1, other:running())
@@ -380,6 +412,10 @@ describe("surface: the module multisocket.core", function()
       rows[name] = { good = function() assert.is_string(core[name]()[1]) end,
         why = "takes nothing" }
     end
+    rows.option_scopes = {
+      good = function() assert.equal("same", core.option_scopes()["timeout.total"]) end,
+      why = "takes nothing",
+    }
   end
 
   local function handles()
@@ -483,6 +519,8 @@ describe("surface: the module multisocket.core", function()
         bad("bad_argument", "argument #4 must be a function, not number", core.new_body, {},
           nothing, nothing, 1) },
     }
+    rows.wake = { good = function() assert.is_false(core.wake(1)) end,
+      bad = { bad("bad_argument", "argument #1 must be a number, not nil", core.wake) } }
     rows.turn = { good = function() core.turn({}, nothing, nothing, nothing) end,
       why = "for task.lua only" }
     rows.fetcher = {

@@ -299,9 +299,9 @@ describe("HTTP/2:", function()
 
   it("B19 a peer that answers stays, also an idle one", async(function()
     local server <close> = servers.node()
-    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 5 }
-    assert.equal("slow", assert(client:fetch(server:url("/slow/60"))).body)
-    ms.sleep(60)
+    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 80 }
+    assert.equal("slow", assert(client:fetch(server:url("/slow/200"))).body)
+    ms.sleep(200)
     assert(client:fetch(server:url("/slow/1")))
     assert.equal(1, client:stats().opened)
   end))

@@ -122,7 +122,7 @@ describe("installed for C:", function()
     for line in result.stdout:gmatch("[^\n]+") do lines[#lines + 1] = line end
     table.sort(lines)
     assert.same({ "200, 1000000 bytes", "200, 13 bytes", "404, 11 bytes",
-      "failed: 127.0.0.1:1: connection refused" }, lines)
+      "failed: 127.0.0.1:1: connection refused (tried 127.0.0.1:1)" }, lines)
   end
 
   for name, libs in pairs { epoll = "$(pkg-config --libs multisocket)",

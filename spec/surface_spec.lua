@@ -356,6 +356,13 @@ describe("surface: a client", function()
       end,
       bad = wrong_selves(client.stats, "a client"),
     }
+    rows.network_changed = {
+      good = function()
+        client:network_changed()
+        closed:network_changed()
+      end,
+      bad = wrong_selves(client.network_changed, "a client"),
+    }
     rows.close = {
       good = function()
         local c = ms.client()

@@ -187,8 +187,8 @@ describe("K7: a body that nobody takes", function()
     local p <close> = peer.start({ { { "request" },
       { "send", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" },
       { "fill", 1000000000 } } })
-    local multi = core.multi({})
-    local driver = luv.attach(multi, uv)
+    local multi <close> = core.multi({})
+    local driver <close> = luv.attach(multi, uv) -- luacheck: ignore
     local calls, easy = 0, nil
     easy = core.easy({ url = p:url(), on_data = function()
       calls = calls + 1
@@ -205,7 +205,5 @@ describe("K7: a body that nobody takes", function()
       assert.equal(round, calls)
       easy:pause(core.PAUSE_CONT)
     end
-    multi:close()
-    driver:close()
   end))
 end)

@@ -80,6 +80,7 @@ struct ms_response;
     X(ENETWORK, CONNECT, "network_unreachable", "network unreachable")         \
     X(EUNREACHABLE, CONNECT, "host_unreachable", "host unreachable")           \
     X(EFILES, CONNECT, "too_many_files", "too many open files")                \
+    X(EADDRESS, CONNECT, "address_refused", "address not allowed")             \
     X(ECONNECT, CONNECT, "connect_failed", "could not connect")                \
     X(ECERTEXPIRED, TLS, "certificate_expired", "certificate expired")         \
     X(ECERTEARLY, TLS, "certificate_not_yet_valid",                            \
@@ -211,7 +212,41 @@ enum ms_option {
                                * for the certificate */
     MS_OPT_TLS_STAPLE,        /* string "require": the server has to staple a
                                * good OCSP answer */
+
+    /* The way to the host. A connection is used again only by a transfer that
+     * would go the same way. */
+    MS_OPT_IP,            /* 4 or 6: addresses of that family only */
+    MS_OPT_INTERFACE,     /* string: name of an interface, or an address of
+                           * this machine, to connect from */
+    MS_OPT_LOCAL_PORT,    /* string: "port" or "first-last" to connect from */
+    MS_OPT_UNIX_SOCKET,   /* string: a path, or '@' and an abstract name, to
+                           * connect to whatever the URL says */
+    MS_OPT_TCP_KEEPALIVE, /* bool: the system looks after silent peers;
+                           * default true */
+    MS_OPT_HAPPY_EYEBALLS_DELAY, /* ms after which an address that does not
+                                  * answer gets company; default 250, -1: only
+                                  * when it failed */
+    MS_OPT_RESOLVE,       /* string: lines "host[:port]=address[,address]" */
+    MS_OPT_CONNECT_TO,    /* string: lines "host[:port]=host[:port]": whom to
+                           * connect to instead */
+    MS_OPT_DNS_SERVERS,   /* string: "address[:port],..."; default those of
+                           * resolv.conf */
+    MS_OPT_DNS_TIMEOUT,   /* ms for the first try; default 2000 */
+    MS_OPT_DNS_TRIES,     /* per server; default 3 */
+    MS_OPT_DNS_CACHE_TTL, /* ms for which an answer is kept at most; default
+                           * an hour, -1: not kept */
+    MS_OPT_ALLOW_ADDRESS, /* string: "public" refuses to connect to addresses
+                           * that are not of the public internet, "any", the
+                           * default, refuses none */
     MS_OPT_COUNT
+};
+
+/* Whether a request may go over a connection that was opened for one with
+ * another value of the option. */
+enum ms_option_scope {
+    MS_SCOPE_SAME,    /* it may: the option is the request's */
+    MS_SCOPE_DIFFERS, /* never: the option decides what connection it is */
+    MS_SCOPE_TLS      /* not with TLS; in the clear the option means nothing */
 };
 
 struct ms_option_info {
@@ -220,6 +255,7 @@ struct ms_option_info {
     enum ms_option_type type;
     int64_t least;  /* smallest value of an MS_TYPE_INT */
     char separator; /* of an MS_TYPE_LIST */
+    enum ms_option_scope scope;
 };
 
 /* The option called `name`, NULL when there is none. */
@@ -264,6 +300,45 @@ enum ms_header_mode {
 MS_API ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
                                 const char *name, size_t name_len,
                                 const char *value, size_t value_len);
+
+/* Asked before a connection is made, with the very address: MS_OK allows it,
+ * anything else, usually MS_EADDRESS, is why it is not tried. `address` is text
+ * without port and brackets. May call what any callback may. */
+typedef ms_err ms_address_cb(struct ms_multi *multi, void *user,
+                             const char *address, uint16_t port);
+
+/* Besides MS_OPT_ALLOW_ADDRESS. Connections are shared by those whose guards
+ * have the same `identity`; `release`, NULL for none, is called when nobody
+ * uses the guard any more. NULL as `allow` ends guarding. MS_ENOMEM: nothing
+ * was changed, `release` is not called. */
+MS_API ms_err ms_options_guard(struct ms_options *o, ms_address_cb *allow,
+                               void *user, const void *identity,
+                               void (*release)(void *user));
+
+/* Asked for the addresses of `host` (lower case) in one family, 4 or 6, when a
+ * connection needs them and nobody is asking already. MS_OK: the answer is
+ * given by ms_multi_answer(), inside this call or later; anything else is why
+ * there will be none. */
+typedef ms_err ms_resolver_cb(struct ms_multi *multi, void *user,
+                              const char *host, int family, uint64_t question);
+
+/* Who is asked instead of hosts file and DNS; addresses and localhost are
+ * still nobody's business. What it says is not kept. The rest as in
+ * ms_options_guard(). */
+MS_API ms_err ms_options_resolver(struct ms_options *o, ms_resolver_cb *ask,
+                                  void *user, const void *identity,
+                                  void (*release)(void *user));
+
+/* Answers a question with addresses as text, those of the other family are
+ * passed over; with `err`, why there are none. MS_EOPTION: one of them is no
+ * address; the question is still open. MS_EUSAGE: nobody waits for it. */
+MS_API ms_err ms_multi_answer(struct ms_multi *multi, uint64_t question,
+                              const char *const *addresses, size_t count,
+                              ms_err err);
+
+/* Addresses, answers and what worked so far belong to another network: they
+ * are forgotten, idle connections closed; those in use take no new request. */
+MS_API void ms_multi_network_changed(struct ms_multi *multi);
 
 /* ---- responses ------------------------------------------------------- */
 
@@ -499,17 +574,28 @@ enum ms_multi_option {
     MS_MULTI_IDLE_TIMEOUT, /* ms an idle connection is kept, default 60000 */
     MS_MULTI_MAX_CONCURRENT_STREAMS, /* on one HTTP/2 connection, default 100;
                                       * counts for those opened later */
-    MS_MULTI_PING_INTERVAL, /* ms of silence after which an HTTP/2 connection is
-                             * asked whether it lives; silent for as long once
-                             * more it ends with MS_ETIMEOUT. -1: never, the
-                             * default */
+    MS_MULTI_PING_INTERVAL,   /* ms of silence after which an HTTP/2 connection
+                               * is asked whether it lives; silent for as long
+                               * once more it ends with MS_ETIMEOUT. -1: never,
+                               * the default */
+    MS_MULTI_MAX_CONNECTIONS, /* open or opening at a time; -1: no limit, the
+                               * default. Hosts that wait for one get them in
+                               * turn: an idle one of another is closed for
+                               * it, and who holds more gives way */
+    MS_MULTI_MAX_CONNECTIONS_PER_HOST, /* the same of one scheme, host and port
+                                        * (and what else MS_SCOPE_DIFFERS);
+                                        * who waits there holds up nobody
+                                        * else */
+    MS_MULTI_MAX_AGE, /* ms from opened on; an older connection is not used
+                       * again. -1: no limit, the default */
     MS_MULTI_EDGE_TRIGGERED /* 1: the host tells a readiness once, as epoll does
                              * with EPOLLET: sockets are worked on until they
                              * block, over as many exits as that takes. Default
                              * 0 */
 };
 
-/* MS_EOPTION: out of range. */
+/* Takes effect at once; connections in use beyond a lowered limit are closed
+ * when they are free. MS_EOPTION: out of range. */
 MS_API ms_err ms_multi_set(struct ms_multi *multi, enum ms_multi_option id,
                            int64_t value);
 
@@ -580,10 +666,6 @@ MS_API int64_t ms_multi_waker(struct ms_multi *multi);
  * multi is gone. */
 MS_API bool ms_wake(int64_t waker);
 
-/* The machine's network is another one: closes idle connections, gives those
- * in use no new request, and reads anew how names are looked up. */
-MS_API void ms_multi_network_changed(struct ms_multi *multi);
-
 struct ms_message {
     struct ms_easy *easy;
     ms_err err;
@@ -652,7 +734,12 @@ struct ms_stats {
     uint64_t lookups;                       /* names asked of the resolver */
     unsigned running, queued;               /* now: transfers; without a
                                              * connection */
-    unsigned connections, idle, connecting; /* now */
+    unsigned waiting;                       /* of the queued: for a limit to
+                                             * let their connection open, or
+                                             * for a stream */
+    unsigned connections, idle, connecting; /* now: open; of those in no use;
+                                             * opening */
+    unsigned closing;                       /* ended, saying goodbye */
 };
 
 MS_API void ms_multi_stats(const struct ms_multi *multi, struct ms_stats *out);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,13 +67,19 @@ static void raise_fd_limit(void)
 
 _Noreturn static void usage(const char *program)
 {
-    fprintf(stderr,
-            "usage: %s --url URL [--requests N] [--concurrency C]\n"
-            "  [--new-connections]  Connection: close, nothing is reused\n"
-            "  [--http2]            HTTP/2 without asking\n"
-            "  [--hosts H]          spread 127.x.0.1 over H addresses\n"
-            "  [--held N --held-url URL]  open N unanswered transfers first\n",
-            program);
+    fprintf(
+        stderr,
+        "usage: %s --url URL [--requests N] [--concurrency C]\n"
+        "  [--new-connections]  Connection: close, nothing is reused\n"
+        "  [--http2]            HTTP/2 and nothing else\n"
+        "  [--ca FILE]          whom to trust for https; default the system\n"
+        "  [--no-resume]        every TLS handshake is a full one\n"
+        "  [--each]             print the CPU time of each transfer\n"
+        "  [--idle-ms MS]       afterwards, weigh what idle connections "
+        "keep\n"
+        "  [--hosts H]          spread 127.x.0.1 over H addresses\n"
+        "  [--held N --held-url URL]  open N unanswered transfers first\n",
+        program);
     exit(2);
 }
 
@@ -92,6 +99,11 @@ static const struct option LONG_OPTIONS[] = {
     {"concurrency", required_argument, NULL, 'c'},
     {"new-connections", no_argument, NULL, 'x'},
     {"http2", no_argument, NULL, '2'},
+    {"ca", required_argument, NULL, 'a'},
+    {"ca-path", no_argument, NULL, 'p'},
+    {"no-resume", no_argument, NULL, 'r'},
+    {"each", no_argument, NULL, 'e'},
+    {"idle-ms", required_argument, NULL, 'i'},
     {"hosts", required_argument, NULL, 'H'},
     {"held", required_argument, NULL, 'l'},
     {"held-url", required_argument, NULL, 'L'},
@@ -115,6 +127,21 @@ static void set_option(struct client *c, int option, const char *program)
         break;
     case '2':
         c->http2 = true;
+        break;
+    case 'a':
+        c->ca_file = optarg;
+        break;
+    case 'p':
+        c->ca_path = true;
+        break;
+    case 'r':
+        c->no_resume = true;
+        break;
+    case 'e':
+        c->each = true;
+        break;
+    case 'i':
+        c->idle_ms = (unsigned)number(optarg, program);
         break;
     case 'H':
         c->hosts = (unsigned)number(optarg, program);
@@ -234,8 +261,24 @@ static void start_next(struct client *c, struct client_slot *slot)
     c->start(c, slot);
 }
 
+static double cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static void print_each(struct client *c)
+{
+    double now = cpu_us();
+    printf("each_us=%.0f\n", now - c->cpu_us);
+    c->cpu_us = now;
+}
+
 void client_ended(struct client *c, struct client_slot *slot, bool ok)
 {
+    if (c->each)
+        print_each(c);
     if (slot->is_held) {
         errno = 0;
         die("a held transfer ended");
@@ -274,6 +317,39 @@ static void open_held(struct client *c)
         turn(c);
 }
 
+/* What malloc() has given out. */
+static size_t heap_bytes(void)
+{
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+}
+
+static long resident_kib(void)
+{
+    long pages = 0, ignored;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%ld %ld", &ignored, &pages) != 2)
+        die("/proc/self/statm");
+    fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Lets the connections rest, without their handles. */
+static void weigh_idle(struct client *c, size_t heap, long rss)
+{
+    int64_t end = now_us() + (int64_t)c->idle_ms * 1000;
+    c->drop(c);
+    while (now_us() < end) {
+        struct epoll_event events[BATCH];
+        int n = epoll_wait(c->epoll_fd, events, BATCH, 10);
+        for (int i = 0; i < n; i++)
+            c->on_ready(c, events[i].data.fd, events[i].events);
+        settle(c);
+    }
+    printf("idle_heap=%zu idle_rss_kib=%ld\n", heap_bytes() - heap,
+           resident_kib() - rss);
+}
+
 static void report(const struct client *c, struct usage from, struct usage to)
 {
     printf("ok=%llu failed=%llu opened=%llu user=%.6f sys=%.6f wall=%.6f "
@@ -290,16 +366,21 @@ int client_run(struct client *c)
     if (c->epoll_fd < 0)
         die("epoll_create1");
     struct usage before = usage_now();
+    size_t heap = heap_bytes();
+    long rss = resident_kib();
     make_slots(c);
     open_held(c);
 
     struct usage from = usage_now();
     from.max_rss_kib = before.max_rss_kib;
+    c->cpu_us = cpu_us();
     for (unsigned i = 0; i < c->concurrency; i++)
         start_next(c, &c->slots[c->held + i]);
     settle(c);
     while (c->ok + c->failed < c->requests)
         turn(c);
     report(c, from, usage_now());
+    if (c->idle_ms)
+        weigh_idle(c, heap, rss);
     return c->failed ? 1 : 0;
 }

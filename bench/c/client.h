@@ -29,6 +29,11 @@ struct client {
     unsigned concurrency, hosts, held;
     bool new_connections;
     bool http2;
+    const char *ca_file; /* NULL: whom the system trusts */
+    bool ca_path;        /* libcurl: keep the folder it has by itself */
+    bool no_resume;      /* every TLS handshake is a full one */
+    bool each;           /* say what each transfer cost */
+    unsigned idle_ms;    /* how long connections rest before they are weighed */
 
     /* Filled in by the client before client_run(). */
     bool (*prepare)(struct client *c, struct client_slot *slot,
@@ -38,6 +43,8 @@ struct client {
     void (*on_ready)(struct client *c, int fd, uint32_t events);
     /* After every batch of events: the place to read messages. */
     void (*after_batch)(struct client *c);
+    /* Frees every slot->easy, and no connection. */
+    void (*drop)(struct client *c);
 
     /* Counted on the way. */
     uint64_t started, ok, failed, opened;
@@ -47,6 +54,7 @@ struct client {
     struct client_slot *slots; /* held ones first */
     int epoll_fd;
     int64_t wake_at_us; /* -1: never */
+    double cpu_us;      /* of the process when the last transfer ended */
 };
 
 /* Reads the command line into `*c`, which it clears; exits on a bad one. */

@@ -98,6 +98,18 @@ static void after_batch(struct client *c)
     }
 }
 
+/* Unless asked for, without the folder of certificates that Debian's libcurl
+ * adds to every file it is given: with it, it keeps no store and reads the
+ * file anew for every connection. */
+static void set_tls(CURL *e, const struct client *c)
+{
+    if (c->ca_file)
+        curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file);
+    if (c->ca_file && !c->ca_path)
+        curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, (long)!c->no_resume);
+}
+
 static bool prepare(struct client *c, struct client_slot *slot, const char *url)
 {
     CURL *e = curl_easy_init();
@@ -112,7 +124,11 @@ static bool prepare(struct client *c, struct client_slot *slot, const char *url)
     curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, (void *)c);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_PROXY, "");
-    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(
+        e, CURLOPT_HTTP_VERSION,
+        (long)(c->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    curl_easy_setopt(e, CURLOPT_PIPEWAIT, (long)c->http2);
+    set_tls(e, c);
     if (c->new_connections && !slot->is_held) {
         curl_easy_setopt(e, CURLOPT_HTTPHEADER, of(c)->headers);
         curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
@@ -126,13 +142,19 @@ static void start(struct client *c, struct client_slot *slot)
     curl_multi_add_handle(of(c)->multi, slot->easy);
 }
 
+static void drop(struct client *c)
+{
+    for (unsigned i = 0; i < c->held + c->concurrency; i++) {
+        if (c->slots[i].easy)
+            curl_multi_remove_handle(of(c)->multi, c->slots[i].easy);
+        curl_easy_cleanup(c->slots[i].easy);
+        c->slots[i].easy = NULL;
+    }
+}
+
 static void fini(struct curl_client *c)
 {
-    unsigned count = c->base.held + c->base.concurrency;
-    for (unsigned i = 0; i < count; i++) {
-        curl_multi_remove_handle(c->multi, c->base.slots[i].easy);
-        curl_easy_cleanup(c->base.slots[i].easy);
-    }
+    drop(&c->base);
     curl_multi_cleanup(c->multi);
     curl_slist_free_all(c->headers);
     curl_global_cleanup();
@@ -157,6 +179,7 @@ int main(int argc, char **argv)
     c.base.start = start;
     c.base.on_ready = on_ready;
     c.base.after_batch = after_batch;
+    c.base.drop = drop;
     int code = client_run(&c.base);
     fini(&c);
     return code;

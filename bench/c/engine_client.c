@@ -110,14 +110,32 @@ static void start(struct client *c, struct client_slot *slot)
         client_ended(c, slot, false);
 }
 
+static ms_err set_text(struct engine_client *c, enum ms_option id,
+                       const char *text)
+{
+    return ms_options_set_string(c->options, id, text, strlen(text));
+}
+
+/* HTTP/2 is said by the handshake where there is one. */
+static ms_err set_version(struct engine_client *c)
+{
+    bool tls = !strncmp(c->base.url, "https:", 6);
+
+    return set_text(c, MS_OPT_VERSION, tls ? "2" : "2-prior-knowledge");
+}
+
 static ms_err make_options(struct engine_client *c)
 {
-    if (!c->base.new_connections && !c->base.http2)
+    ms_err err = MS_OK;
+    if (!c->base.new_connections && !c->base.http2 && !c->base.ca_file)
         return MS_OK;
-    ms_err err = ms_options_new(&c->options, NULL);
+    err = ms_options_new(&c->options, NULL);
     if (!err && c->base.http2)
-        err = ms_options_set_string(c->options, MS_OPT_VERSION,
-                                    "2-prior-knowledge", 17);
+        err = set_version(c);
+    if (!err && c->base.ca_file)
+        err = set_text(c, MS_OPT_TLS_CA_FILE, c->base.ca_file);
+    if (!err && c->base.no_resume)
+        err = ms_options_set_bool(c->options, MS_OPT_TLS_SESSION_REUSE, false);
     if (err || !c->base.new_connections)
         return err;
     if (!err)
@@ -140,13 +158,19 @@ static ms_err make_multi(struct engine_client *c)
                         (int64_t)c->base.concurrency + c->base.held);
 }
 
+static void drop(struct client *c)
+{
+    for (unsigned i = 0; i < c->held + c->concurrency; i++) {
+        ms_easy_close(c->slots[i].easy);
+        c->slots[i].easy = NULL;
+    }
+}
+
 static void fini(struct engine_client *c)
 {
-    unsigned count = c->base.held + c->base.concurrency;
     ms_multi_on_done(c->multi, NULL, NULL);
     ms_multi_free(c->multi);
-    for (unsigned i = 0; i < count; i++)
-        ms_easy_close(c->base.slots[i].easy);
+    drop(&c->base);
     ms_options_free(c->options);
 }
 
@@ -165,6 +189,7 @@ int main(int argc, char **argv)
     c.base.start = start;
     c.base.on_ready = on_ready;
     c.base.after_batch = after_batch;
+    c.base.drop = drop;
     int code = client_run(&c.base);
     fini(&c);
     return code;

@@ -53,6 +53,12 @@ function build.curl()
   return child.out:match("libcurl (%S+)") or "?"
 end
 
+--- The bare TLS client.
+function build.openssl()
+  local libs = flags({ "pkg-config", "--libs", "openssl" }, "-lssl -lcrypto")
+  compile("openssl_client", { "bench/c/client.c", table.unpack(libs) })
+end
+
 --- The Lua module, as `make` builds it, and a look whether it loads.
 function build.module()
   process.must({ "make", "-s", "core" }, { timeout = TIMEOUT })

@@ -15,6 +15,11 @@ local clients = {}
 ---@field concurrency integer
 ---@field new_connections boolean?
 ---@field http2 boolean? all on one connection
+---@field ca string? the certificate to trust, for https
+---@field no_resume boolean? every TLS handshake is a full one
+---@field each boolean? print what each transfer cost
+---@field ca_path boolean? libcurl: with Debian's folder of certificates, too
+---@field idle_ms integer? weigh the connections afterwards, when they have rested that long
 ---@field hosts integer? addresses of the loopback it is spread over
 ---@field held integer? transfers that stay unanswered meanwhile
 ---@field held_url string? below the same server's URL
@@ -56,7 +61,12 @@ local function arguments(program, job)
   add("--held", job.held)
   add("--held-url", job.held and job.held_url)
   if job.new_connections then argv[#argv + 1] = "--new-connections" end
+  add("--ca", job.ca)
+  add("--idle-ms", job.idle_ms)
   if job.http2 then argv[#argv + 1] = "--http2" end
+  if job.no_resume then argv[#argv + 1] = "--no-resume" end
+  if job.each then argv[#argv + 1] = "--each" end
+  if job.ca_path then argv[#argv + 1] = "--ca-path" end
   return argv
 end
 
@@ -67,6 +77,8 @@ local function report_line(out)
   local r = {}
   for key, value in line:gmatch("(%w[%w_]*)=(%S+)") do r[key] = tonumber(value) end
   return {
+    idle_heap = tonumber(out:match("idle_heap=(%d+)")),
+    idle_rss_kib = tonumber(out:match("idle_rss_kib=(%-?%d+)")),
     requests = math.tointeger(r.ok),
     failed = r.failed,
     opened = math.tointeger(r.opened),
@@ -145,6 +157,13 @@ clients.all = {
     name = "libcurl",
     prepare = build.curl,
     argv = function(job) return arguments({ "build/bench/curl_client" }, job) end,
+    counts = report_line,
+  },
+  {
+    key = "bare",
+    name = "bare OpenSSL",
+    prepare = build.openssl,
+    argv = function(job) return arguments({ "build/bench/openssl_client" }, job) end,
     counts = report_line,
   },
   {
@@ -240,8 +259,9 @@ local function result_of(child, counts, job)
 end
 
 -- The job with whole URLs.
-local function placed(job, base)
-  local copy = {}
+local function placed(job, s)
+  local copy = { ca = s.ca }
+  local base = server.next_url(s)
   for key, value in pairs(job) do copy[key] = value end
   copy.url = base .. job.url
   copy.held_url = job.held_url and base .. job.held_url
@@ -255,7 +275,7 @@ end
 ---@return bench.result?
 ---@return string?
 function clients.measure(client, job, s)
-  local argv = client.argv(placed(job, server.next_url(s)))
+  local argv = client.argv(placed(job, s))
   table.insert(argv, 1, "build/bench/measure")
   local before = machine.cpu_of_family(s.child.pid)
   local child = process.run(argv, {

@@ -18,6 +18,8 @@ local TIMEOUT = 1200000 -- callgrind makes a client fifty times slower
 ---@field concurrency integer
 ---@field new_connections boolean?
 ---@field http2 boolean?
+---@field server string? default nginx
+---@field no_resume boolean?
 ---@field ours boolean? our clients only: libcurl's under callgrind would take hours
 
 --- The situations in which requests are counted. The longer run adds `more` requests to `base`;
@@ -37,7 +39,17 @@ difference.situations = {
     new_connections = true,
   },
   { name = "h2", title = "HTTP/2, 100 streams", base = 2000, more = 10000, concurrency = 100,
-    http2 = true },
+    server = "nginx-h2", http2 = true },
+  { name = "tls", title = "TLS, keep-alive, c=100", base = 2000, more = 10000, concurrency = 100,
+    server = "nginx-tls" },
+  { name = "tls-new", title = "TLS, new connection", base = 100, more = 200, concurrency = 20,
+    server = "nginx-tls", new_connections = true, no_resume = true },
+  { name = "tls-resumed", title = "TLS, resumed connection", base = 100, more = 400,
+    concurrency = 20, server = "nginx-tls", new_connections = true },
+  { name = "h2-tls", title = "HTTP/2 and TLS, 100 streams", base = 2000, more = 10000,
+    concurrency = 100, server = "nghttpd", http2 = true },
+  { name = "h2-tls-nginx", title = "the same, nginx", base = 2000, more = 10000,
+    concurrency = 100, server = "nginx-h2-tls", http2 = true },
 }
 
 --- The situations named in `args`, or all; raises on an unknown name.
@@ -57,7 +69,8 @@ end
 -- The clients that run a given number of requests; the Lua fetch also in its other shapes.
 function difference.clients()
   local ready, complete = clients.prepare({
-    engine = true, fetch = true, ["fetch-epoll"] = true, curl = true, h2load = true,
+    engine = true, fetch = true, ["fetch-epoll"] = true, curl = true, bare = true,
+    h2load = true,
   })
   local list = {}
   for _, client in ipairs(ready) do
@@ -70,37 +83,33 @@ function difference.clients()
   return list, complete
 end
 
---- The server of every situation, by what it speaks.
----@return fun(situation: bench.situation): bench.server
-function difference.servers()
-  local running = {}
-  return function(situation)
-    local http2 = situation.http2 or false
-    running[http2] = running[http2] or server.nginx(http2)
-    return running[http2]
-  end
-end
-
---- Whether `client` takes part in `situation`.
+--- Whether `client` takes part in `situation`. For libcurl and HTTP/2 in the clear, see
+--- workloads.lua.
 ---@param client bench.client
 ---@param situation bench.situation
 ---@return boolean
 function difference.applies(client, situation)
-  if client.key == "h2load" then return situation.http2 == true end
-  return not ((situation.ours or situation.http2) and client.key == "curl") -- see workloads.lua
+  local http2 = situation.http2 or false
+  local tls = situation.server ~= nil and not situation.server:find("h2$")
+  if client.key == "h2load" then return http2 end
+  if client.key == "bare" then return tls and not http2 end
+  if client.key == "curl" then return not situation.ours and (tls or not http2) end
+  return true
 end
 
 --- Runs `client` at both lengths below `count`, which runs one command line and returns a table of
 --- counters. Returns each counter per request.
 ---@param client bench.client
 ---@param situation bench.situation
----@param s bench.server
 ---@param count fun(argv: string[], options: table): table<string, number>
 ---@return table<string, number>
-function difference.per_request(client, situation, s, count)
+function difference.per_request(client, situation, count)
+  local s = server.get(situation.server or "nginx")
   local function at(requests)
     local argv = client.argv({
       url = server.next_url(s),
+      ca = s.ca,
+      no_resume = situation.no_resume,
       requests = requests,
       concurrency = situation.concurrency,
       new_connections = situation.new_connections,

@@ -8,15 +8,17 @@ local clients = require "clients"
 local machine = require "machine"
 local process = require "process"
 local report = require "report"
+local secure = require "secure"
 local server = require "server"
 
 local inside = {}
 
 local TIMEOUT = 300000
+--- Clients that cannot hold transfers open meanwhile.
+local NO_FLAT = { wrk = true, h2load = true, bare = true }
 --- With --quick a run is shortened by this.
 local QUICK = 10
 
---- `arguments(servers, scale)` is what follows the program's name.
 inside.all = {
   { name = "flat", title = "one keep-alive request at a time, among held transfers, one host" },
   {
@@ -72,12 +74,21 @@ inside.all = {
     concurrency = 100,
     server = "nginx-h2-goaway",
   },
+  {
+    name = "bulk-tls",
+    title = "1 GiB down and 256 MiB up over TLS: memory may not pass 32 MiB",
+    script = "bulk",
+    requests = 1024,
+    server = "bulk",
+  },
 }
+
+table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)
 
 -- ---- the Lua programs, which report themselves -------------------------
 
-local function script_argv(w, servers, scale)
-  local base = server.next_url(servers[w.server or "hold"])
+local function script_argv(w, scale)
+  local base = server.next_url(server.get(w.server or "hold"))
   local argv = { "lua5.4", "bench/lua/" .. w.script .. ".lua", "--url", base .. (w.path or "") }
   local function add(name, value)
     if value then table.move({ name, tostring(value) }, 1, 2, #argv + 1, argv) end
@@ -91,8 +102,8 @@ local function script_argv(w, servers, scale)
   return argv
 end
 
-local function run_script(w, servers, options)
-  local child = process.run(script_argv(w, servers, options.quick and QUICK or 1), {
+local function run_script(w, options)
+  local child = process.run(script_argv(w, options.quick and QUICK or 1), {
     cpus = machine.layout().client,
     env = build.lua_env(),
     timeout = TIMEOUT,
@@ -120,11 +131,11 @@ local function cpu_us(r)
 end
 
 -- One client, alone and among the held ones, in the same round.
-local function flat_pair(client, servers, scale)
-  local alone, why = clients.measure(client, flat_job(0, scale), servers.hold)
+local function flat_pair(client, scale)
+  local alone, why = clients.measure(client, flat_job(0, scale), server.get("hold"))
   if not alone then return nil, why end
   local among
-  among, why = clients.measure(client, flat_job(10000, scale), servers.hold)
+  among, why = clients.measure(client, flat_job(10000, scale), server.get("hold"))
   if not among then return nil, why end
   return {
     alone = cpu_us(alone),
@@ -144,14 +155,14 @@ local function flat_row(client, rounds)
   return row
 end
 
-local function run_flat(w, servers, ready, options)
+local function run_flat(w, ready, options)
   local scale = options.quick and QUICK or 1
   local results, notes = {}, {}
   for round = 1, math.min(options.rounds, 3) do
     for _, client in ipairs(ready) do
-      if client.key ~= "wrk" then
+      if not NO_FLAT[client.key] then
         results[client] = results[client] or {}
-        local pair, why = flat_pair(client, servers, scale)
+        local pair, why = flat_pair(client, scale)
         table.insert(results[client], pair)
         if why then notes[#notes + 1] = ("%s, round %d: %s"):format(client.name, round, why) end
       end
@@ -171,18 +182,35 @@ local function run_flat(w, servers, ready, options)
   return #notes == 0
 end
 
+local function run_table(w, ready, options)
+  print(("\n### %s: %s\n"):format(w.name, w.title))
+  local notes = w.run(ready, options)
+  if #notes > 0 then print("\n* " .. table.concat(notes, "\n* ")) end
+  return #notes == 0
+end
+
+-- Whether the server of a workload can be had; says why not.
+local function is_served(w)
+  local ok, why = pcall(server.get, w.server or "hold")
+  if why == "interrupted" then error(why, 0) end
+  if not ok then io.stderr:write(w.name, " is left out: ", why, "\n") end
+  return ok
+end
+
 --- Runs one of inside.all and prints it. False when something failed.
 ---@param w table
----@param servers table<string, bench.server>
 ---@param ready bench.client[]
 ---@param options { rounds: integer, quick: boolean? }
 ---@return boolean
-function inside.run(w, servers, ready, options)
+function inside.run(w, ready, options)
+  if not w.run and not is_served(w) then return true end
   local ok
-  if w.script then
-    ok = run_script(w, servers, options)
+  if w.run then
+    ok = run_table(w, ready, options)
+  elseif w.script then
+    ok = run_script(w, options)
   else
-    ok = run_flat(w, servers, ready, options)
+    ok = run_flat(w, ready, options)
   end
   io.stdout:flush()
   return ok

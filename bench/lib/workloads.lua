@@ -5,17 +5,23 @@
 ---@class bench.workload
 ---@field name string as given on the command line
 ---@field title string
----@field server "nginx" | "nginx-h2" | "hold"
+---@field server string see server.get()
 ---@field path string? below the server's URL
 ---@field job bench.job without its URLs
 ---@field saturating boolean? the client is meant to be the limit
 ---@field memory boolean? show memory per transfer instead of requests per second
 ---@field without table<string, boolean>? clients that cannot do it
+---@field beside string? the other client ratios are taken to, default wrk
 ---@field max_rounds integer? for runs that take long and scatter little
 ---@field full boolean? only with --full
 
-local NO_WRK = { wrk = true, h2load = true }
-local NO_H2LOAD = { h2load = true }
+-- h2load speaks HTTP/2, the bare client HTTP/1.1 over TLS, wrk takes no number of requests.
+local NO_WRK = { wrk = true, h2load = true, bare = true }
+local NO_H2LOAD = { h2load = true, bare = true }
+local ONLY_TLS = { h2load = true }
+local ONLY_H2 = { wrk = true, bare = true }
+-- wrk resumes when it can, and cannot be told not to.
+local NO_CHOICE = { h2load = true, wrk = true }
 
 -- Held transfers: every slot is used this often, so that connecting is a third of it.
 local USES = 3
@@ -73,7 +79,51 @@ return {
     saturating = true,
     -- libcurl 7.88 uses no connection twice that began with prior knowledge ("Error in the HTTP2
     -- framing layer").
-    without = { wrk = true, curl = true },
+    without = { wrk = true, curl = true, bare = true },
+    job = { requests = 100000, concurrency = 100, http2 = true },
+  },
+  {
+    name = "tls-100",
+    title = "small answer, TLS 1.3, keep-alive, 100 at a time",
+    server = "nginx-tls",
+    without = ONLY_TLS,
+    saturating = true,
+    job = { requests = 100000, concurrency = 100 },
+  },
+  {
+    name = "tls-new",
+    title = "small answer, TLS 1.3, a new connection each with a full handshake",
+    server = "nginx-tls",
+    without = NO_CHOICE,
+    beside = "bare",
+    saturating = true,
+    job = { requests = 4000, concurrency = 20, new_connections = true, no_resume = true },
+  },
+  {
+    name = "tls-resumed",
+    title = "small answer, TLS 1.3, a new connection each, resumed",
+    server = "nginx-tls",
+    without = NO_CHOICE,
+    beside = "bare",
+    saturating = true,
+    job = { requests = 6000, concurrency = 20, new_connections = true },
+  },
+  {
+    name = "h2-tls-100",
+    title = "small answer, HTTP/2 over TLS, 100 at a time on one connection, nghttpd",
+    server = "nghttpd",
+    saturating = true,
+    without = ONLY_H2,
+    beside = "h2load",
+    job = { requests = 100000, concurrency = 100, http2 = true },
+  },
+  {
+    name = "h2-tls-100-nginx",
+    title = "the same, nginx: a record of TLS for every answer",
+    server = "nginx-h2-tls",
+    saturating = true,
+    without = ONLY_H2,
+    beside = "h2load",
     job = { requests = 100000, concurrency = 100, http2 = true },
   },
   held(1000, 1000, { name = "held-1000", title = "1000 transfers wait 1 s, 100 hosts" }),

@@ -17,18 +17,21 @@ local common = {}
 ---@field held_url string?
 ---@field new_connections boolean
 ---@field http2 boolean
+---@field ca string? file with the certificates to trust for https
+---@field no_resume boolean every TLS handshake is a full one
 ---@field driver string? "poll" or "epoll": how the loop watches sockets
 ---@field with_options boolean every call has options of its own
 ---@field new_coroutines boolean every fetch runs in a coroutine of its own
 
 local NUMBERS = { requests = true, concurrency = true, hosts = true, held = true }
-local TEXTS = { url = true, held_url = true, driver = true }
-local SWITCHES = { new_connections = true, http2 = true, with_options = true,
+local TEXTS = { url = true, held_url = true, driver = true, ca = true }
+local SWITCHES = { new_connections = true, http2 = true, no_resume = true, with_options = true,
   new_coroutines = true }
 
 local function usage()
   io.stderr:write("usage: ", arg[0], [[ --url URL [--requests N] [--concurrency C]
   [--new-connections] [--http2] [--hosts H] [--held N --held-url URL]
+  [--ca FILE] [--no-resume]
   [--driver poll|epoll]
   [--with-options]    headers and a timeout with every call
   [--new-coroutines]  a coroutine for every fetch
@@ -141,7 +144,7 @@ local function work_with_options(client, url, tally)
 end
 
 -- Every coroutine makes its successor, so nothing but the coroutine comes on top of a fetch. They
--- are nobody's tasks, which is why the end is looked for: seldom, and for as good as nothing.
+-- are nobody's tasks, which is why the end is looked for: by one, and seldom.
 local function work_in_new_coroutines(client, url, tally)
   local one
   local function go_on()
@@ -154,6 +157,8 @@ local function work_in_new_coroutines(client, url, tally)
     go_on()
   end
   go_on()
+  if tally.watched then return end
+  tally.watched = true
   repeat ms.sleep(50) until tally.ok + tally.failed == tally.requests
 end
 

@@ -13,11 +13,17 @@ local REPORT = "ok=%d failed=%d opened=%d user=%.6f sys=%.6f wall=%.6f "
 
 local options = common.options()
 
+-- HTTP/2 is agreed on in the handshake where there is one.
+local function version()
+  if options.http2 then return options.url:find("^https:") and "2" or "2-prior-knowledge" end
+end
+
 local function new_client()
   return ms.client({
     max_idle = options.concurrency + options.held,
     fresh_connection = options.new_connections,
-    version = options.http2 and "2-prior-knowledge" or nil,
+    version = version(),
+    tls = options.ca and { ca_file = options.ca, session_reuse = not options.no_resume } or nil,
     headers = options.new_connections and { connection = "close" } or nil,
   })
 end

@@ -11,6 +11,7 @@ local core = require "multisocket.core"
 local driver = require "multisocket.luv"
 local errors = require "multisocket.errors"
 local loop = require "multisocket.loop"
+require "multisocket.resolver" -- what `resolver = "system"` means
 local request = require "multisocket.request"
 local sink = require "multisocket.sink"
 local stream = require "multisocket.stream"
@@ -142,10 +143,7 @@ client.mode = "epoll"
 ---@return multisocket.Client
 function client.new(opts)
   local defaults = request.defaults(opts)
-  local engine = new_engine({ max_idle = opts and opts.max_idle,
-    idle_timeout = opts and opts.idle_timeout,
-    max_concurrent_streams = opts and opts.max_concurrent_streams,
-    ping_interval = opts and opts.ping_interval })
+  local engine = new_engine(request.pool(opts))
   local self = setmetatable({ engine = engine, defaults = defaults }, Client)
   add_fetcher(self)
   loop.renew_sentinel(engine.driver.uv) -- it has to be finalised before this client
@@ -362,6 +360,13 @@ end
 function Client:stats()
   if getmetatable(self) ~= Client then errors.wrong_self(self, "a client") end
   return self.engine.multi:stats()
+end
+
+---Forgets what belongs to another network: addresses, answers of DNS, and idle
+---connections. Transfers go on.
+function Client:network_changed()
+  if getmetatable(self) ~= Client then errors.wrong_self(self, "a client") end
+  self.engine.multi:network_changed()
 end
 
 ---Ends every transfer (code "cancelled") and closes every connection. Harmless

@@ -14,12 +14,12 @@
 ---@field category multisocket.ErrorCategory
 ---@field code string stable name, e.g. "connection_refused", "timed_out", "cancelled"
 ---@field message string one readable line that names the host
----@field phase? "queue"|"resolve"|"connect"|"send"|"headers"|"body" where it happened
+---@field phase? "queue"|"resolve"|"connect"|"tls"|"send"|"headers"|"body" where it happened
 ---@field url? string the URL at fault
 ---@field errno? integer of the operating system
 ---@field retryable? boolean nothing of the request reached the server
 ---@field attempts? integer connections it was tried on
----@field cause? any what a callback raised, or a nested error
+---@field cause? any what a callback raised, a nested error, or OpenSSL's words
 ---@field response? multisocket.Response with `fail`: the response with status >= 400
 ---@field errors? any[] of code "all_failed": the error of each function
 
@@ -41,9 +41,29 @@ function Headers:each() end
 ---@field queue number a connection was had or begun
 ---@field resolve number the addresses were known
 ---@field connect number connected
+---@field tls number the peer is verified; 0 without TLS
 ---@field send number the request had left
 ---@field first_byte number the first byte of the response came
 ---@field total number the end
+
+---@class multisocket.Certificate
+---@field subject string RFC 2253, "CN=localhost"
+---@field issuer string
+---@field names string[] the names and addresses it is for
+---@field not_before string "2026-11-21T10:00:00Z"
+---@field not_after string
+---@field serial string hexadecimal
+---@field fingerprint string SHA-256, hexadecimal
+---@field public_key_pin string as tls.pinned_public_key takes it
+---@field pem string
+
+---@class multisocket.TlsInfo
+---@field version string "TLSv1.3"
+---@field cipher string
+---@field alpn string? nil: none was agreed on
+---@field verified boolean the chain and, unless switched off, the name
+---@field resumed boolean
+---@field peer_certificate multisocket.Certificate?
 
 ---@class multisocket.Response
 ---@field status integer
@@ -58,6 +78,7 @@ function Headers:each() end
 ---@field reused boolean the connection had served a request before
 ---@field remote_address string "127.0.0.1:80" or "[::1]:80"
 ---@field request { method: string, url: string, headers: multisocket.Headers }
+---@field tls multisocket.TlsInfo? nil in the clear
 local Response = {}
 
 ---The body as UTF-8: without byte order mark, converted from ISO-8859-1 when
@@ -121,8 +142,6 @@ function Response:cancel(reason) end
 ---A map, or a list of { name, value } where order matters.
 ---@alias multisocket.Fields table<string, multisocket.FieldValue>|[string, multisocket.FieldValue][]
 
----Options of one request. A client's are its defaults; `false` switches a
----default off.
 ---Milliseconds; false: no limit.
 ---@class multisocket.Timeouts
 ---@field total? integer|false from the call to the end, waiting for a connection included
@@ -130,6 +149,26 @@ function Response:cancel(reason) end
 ---@field first_byte? integer|false from the request's last byte to the response's first
 ---@field idle? integer|false without a byte either way; stands still while paused
 
+---@class multisocket.TlsOptions
+---@field verify? boolean the peer's certificate has to be good; default true
+---@field verify_host? boolean and for the host; default true
+---@field ca_file? string PEM: whom to trust; default the system's
+---@field ca_path? string folder of them, hashed names
+---@field crl_file? string PEM: revocation lists of every issuer
+---@field cert? string PEM: the client's certificate and chain
+---@field key? string PEM; default in the same file
+---@field key_password? string
+---@field min_version? "1.0"|"1.1"|"1.2"|"1.3" default "1.2"
+---@field max_version? "1.0"|"1.1"|"1.2"|"1.3"
+---@field ciphers? string as OpenSSL names them
+---@field alpn? string|string[] default by `version`
+---@field pinned_public_key? string|string[] "sha256//BASE64"
+---@field session_reuse? boolean resume earlier sessions; default true
+---@field server_name? string instead of the URL's host
+---@field staple? "require" no connection without a good OCSP answer
+
+---Options of one request. A client's are its defaults; `false` switches a
+---default off.
 ---@class multisocket.Options
 ---@field method? string default GET, or POST with a body
 ---@field headers? table<string, multisocket.FieldValue|false>|[string, multisocket.FieldValue|false][] false removes a default one
@@ -138,6 +177,7 @@ function Response:cancel(reason) end
 ---@field json? any is encoded; Content-Type: application/json
 ---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
 ---@field timeout? number|multisocket.Timeouts|false ms; a number is `total`
+---@field tls? multisocket.TlsOptions
 ---@field fail? boolean a status of 400 or more is nil, err
 ---@field version? "auto"|"1.1"|"2"|"2-prior-knowledge" of HTTP; default "auto"
 ---@field priority? string the Priority header (RFC 9218), such as "u=1, i"
@@ -149,8 +189,25 @@ function Response:cancel(reason) end
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
 ---@field tcp_nodelay? boolean default true
+---@field tcp_keepalive? boolean the system looks after silent peers; default true
+---@field ip? 4|6|false addresses of that family only
+---@field interface? string|false name of an interface, or an address of this machine, to connect from
+---@field local_port? integer|integer[]|false a port, or the first and the last of a range, to connect from
+---@field unix_socket? string|false a path, or "@" and an abstract name, to connect to whatever the URL says
+---@field happy_eyeballs_delay? integer|false ms after which an address that does not answer gets company; default 250
+---@field resolve? table<string, string|string[]>|false "host" or "host:port" to its addresses
+---@field connect_to? table<string, string>|false "host" or "host:port" to the "host:port" to connect to instead
+---@field dns? multisocket.Dns|false
+---@field resolver? "system"|fun(host: string, family: 4|6, done: fun(addresses: string[]?): boolean)|false asked instead of hosts file and DNS; "system": getaddrinfo()
+---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---@class multisocket.Dns
+---@field servers? string|string[] "address" or "address:port"; default those of resolv.conf
+---@field timeout? integer ms for the first try, default 2000
+---@field tries? integer for each server, default 3
+---@field cache_ttl? integer|false ms for which an answer is kept at most, default an hour
 
 ---@class multisocket.FetchOptions : multisocket.Options
 ---@field url? string
@@ -158,8 +215,11 @@ function Response:cancel(reason) end
 ---@class multisocket.ClientOptions : multisocket.Options
 ---@field base_url? string relative URLs are resolved against it
 ---@field user_agent? string|false default "multisocket/VERSION"
+---@field max_connections? integer|false open or opening at a time; default no limit
+---@field max_connections_per_host? integer|false the same of one scheme, host and port
 ---@field max_idle? integer|false idle connections kept, default 1000
 ---@field idle_timeout? integer ms one is kept, default 60000
+---@field max_age? integer|false ms after which one is not used again; default no limit
 ---@field max_concurrent_streams? integer on one HTTP/2 connection, default 100
 ---@field ping_interval? integer ms of silence until an HTTP/2 peer is asked whether it lives
 
@@ -209,10 +269,12 @@ function Task:cancel(reason) end
 ---@field bytes_out integer
 ---@field lookups integer
 ---@field running integer transfers now
----@field queued integer
----@field connections integer
----@field idle integer
+---@field queued integer without a connection
+---@field waiting integer of these: for a limit on connections or streams
+---@field connections integer open ones now
+---@field idle integer those that nobody uses
 ---@field connecting integer
+---@field closing integer ended, saying goodbye
 
 ---Defaults and a pool of connections of its own. Close it when it is no longer
 ---needed; `local c <close> = ms.client{}` does.
@@ -252,6 +314,8 @@ function Client:each(requests, opts) end
 
 ---@return multisocket.Stats
 function Client:stats() end
+---Forgets addresses, answers of DNS, and idle connections
+function Client:network_changed() end
 
 ---Ends every transfer (code "cancelled") and closes every connection.
 function Client:close() end
@@ -506,6 +570,12 @@ function Multi:assign(fd, value) end
 function Multi:setopt(opts) end
 ---@return integer? ms
 function Multi:timeout() end
+---@param question integer
+---@param addresses string[]? nil: it cannot be told
+---@return boolean false: nobody waits for it
+function Multi:answer(question, addresses) end
+---Forgets addresses, answers of DNS, and idle connections
+function Multi:network_changed() end
 ---@return integer
 function Multi:running() end
 ---@return boolean in a child that got it by fork: its connections are the parent's
@@ -537,6 +607,9 @@ function Multi:close() end
 ---@field socketfunction? false|fun(easy: multisocket.Easy?, fd: integer, what: integer, value: any)
 ---@field timerfunction? false|fun(multi: multisocket.Multi, timeout_ms: integer)
 ---@field donefunction? false|fun(easy: multisocket.Easy, ok: boolean, err: multisocket.Error?)
+---@field max_connections? integer|false
+---@field max_connections_per_host? integer|false
+---@field max_age? integer|false
 ---@field max_idle? integer|false
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer

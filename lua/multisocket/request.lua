@@ -23,8 +23,13 @@ end
 
 local FETCH = names(core.option_names(), { "url", "query", "json", "form", "fail", "stream",
   "sink" })
-local CLIENT = names(core.option_names(), { "query", "json", "form", "fail", "base_url", "max_idle",
-  "idle_timeout", "max_concurrent_streams", "ping_interval" })
+local CLIENT = names(core.option_names(), { "query", "json", "form", "fail", "base_url" })
+
+-- A client's that are its multi's.
+local POOL = { "max_connections", "max_connections_per_host", "max_concurrent_streams", "max_idle",
+  "idle_timeout", "max_age", "ping_interval" }
+for _, name in ipairs(POOL) do CLIENT[name] = OURS end
+
 FETCH.user_agent = nil -- a client's; one request has its headers
 
 local METHODS = { "get", "head", "post", "put", "patch", "delete", "options" }
@@ -32,6 +37,14 @@ local METHODS = { "get", "head", "post", "put", "patch", "delete", "options" }
 ---@return { fetch: table<string, string>, client: table<string, string> } all option names, by
 ---what takes them; they are not to be changed
 function request.option_names() return { fetch = FETCH, client = CLIENT } end
+
+---@param opts table?
+---@return table what of it is for the client's multi
+function request.pool(opts)
+  local t = {}
+  for _, name in ipairs(opts and POOL or {}) do t[name] = opts[name] end
+  return t
+end
 
 ---@return string[] the functions named after methods
 function request.methods() return METHODS end

@@ -162,7 +162,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_names(&h, ms_span(text, size), 1);
     check_memory(path, ms_span(text, size));
     expect(!ftruncate(fd, (off_t)(size / 2)));
-    check_names(&h, ms_span(text, size / 2), 1 + MS_HOSTS_CHECK_US);
+    check_names(&h, ms_span(text, size / 2), 1 + MS_FILE_CHECK_US);
     ms_hosts_fini(&h);
     check_places_without_file();
     close(fd);

@@ -20,6 +20,9 @@
 
 #include "unit.h"
 
+/* What a rule does not say is 0. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_AAAA = 28 };
 enum { RCODE_FORMERR = 1, RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3 };
 
@@ -30,27 +33,46 @@ enum how {
     SERVFAIL,
     FORMERR,
     SILENT,
-    TRUNCATED, /* no answer over UDP, the addresses over TCP */
-    NO_TCP,    /* no answer over UDP, silence over TCP */
-    HANG_UP,   /* no answer over UDP, TCP closed when asked */
-    WRONG_ID,  /* a forged answer first */
-    GARBAGE,   /* noise first */
-    FLOOD,     /* FLOOD_PACKETS of noise first */
-    ALIAS,     /* a chain of three CNAMEs, then the addresses */
-    ADDITIONAL /* records of the other family among the answers */
+    TRUNCATED,    /* no answer over UDP, the addresses over TCP */
+    NO_TCP,       /* no answer over UDP, silence over TCP */
+    HANG_UP,      /* no answer over UDP, TCP closed when asked */
+    WRONG_ID,     /* a forged answer first */
+    GARBAGE,      /* noise first */
+    FLOOD,        /* FLOOD_PACKETS of noise first */
+    ALIAS,        /* a chain of three CNAMEs, then the addresses */
+    ADDITIONAL,   /* records of the other family among the answers */
+    HOLD,         /* no answer before dns_server_release() */
+    OLD,          /* knows no EDNS: FORMERR, the addresses without it */
+    LOOP,         /* two aliases that name each other, no addresses */
+    CHAIN,        /* as many aliases as fit, then the addresses */
+    OTHER_NAME,   /* a forged answer to another question first */
+    RCODE,        /* `count` is the code */
+    CUT,          /* ends after `count` bytes */
+    BAD_RDLENGTH, /* an address that says it is longer than the packet */
+    SELF_POINTER, /* a name that points at itself */
 };
 
 #define FLOOD_PACKETS 150
+#define CHAIN_ALIASES 60
 
 struct rule {
     const char *name;
     int type; /* 0: both */
     enum how how;
     unsigned count;
+    const char *list; /* the addresses instead, with blanks between */
 };
 
+#define DNS_SERVER_HELD  8
 #define DNS_SERVER_CONNS 8
 #define DNS_SERVER_LOG   2000
+
+/* A question that is answered later. */
+struct held {
+    unsigned char p[512];
+    size_t n; /* 0: none */
+    struct sockaddr_in from;
+};
 
 struct dns_server {
     int udp, tcp, conns[DNS_SERVER_CONNS];
@@ -58,6 +80,9 @@ struct dns_server {
     const struct rule *rules;     /* ends with a NULL name */
     char log[DNS_SERVER_LOG][96]; /* "A www.test", "tcp AAAA www.test" */
     unsigned asked;
+    unsigned with_edns; /* of those */
+    uint32_t ttl;       /* of every record; 60 unless a test says otherwise */
+    struct held held[DNS_SERVER_HELD];
     unsigned char out[65535];
     size_t len;
 };
@@ -80,11 +105,13 @@ static void put16(struct dns_server *s, unsigned value)
 static void put_record(struct dns_server *s, size_t owner, int type,
                        size_t rdata)
 {
+    uint32_t ttl = s->ttl;
+
     put16(s, 0xc000u | (unsigned)owner);
     put16(s, (unsigned)type);
     put16(s, 1);
-    put16(s, 0);
-    put16(s, 60);
+    put16(s, ttl >> 16);
+    put16(s, ttl & 0xffff);
     put16(s, (unsigned)rdata);
 }
 
@@ -99,11 +126,37 @@ static void put_address(struct dns_server *s, size_t owner, int type,
     put(s, type == TYPE_A ? v4 : v6, type == TYPE_A ? 4 : 16);
 }
 
-/* Three aliases, each a label before the root; returns the last one's place. */
-static size_t put_aliases(struct dns_server *s, size_t owner)
+static unsigned count_listed(const char *list)
 {
-    for (int i = 0; i < 3; i++) {
-        char label[8];
+    unsigned n = 0;
+
+    for (const char *p = list; *p; p += strcspn(p, " ")) {
+        p += strspn(p, " ");
+        n += *p != '\0';
+    }
+    return n;
+}
+
+static void put_listed(struct dns_server *s, size_t owner, int type,
+                       const char *list)
+{
+    char text[64];
+    unsigned char bytes[16];
+    int used;
+
+    for (; sscanf(list, " %63s%n", text, &used) == 1; list += used) {
+        int family = type == TYPE_A ? AF_INET : AF_INET6;
+        CHECK_THAT(inet_pton(family, text, bytes) == 1, "%s", text);
+        put_record(s, owner, type, type == TYPE_A ? 4 : 16);
+        put(s, bytes, type == TYPE_A ? 4 : 16);
+    }
+}
+
+/* Aliases, each a label before the root; returns the last one's place. */
+static size_t put_aliases(struct dns_server *s, size_t owner, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char label[16];
         int n = snprintf(label + 1, sizeof(label) - 1, "alias%d", i);
         label[0] = (char)n;
         put_record(s, owner, TYPE_CNAME, (size_t)n + 2);
@@ -114,6 +167,16 @@ static size_t put_aliases(struct dns_server *s, size_t owner)
     return owner;
 }
 
+/* The question's name is an alias of "loop", which is one of the question's. */
+static void put_loop(struct dns_server *s, size_t owner)
+{
+    put_record(s, owner, TYPE_CNAME, 6);
+    size_t loop = s->len;
+    put(s, "\4loop", 6);
+    put_record(s, loop, TYPE_CNAME, 2);
+    put16(s, 0xc000u | (unsigned)owner);
+}
+
 static unsigned records_of(const struct rule *r)
 {
     switch (r->how) {
@@ -121,13 +184,22 @@ static unsigned records_of(const struct rule *r)
     case NXDOMAIN:
     case SERVFAIL:
     case FORMERR:
+    case RCODE:
         return 0;
+    case CUT:
+    case BAD_RDLENGTH:
+    case SELF_POINTER:
+        return 1;
+    case LOOP:
+        return 2;
+    case CHAIN:
+        return r->count + CHAIN_ALIASES;
     case ALIAS:
         return r->count + 3;
     case ADDITIONAL:
         return r->count * 2;
     default:
-        return r->count;
+        return r->list ? count_listed(r->list) : r->count;
     }
 }
 
@@ -136,6 +208,7 @@ static unsigned rcode_of(const struct rule *r)
     return r->how == NXDOMAIN   ? RCODE_NXDOMAIN
            : r->how == SERVFAIL ? RCODE_SERVFAIL
            : r->how == FORMERR  ? RCODE_FORMERR
+           : r->how == RCODE    ? r->count
                                 : 0;
 }
 
@@ -144,17 +217,61 @@ struct question {
     size_t n;
     char name[256];
     int type;
-    bool tcp;
+    bool tcp, edns;
+    size_t end; /* of the question; what follows is its EDNS */
 };
+
+/* Its answer is one record that is not as it should be. */
+static void put_broken(struct dns_server *s, const struct question *q,
+                       const struct rule *r)
+{
+    size_t start = s->len;
+
+    if (r->how == SELF_POINTER)
+        put_address(s, start, q->type, 0);
+    else if (r->how == BAD_RDLENGTH)
+        put_record(s, 12, q->type, 400);
+    else
+        put_address(s, 12, q->type, 0);
+    if (r->how == CUT)
+        s->len -= r->count;
+}
+
+static void put_answers(struct dns_server *s, const struct question *q,
+                        const struct rule *r)
+{
+    size_t owner = 12;
+    int other = q->type == TYPE_A ? TYPE_AAAA : TYPE_A;
+
+    if (r->how == ALIAS)
+        owner = put_aliases(s, owner, 3);
+    if (r->how == CHAIN)
+        owner = put_aliases(s, owner, CHAIN_ALIASES);
+    if (r->how == LOOP)
+        put_loop(s, owner);
+    if (r->list)
+        put_listed(s, owner, q->type, r->list);
+    for (unsigned i = 0; i < r->count; i++) {
+        if (r->how == ADDITIONAL)
+            put_address(s, owner, other, i);
+        put_address(s, owner, q->type, i);
+    }
+}
+
+static bool is_broken(const struct rule *r)
+{
+    return r->how == CUT || r->how == BAD_RDLENGTH || r->how == SELF_POINTER;
+}
 
 /* The reply that rule `r` asks for; with `truncated` only its head. */
 static void compose_reply(struct dns_server *s, const struct question *q,
                           const struct rule *r, bool truncated)
 {
-    size_t owner = 12;
-    int other = q->type == TYPE_A ? TYPE_AAAA : TYPE_A;
-    unsigned records = truncated ? 0 : records_of(r);
+    static const struct rule formerr = {.name = "", .how = FORMERR};
 
+    if (r->how == OLD && q->edns)
+        r = &formerr;
+    unsigned records = truncated ? 0 : records_of(r);
     s->len = 0;
     put(s, q->p, 2);
     put16(s, 0x8180u | (truncated ? 0x200u : 0u) | rcode_of(r));
@@ -162,16 +279,11 @@ static void compose_reply(struct dns_server *s, const struct question *q,
     put16(s, records);
     put16(s, 0);
     put16(s, 0);
-    put(s, q->p + 12, q->n - 12);
-    if (!records)
-        return;
-    if (r->how == ALIAS)
-        owner = put_aliases(s, owner);
-    for (unsigned i = 0; i < r->count; i++) {
-        if (r->how == ADDITIONAL)
-            put_address(s, owner, other, i);
-        put_address(s, owner, q->type, i);
-    }
+    put(s, q->p + 12, q->end - 12);
+    if (is_broken(r))
+        put_broken(s, q, r);
+    else if (records)
+        put_answers(s, q, r);
 }
 
 static bool parse_question(const unsigned char *p, size_t n, struct question *q)
@@ -189,7 +301,10 @@ static bool parse_question(const unsigned char *p, size_t n, struct question *q)
         at += p[at] + 1u;
     }
     q->type = p[at + 1] << 8 | p[at + 2];
-    return at + 5 == n;
+    q->end = at + 5;
+    /* An OPT record without options (RFC 6891, 6.1.2). */
+    q->edns = q->end + 11 == n && p[11] == 1 && p[q->end + 2] == 41;
+    return q->end == n || q->edns;
 }
 
 static const struct rule *find_rule(const struct dns_server *s,
@@ -206,6 +321,7 @@ static const struct rule *find_rule(const struct dns_server *s,
 static void log_question(struct dns_server *s, const struct question *q)
 {
     CHECK(s->asked < DNS_SERVER_LOG);
+    s->with_edns += q->edns;
     snprintf(s->log[s->asked++], sizeof(s->log[0]), "%s%s %.60s",
              q->tcp ? "tcp " : "", q->type == TYPE_A ? "A" : "AAAA", q->name);
 }
@@ -219,6 +335,33 @@ static void noise(struct dns_server *s, const struct sockaddr_in *to, int count)
                sizeof(*to));
 }
 
+/* The reply with another address and the byte at `at` changed. */
+static void forge(struct dns_server *s, const struct sockaddr_in *to, size_t at)
+{
+    unsigned char last = s->out[s->len - 1];
+
+    s->out[at] ^= 1;
+    s->out[s->len - 1] = 99;
+    sendto(s->udp, s->out, s->len, 0, (const void *)to, sizeof(*to));
+    s->out[at] ^= 1;
+    s->out[s->len - 1] = last;
+}
+
+static void hold(struct dns_server *s, const struct question *q,
+                 const struct sockaddr_in *to)
+{
+    for (int i = 0; i < DNS_SERVER_HELD; i++) {
+        struct held *h = &s->held[i];
+        if (h->n)
+            continue;
+        CHECK(q->n <= sizeof(h->p));
+        memcpy(h->p, q->p, q->n);
+        h->n = q->n;
+        h->from = *to;
+        return;
+    }
+}
+
 static void answer_udp(struct dns_server *s, const struct question *q,
                        const struct sockaddr_in *to)
 {
@@ -226,19 +369,17 @@ static void answer_udp(struct dns_server *s, const struct question *q,
     bool truncated =
         r->how == TRUNCATED || r->how == NO_TCP || r->how == HANG_UP;
 
-    if (r->how == SILENT)
+    if (r->how == HOLD)
+        hold(s, q, to);
+    if (r->how == SILENT || r->how == HOLD)
         return;
     if (r->how == GARBAGE || r->how == FLOOD)
         noise(s, to, r->how == FLOOD ? FLOOD_PACKETS : 50);
     compose_reply(s, q, r, truncated);
-    if (r->how == WRONG_ID) {
-        unsigned char last = s->out[s->len - 1];
-        s->out[1] ^= 1;
-        s->out[s->len - 1] = 99;
-        sendto(s->udp, s->out, s->len, 0, (const void *)to, sizeof(*to));
-        s->out[1] ^= 1;
-        s->out[s->len - 1] = last;
-    }
+    if (r->how == WRONG_ID)
+        forge(s, to, 1);
+    if (r->how == OTHER_NAME)
+        forge(s, to, 13);
     sendto(s->udp, s->out, s->len, 0, (const void *)to, sizeof(*to));
 }
 
@@ -311,6 +452,21 @@ static void pump_accept(struct dns_server *s)
     CHECK(fd < 0);
 }
 
+/* Answers what was held back. */
+static inline void dns_server_release(struct dns_server *s)
+{
+    for (int i = 0; i < DNS_SERVER_HELD; i++) {
+        struct held *h = &s->held[i];
+        struct question q;
+        if (!h->n || !parse_question(h->p, h->n, &q))
+            continue;
+        compose_reply(s, &q, find_rule(s, &q), false);
+        sendto(s->udp, s->out, s->len, 0, (const void *)&h->from,
+               sizeof(h->from));
+        h->n = 0;
+    }
+}
+
 /* Adds what it waits for to `list` from `n` on; returns the new number. */
 static nfds_t dns_server_poll(const struct dns_server *s, struct pollfd *list,
                               nfds_t n)
@@ -359,6 +515,7 @@ static void dns_server_open(struct dns_server *s, const struct rule *rules)
     memset(s, 0, sizeof(*s));
     memset(s->conns, -1, sizeof(s->conns));
     s->rules = rules;
+    s->ttl = 60;
     while (!bind_both(s))
         CHECK(--left > 0);
 }

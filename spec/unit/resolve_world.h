@@ -24,6 +24,10 @@
 
 #define MAX_FDS 256
 
+/* With a clock that stands still a turn waits for sockets alone, and not for
+ * long: what the condition asks for may be there already. */
+#define FAKE_TURN_MS 5
+
 /* ---- a host -------------------------------------------------------------- */
 
 /* The loop with a poll(2) host round it, a resolver and its server. */
@@ -38,6 +42,7 @@ struct world {
     int fds_before;
     bool want_stranger; /* the host opens a file when it is told the time */
     int stranger;
+    int64_t fake_ms; /* what time it is; 0: the real one */
     char dir[32], hosts[64], resolv[64];
 };
 
@@ -75,12 +80,23 @@ static void on_announce(void *host, struct ms_sock *s, int what)
     w.watch[s->fd] = what;
 }
 
-static int64_t now_ms(void)
+static int64_t real_ms(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The clock of loop and host: the real one unless w.fake_ms is set. */
+static int64_t now_ms(void)
+{
+    return w.fake_ms ? w.fake_ms : real_ms();
+}
+
+static uint64_t fake_clock(void)
+{
+    return (uint64_t)w.fake_ms * 1000u;
 }
 
 static void on_wake_me(void *engine, int64_t timeout_ms)
@@ -157,7 +173,11 @@ struct setting {
     const char *hosts, *resolv; /* contents */
     const char *servers;        /* NULL: the world's server */
     int timeout_ms, tries;
+    int cache_ms;
 };
+
+/* For tests of what is asked, again and again. */
+#define WITHOUT_CACHE (&(struct setting){.cache_ms = -1})
 
 static ms_err make_resolver(const struct setting *s)
 {
@@ -166,7 +186,8 @@ static ms_err make_resolver(const struct setting *s)
                                    .resolv_conf = w.resolv,
                                    .servers = s->servers ? s->servers : own,
                                    .timeout_ms = s->timeout_ms,
-                                   .tries = s->tries};
+                                   .tries = s->tries,
+                                   .cache_ms = s->cache_ms};
 
     snprintf(own, sizeof(own), "127.0.0.1:%u", w.server.port);
     return ms_resolver_new(&w.resolver, &w.loop, &c);
@@ -233,6 +254,9 @@ static void turn(bool with_server)
     nfds_t n = 0, ours;
     int64_t left = w.wake_at_ms < 0 ? 1000 : w.wake_at_ms - now_ms();
 
+    if (w.fake_ms && left > FAKE_TURN_MS)
+        left = FAKE_TURN_MS;
+
     for (int fd = 0; fd < MAX_FDS; fd++)
         if (w.watch[fd])
             list[n++] = (struct pollfd){
@@ -261,12 +285,26 @@ static void turn(bool with_server)
 /* Turns until `condition` holds. */
 #define UNTIL(condition)                                                       \
     do {                                                                       \
-        int64_t guard_ = now_ms() + GUARD_MS;                                  \
+        int64_t guard_ = real_ms() + GUARD_MS;                                 \
         while (!(condition)) {                                                 \
-            CHECK_THAT(now_ms() < guard_, "never came: %s", #condition);       \
+            CHECK_THAT(real_ms() < guard_, "never came: %s", #condition);      \
             turn(true);                                                        \
         }                                                                      \
     } while (0)
+
+/* From now on time passes in advance() only. Before anything is started. */
+static inline void stop_the_clock(void)
+{
+    w.fake_ms = 1000000;
+    w.loop.clock = fake_clock;
+}
+
+/* What is due by then happens. */
+static inline void advance(int64_t ms)
+{
+    w.fake_ms += ms;
+    turn(true);
+}
 
 /* ---- askers -------------------------------------------------------------- */
 
@@ -339,7 +377,7 @@ static inline void resolve(struct client *c, const char *host)
     UNTIL(c->done);
 }
 
-static void cancel(struct client *c)
+static inline void cancel(struct client *c)
 {
     enter();
     ms_resolve_cancel(&c->asker);

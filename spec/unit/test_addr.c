@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/addr.h"
+#include "net/addr_policy.h"
 
 #include <string.h>
 
@@ -141,5 +142,104 @@ TEST(loopback_is_recognised)
     for (size_t i = 0; i < MS_COUNT(no); i++) {
         struct ms_addr a = literal(no[i], 0);
         CHECK_THAT(!ms_addr_is_loopback(&a), "%s", no[i]);
+    }
+}
+
+/* ---- which addresses are public ------------------------------------------ */
+
+/* The first and the last of each range, and its neighbours outside where
+ * those are public. */
+TEST(addresses_of_no_public_use_are_not_public)
+{
+    static const char *const texts[] = {"0.0.0.0",
+                                        "0.255.255.255",
+                                        "10.0.0.0",
+                                        "10.255.255.255",
+                                        "100.64.0.0",
+                                        "100.127.255.255",
+                                        "127.0.0.1",
+                                        "127.255.255.255",
+                                        "169.254.0.0",
+                                        "169.254.169.254",
+                                        "172.16.0.0",
+                                        "172.31.255.255",
+                                        "192.0.0.1",
+                                        "192.0.2.255",
+                                        "192.88.99.1",
+                                        "192.168.0.0",
+                                        "192.168.255.255",
+                                        "198.18.0.0",
+                                        "198.19.255.255",
+                                        "198.51.100.7",
+                                        "203.0.113.7",
+                                        "224.0.0.1",
+                                        "239.255.255.255",
+                                        "240.0.0.1",
+                                        "255.255.255.255",
+                                        "::",
+                                        "::1",
+                                        "::7f00:1",
+                                        "::808:808",
+                                        "::ffff:127.0.0.1",
+                                        "::ffff:10.1.2.3",
+                                        "64:ff9b::7f00:1",
+                                        "64:ff9b::a9fe:a9fe",
+                                        "64:ff9b:1::1",
+                                        "100::1",
+                                        "2001::1",
+                                        "2001:1ff:ffff::1",
+                                        "2001:db8::1",
+                                        "2002:7f00:1::1",
+                                        "2002:a01:203::",
+                                        "3fff::1",
+                                        "3fff:fff:ffff::1",
+                                        "4000::1",
+                                        "5f00::1",
+                                        "fc00::1",
+                                        "fdff::1",
+                                        "fe80::1",
+                                        "fe80::1%1",
+                                        "febf::1",
+                                        "fec0::1",
+                                        "ff02::1",
+                                        "2600::1%1"};
+    struct ms_addr a;
+
+    for (size_t i = 0; i < MS_COUNT(texts); i++) {
+        CHECK(ms_addr_parse(ms_span_text(texts[i]), &a));
+        CHECK_THAT(!ms_addr_is_public(&a), "%s", texts[i]);
+    }
+}
+
+TEST(public_addresses_are_public)
+{
+    static const char *const texts[] = {
+        "1.0.0.0",          "9.255.255.255",   "11.0.0.0",
+        "100.63.255.255",   "100.128.0.0",     "126.255.255.255",
+        "128.0.0.0",        "169.253.255.255", "169.255.0.0",
+        "172.15.255.255",   "172.32.0.0",      "192.0.1.0",
+        "192.0.3.0",        "192.88.98.255",   "192.167.255.255",
+        "192.169.0.0",      "198.17.255.255",  "198.20.0.0",
+        "223.255.255.255",  "8.8.8.8",         "::ffff:8.8.8.8",
+        "64:ff9b::808:808", "2002:808:808::1", "2000::1",
+        "2001:200::1",      "2001:db7::1",     "2001:db9::1",
+        "2600::1",          "3fff:1000::1",    "3ffe::1"};
+    struct ms_addr a;
+
+    for (size_t i = 0; i < MS_COUNT(texts); i++) {
+        CHECK(ms_addr_parse(ms_span_text(texts[i]), &a));
+        CHECK_THAT(ms_addr_is_public(&a), "%s", texts[i]);
+    }
+}
+
+TEST(an_address_without_its_port)
+{
+    static const char *const texts[] = {"127.0.0.1", "::1", "fe80::1%7"};
+    char buf[MS_ADDR_TEXT];
+    struct ms_addr a;
+
+    for (size_t i = 0; i < MS_COUNT(texts); i++) {
+        CHECK(ms_addr_parse(ms_span_text(texts[i]), &a));
+        CHECK(strcmp(ms_addr_host_text(&a, buf), texts[i]) == 0);
     }
 }

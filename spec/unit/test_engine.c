@@ -46,6 +46,8 @@ enum event {
     EV_CALLBACK_ACTION,
     EV_FD_AGAIN,
     EV_IDLE_REUSE,
+    EV_LIMITS,
+    EV_HELD_UP,
     EV_COUNT
 };
 
@@ -68,7 +70,9 @@ static const char *const event_names[EV_COUNT] = {"add",
                                                   "callback pauses",
                                                   "callback acts",
                                                   "fd used again",
-                                                  "connection used again"};
+                                                  "connection used again",
+                                                  "limits change",
+                                                  "held up by a limit"};
 
 static struct {
     int listener;
@@ -288,8 +292,25 @@ static void report_ready(void)
 static void check(void)
 {
     const char *wrong = ms_multi_check(w.multi);
+    struct ms_stats stats;
 
     CHECK_THAT(!wrong, "%s", wrong);
+    ms_multi_stats(w.multi, &stats);
+    w.counts[EV_HELD_UP] += stats.waiting > 0;
+}
+
+/* One to four, or none. */
+static void change_limits(void)
+{
+    unsigned all = any(5), host = any(5);
+
+    note(EV_LIMITS);
+    ms_err err = ms_multi_set(w.multi, MS_MULTI_MAX_CONNECTIONS,
+                              all ? (int64_t)all : -1);
+    CHECK(err == (w.closed ? MS_EOPTION : MS_OK));
+    err = ms_multi_set(w.multi, MS_MULTI_MAX_CONNECTIONS_PER_HOST,
+                       host ? (int64_t)host : -1);
+    CHECK(err == (w.closed ? MS_EOPTION : MS_OK));
 }
 
 static void swap_callbacks(void)
@@ -348,6 +369,8 @@ static void step(void)
     case 8:
         if (any(4) == 0)
             swap_callbacks();
+        if (any(2) == 0)
+            change_limits();
         while (ms_multi_info_read(w.multi, &message))
             CHECK(!ms_multi_remove(w.multi, message.easy));
         break;
@@ -363,6 +386,19 @@ static void step(void)
 
 /* ---- a schedule -------------------------------------------------------- */
 
+/* Two make another endpoint, which competes for connections; and one takes
+ * none that was used. */
+static void set_options(struct ms_easy *e, int i)
+{
+    struct ms_options *o;
+
+    CHECK(!ms_options_new(&o, NULL));
+    CHECK(!ms_options_set_bool(o, MS_OPT_TCP_NODELAY, i < 3));
+    CHECK(!ms_options_set_bool(o, MS_OPT_FRESH_CONNECTION, i == 2));
+    ms_easy_set_options(e, o);
+    ms_options_free(o);
+}
+
 static void begin(unsigned seed)
 {
     char url[64];
@@ -375,6 +411,8 @@ static void begin(unsigned seed)
     for (int i = 0; i < PEERS; i++)
         w.peers[i] = -1;
     CHECK(!ms_multi_new(&w.multi));
+    if (any(2))
+        change_limits();
     ms_multi_on_socket(w.multi, on_socket, &w);
     ms_multi_on_timer(w.multi, on_timer, &w);
     ms_multi_on_done(w.multi, on_done, &w);
@@ -384,6 +422,7 @@ static void begin(unsigned seed)
         CHECK(!ms_easy_set_url(w.easies[i], url, (size_t)n));
         if (i % 2)
             ms_easy_on_data(w.easies[i], on_data, NULL);
+        set_options(w.easies[i], i);
     }
 }
 

@@ -222,7 +222,7 @@ TEST(answers_of_all_kinds_one_by_one)
 {
     struct client c;
 
-    open_world(answer_rules, NULL);
+    open_world(answer_rules, WITHOUT_CACHE);
     for (size_t i = 0; i < MS_COUNT(answer_cases); i++) {
         resolve(&c, answer_cases[i].name);
         check_answer(&answer_cases[i], &c);
@@ -583,7 +583,7 @@ TEST(who_is_done_may_ask_again_at_once)
 {
     struct client a, b;
 
-    open_world(answer_rules, NULL);
+    open_world(answer_rules, WITHOUT_CACHE);
     ask(&a, "both.test");
     ask(&b, "both.test");
     a.at_done = ask_again;
@@ -627,7 +627,7 @@ TEST(a_burst_is_asked_in_portions)
         snprintf(names[i], sizeof(names[i]), "n%d.test", i);
         rules[i] = (struct rule){names[i], 0, ANSWER, 1};
     }
-    open_world(rules, NULL);
+    open_world(rules, WITHOUT_CACHE);
     enter();
     for (int i = 0; i < NAMES; i++) {
         init_client(&c[i]);

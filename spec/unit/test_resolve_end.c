@@ -57,7 +57,7 @@ TEST(callbacks_may_cancel_anybody)
 {
     struct client a, b;
 
-    open_world(rules, NULL);
+    open_world(rules, WITHOUT_CACHE);
     ask(&a, "both.test");
     ask(&b, "both.test");
     a.other = &b;

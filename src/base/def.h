@@ -15,7 +15,10 @@
 #define MS_PRINTF(fmt_index, first_arg)                                        \
     __attribute__((format(printf, fmt_index, first_arg)))
 
-#define MS_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define MS_LIKELY(x) __builtin_expect(!!(x), 1)
+/* A function that is called when something is wrong: its callers are laid out
+ * as if it were not there. */
+#define MS_RARE        __attribute__((cold, noinline))
 #define MS_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define MS_COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -13,6 +13,7 @@
 #include "engine/endpoint.h"
 #include "engine/link.h"
 #include "net/dial.h"
+#include "net/resolve_set.h"
 #include "proto/session.h"
 
 struct ms_conn;
@@ -21,7 +22,8 @@ struct ms_waiter;
 /* What every connection of a multi shares. */
 struct ms_conn_env {
     struct ms_loop *loop;
-    struct ms_resolver *resolver;
+    struct ms_resolve_set resolvers;
+    struct ms_dial_history history; /* which addresses worked */
     struct ms_link_env link;
     struct ms_list closing;   /* of struct ms_conn, saying goodbye */
     char *scratch;            /* MS_SCRATCH_BYTES, what was read last */
@@ -68,11 +70,13 @@ struct ms_conn {
     struct ms_endpoint *endpoint;
 
     /* The pool's. */
-    struct ms_list all;  /* on the pool's list of all, then env->closing */
+    struct ms_list all;  /* on the pool's ->opening, ->open or ->leaving, then
+                          * on env->closing */
     struct ms_list idle; /* on endpoint->idle, ->roomy while in use with room
                           * for more, ->spare while opening */
     struct ms_list lru;  /* on the pool's idle list, oldest first */
     struct ms_waiter *wanted_by; /* who caused it, while that one waits */
+    uint64_t begun_us, opened_us;
     uint64_t idle_since_us;
 
     struct ms_dial *dial;  /* until connected */
@@ -103,15 +107,16 @@ struct ms_conn {
     bool out_dead;           /* sending failed; the answer may still come */
     bool hold_recv, hold_send; /* the stream is paused */
     bool last_exchange;        /* not to be used again */
-    bool many;                 /* several streams at a time: HTTP/2 */
-    bool aborted;              /* an exchange of HTTP/1 was broken off */
-    bool pinged;               /* a ping is out, and nothing came since */
-    bool peer_gone;            /* only paused readers keep it */
-    bool full;                 /* the pool's: all its streams are in use */
-    bool over;                 /* the pool's: those are the last */
-    bool resting; /* the pool's: idle for long enough to have given buffers
-                   * back */
-    bool handing; /* the pool's: it is being given out */
+    bool broken_off; /* a transfer went before its response was over */
+    bool many;       /* several streams at a time: HTTP/2 */
+    bool pinged;     /* a ping is out, and nothing came since */
+    bool peer_gone;  /* only paused readers keep it */
+    bool full;       /* the pool's: all its streams are in use */
+    bool over;       /* the pool's: those are the last */
+    bool resting;    /* the pool's: idle for long enough to have given buffers
+                      * back */
+    bool handing;    /* the pool's: it is being given out */
+    bool gives_way;  /* the pool's: nobody fails with this attempt */
 };
 
 /* A connection for `endpoint` that does nothing yet. MS_ENOMEM. */
@@ -157,6 +162,10 @@ void ms_conn_keep_alive(struct ms_conn *c);
 /* Ends it; attached streams are told `err`. Calls on_closed. With TLS the peer
  * is told behind that, and waited for, unless something went wrong. */
 void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno);
+
+/* Why TLS failed: a line for people, and the library's words, static. NULL
+ * when it did not; good as long as the connection. */
+const char *ms_conn_tls_failure(const struct ms_conn *c, const char **reason);
 
 /* NULL when its parts agree; otherwise what does not. */
 const char *ms_conn_check(const struct ms_conn *c);

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/conn_parts.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
+#include "net/dial_report.h"
 
 /* How long the peer's answer to our goodbye is waited for. */
 #define GOODBYE_MS 1000
+
+/* An error's text and the addresses that were tried. */
+#define CLOSE_TEXT (MS_REPORT_TEXT + 128)
 
 static void free_conn(struct ms_grave *g)
 {
@@ -112,12 +118,12 @@ static void end_opening(struct ms_conn *c)
     ms_task_cancel(&c->service);
 }
 
-/* Nothing is under way and nothing went wrong: there is an end in order. Where
- * an exchange was broken off the peer is to see that (RFC 8446, 6.1). */
+/* Nothing is under way, nothing went wrong and nobody left in the middle: there
+ * is an end in order. */
 static bool may_say_goodbye(const struct ms_conn *c, ms_err err)
 {
     return ms_conn_is_open(c) && c->link.tls && !err && !c->session->streams &&
-           !c->out_dead && !c->link.broken && !c->aborted;
+           !c->out_dead && !c->link.broken && !c->broken_off;
 }
 
 void ms_conn_end(struct ms_conn *c, const struct ms_conn_end *end)
@@ -142,9 +148,32 @@ void ms_conn_end(struct ms_conn *c, const struct ms_conn_end *end)
         bury(c);
 }
 
+/* What is said of an attempt that failed: the error, and what was tried. NULL:
+ * nothing was. */
+static const char *report(const struct ms_conn *c, ms_err err,
+                          char text[CLOSE_TEXT])
+{
+    char tried[MS_REPORT_TEXT];
+
+    if (!c->dial || !err || !ms_dial_tried(c->dial, tried)[0])
+        return NULL;
+    snprintf(text, CLOSE_TEXT, "%s (tried %s)", ms_err_text(err), tried);
+    return text;
+}
+
 void ms_conn_close(struct ms_conn *c, ms_err err, int os_errno)
 {
-    const struct ms_conn_end end = {err, os_errno, NULL, NULL};
+    char text[CLOSE_TEXT];
+    const struct ms_conn_end end = {err, os_errno, report(c, err, text), NULL};
 
     ms_conn_end(c, &end);
+}
+
+const char *ms_conn_tls_failure(const struct ms_conn *c, const char **reason)
+{
+    const char *text = NULL;
+
+    if (c->link.broken)
+        (void)!ms_tls_error(c->link.tls, &text, reason);
+    return text;
 }

@@ -469,8 +469,7 @@ bool ms_conn_look(struct ms_conn *c)
 
 void ms_conn_cancel_stream(struct ms_conn *c, struct ms_stream *s)
 {
-    if (s->session && !c->many)
-        c->aborted = true;
+    c->broken_off |= s->session && !c->many;
     if (s->session)
         s->session->ops->cancel(s->session, s);
     ms_task_post_at_exit(ms_conn_loop(c), &c->service);

@@ -6,9 +6,6 @@
 #include "proto/h1.h"
 #include "proto/h2.h"
 
-/* RFC 8305, 5: the delay between connection attempts. */
-#define ATTEMPT_DELAY_MS 250
-
 static void on_resolved(void *owner)
 {
     struct ms_conn *c = owner;
@@ -151,26 +148,39 @@ static void on_dial_failed(void *owner, ms_err err, int os_errno)
     ms_conn_close(owner, err, os_errno);
 }
 
-void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
+static ms_err start_dial(struct ms_conn *c)
 {
-    struct ms_loop *l = ms_conn_loop(c);
+    struct ms_route *route = c->endpoint->key.route;
+    struct ms_resolver *resolver;
+    ms_err err = ms_resolve_set_get(&c->env->resolvers,
+                                    route ? &route->dns : NULL, &resolver);
     struct ms_dial_config config = {
         .host = c->endpoint->key.host,
         .port = c->endpoint->key.port,
         .nodelay = c->endpoint->key.tcp_nodelay,
         .conn = c->id,
-        .delay_ms = ATTEMPT_DELAY_MS,
+        .route = route,
+        .history = &c->env->history,
         .on_resolved = on_resolved,
         .on_connected = on_connected,
         .on_failed = on_dial_failed,
         .owner = c,
     };
 
+    if (err)
+        return err;
+    return ms_dial_start(&c->dial, ms_conn_loop(c), resolver, &config);
+}
+
+void ms_conn_start(struct ms_conn *c, int64_t connect_timeout_ms)
+{
+    struct ms_loop *l = ms_conn_loop(c);
+
     ms_conn_set_state(c, MS_CONN_RESOLVING);
     if (connect_timeout_ms >= 0)
         ms_timer_start(l, &c->timer,
                        l->now_us + (uint64_t)connect_timeout_ms * 1000u);
-    ms_err err = ms_dial_start(&c->dial, l, c->env->resolver, &config);
+    ms_err err = start_dial(c);
     if (err)
         ms_conn_close(c, err, 0);
 }

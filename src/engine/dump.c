@@ -114,6 +114,12 @@ static void dump_easy(const struct dump *d, const struct ms_easy *e)
          url.p);
 }
 
+static void dump_conns(const struct dump *d, const struct ms_list *conns)
+{
+    ms_list_each (n, conns)
+        dump_conn(d, MS_CONTAINER(n, struct ms_conn, all));
+}
+
 void ms_multi_dump(struct ms_multi *m, ms_dump_cb *cb, void *user)
 {
     struct dump d = {m, cb, user};
@@ -125,8 +131,9 @@ void ms_multi_dump(struct ms_multi *m, ms_dump_cb *cb, void *user)
     LINE(&d, 0, "endpoints");
     ms_map_walk(&m->pool.endpoints, dump_endpoint, &d);
     LINE(&d, 0, "connections");
-    ms_list_each (n, &m->pool.all)
-        dump_conn(&d, MS_CONTAINER(n, struct ms_conn, all));
+    dump_conns(&d, &m->pool.opening);
+    dump_conns(&d, &m->pool.open);
+    dump_conns(&d, &m->pool.leaving);
     ms_list_each (n, &m->pool.env.closing)
         dump_closing(&d, MS_CONTAINER(n, struct ms_conn, all));
     LINE(&d, 0, "transfers");

@@ -24,6 +24,7 @@ struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
         .version = url->secure || o->version == MS_VERSION_2_PRIOR
                        ? o->version
                        : (uint8_t)MS_VERSION_1_1,
+        .route = o->route,
         .profile = url->secure ? o->tls_profile : NULL,
     };
 }
@@ -43,17 +44,26 @@ static uint32_t hash_of(const struct ms_endpoint_key *k)
                     (uint32_t)k->secure << 1 | (uint32_t)k->tcp_nodelay;
 
     return k->host_hash ^ rest * UINT32_C(2654435761) ^
-           ms_tls_profile_hash(k->profile);
+           ms_tls_profile_hash(k->profile) ^ ms_route_hash(k->route);
 }
 
-static bool same(const struct ms_endpoint_key *a,
-                 const struct ms_endpoint_key *b)
+bool ms_endpoint_key_same(const struct ms_endpoint_key *a,
+                          const struct ms_endpoint_key *b)
 {
-    return a->port == b->port && a->secure == b->secure &&
-           a->tcp_nodelay == b->tcp_nodelay && a->version == b->version &&
-           ms_span_equal(a->host, b->host) &&
-           (a->profile == b->profile ||
-            ms_tls_profile_same(a->profile, b->profile));
+#define VALUE(name) &&a->name == b->name
+#define TEXT(name)  &&ms_span_equal(a->name, b->name)
+#define PROFILE(name)                                                          \
+    &&(a->name == b->name || ms_tls_profile_same(a->name, b->name))
+#define ROUTE(name) &&ms_route_same(a->name, b->name)
+#define DERIVED(name)
+#define COMPARE(type, name, rule) rule(name)
+    return true MS_ENDPOINT_KEY(COMPARE);
+#undef COMPARE
+#undef DERIVED
+#undef ROUTE
+#undef PROFILE
+#undef TEXT
+#undef VALUE
 }
 
 static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
@@ -69,12 +79,16 @@ static ms_err make(struct ms_map *map, const struct ms_endpoint_key *key,
     ms_list_init(&e->roomy);
     ms_list_init(&e->spare);
     ms_list_init(&e->waiting);
+    ms_list_init(&e->choosy);
+    ms_list_init(&e->bare);
+    ms_list_init(&e->turn);
     ms_list_init(&e->remembered);
     ms_err err = ms_map_add(map, &e->node, hash);
     if (err) {
         ms_free(e);
         return err;
     }
+    ms_route_ref(e->key.route);
     ms_tls_profile_use(e->key.profile);
     *out = e;
     return MS_OK;
@@ -88,7 +102,7 @@ ms_err ms_endpoint_get(struct ms_map *map, const struct ms_endpoint_key *key,
 
     for (n = ms_map_first(map, hash); n; n = ms_map_next(n)) {
         *out = MS_CONTAINER(n, struct ms_endpoint, node);
-        if (same(&(*out)->key, key))
+        if (ms_endpoint_key_same(&(*out)->key, key))
             return MS_OK;
     }
     return make(map, key, hash, out);
@@ -106,9 +120,10 @@ bool ms_endpoint_worth_keeping(const struct ms_endpoint *e)
 
 void ms_endpoint_free(struct ms_map *map, struct ms_endpoint *e)
 {
-    assert(ms_endpoint_unused(e));
+    assert(ms_endpoint_unused(e) && ms_list_empty(&e->turn));
 
     ms_map_remove(map, &e->node);
+    ms_route_unref(e->key.route);
     ms_list_unlink(&e->remembered);
     ms_tls_cache_clear(&e->sessions);
     ms_tls_ctx_put(e->tls);

@@ -15,14 +15,23 @@
 #include "engine/options.h"
 #include "proto/url.h"
 
+/* X(type, name, rule): a field is here with its rule or not at all. VALUE,
+ * TEXT, PROFILE and ROUTE are compared; DERIVED follows from others. */
+#define MS_ENDPOINT_KEY(X)                                                     \
+    X(uint16_t, port, VALUE)                                                   \
+    X(bool, secure, VALUE)                                                     \
+    X(bool, tcp_nodelay, VALUE)                                                \
+    X(uint8_t, version, VALUE)      /* enum ms_http_choice */                  \
+    X(uint32_t, host_hash, DERIVED) /* made once for each URL */               \
+    X(struct ms_span, host, TEXT)   /* as in the URL: lower case */            \
+    X(struct ms_tls_profile *, profile, PROFILE) /* where secure; NULL: the    \
+                                                  * defaults */                \
+    X(struct ms_route *, route, ROUTE)           /* NULL: the default one */
+
 struct ms_endpoint_key {
-    struct ms_span host; /* as in the URL: lower case */
-    uint32_t host_hash;  /* made once for each URL */
-    uint16_t port;
-    bool secure;
-    bool tcp_nodelay;
-    uint8_t version;                /* enum ms_http_choice */
-    struct ms_tls_profile *profile; /* where secure; NULL: the defaults */
+#define MS_ENDPOINT_FIELD(type, name, rule) type name;
+    MS_ENDPOINT_KEY(MS_ENDPOINT_FIELD)
+#undef MS_ENDPOINT_FIELD
 };
 
 /* What the peers of an endpoint were found to speak. */
@@ -30,8 +39,8 @@ enum ms_endpoint_protocol { MS_SPEAKS_UNKNOWN, MS_SPEAKS_1, MS_SPEAKS_2 };
 
 struct ms_endpoint {
     struct ms_map_node node;
-    struct ms_endpoint_key key;   /* key.host is owned, the profile a
-                                   * reference */
+    struct ms_endpoint_key key;   /* key.host is owned, profile and
+                                   * route are references */
     struct ms_tls_ctx *tls;       /* from the first connection on */
     struct ms_tls_cache sessions; /* to resume */
     struct ms_list remembered;    /* on the pool's list while nobody uses it */
@@ -41,13 +50,22 @@ struct ms_endpoint {
     struct ms_list spare;         /* of struct ms_conn, opening for nobody in
                                    * particular */
     struct ms_list waiting;       /* of struct ms_waiter, the oldest first */
+    struct ms_list choosy;        /* the same of those that take none used */
+    struct ms_list bare;          /* of struct ms_waiter, of either list, that
+                                   * need an attempt of their own and have
+                                   * none */
+    struct ms_list turn;          /* on one of the pool's ->turns */
     unsigned conns;               /* open or opening */
     unsigned connecting;
     unsigned full; /* open ones whose streams are all in use */
     unsigned over; /* of these, those that will take no more */
-    unsigned waiters;
+    unsigned waiters, choosers, bare_count;
+    unsigned stuck;   /* counted in the pool's */
     unsigned held;    /* by code that goes on to use it */
     uint8_t protocol; /* enum ms_endpoint_protocol */
+    uint8_t rank;     /* which one */
+    bool tired;       /* a shared attempt failed while others stand: no further
+                       * one until they change */
 };
 
 uint32_t ms_endpoint_host_hash(const struct ms_url *url);
@@ -55,6 +73,9 @@ uint32_t ms_endpoint_host_hash(const struct ms_url *url);
 struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
                                           uint32_t host_hash,
                                           const struct ms_options *o);
+
+bool ms_endpoint_key_same(const struct ms_endpoint_key *a,
+                          const struct ms_endpoint_key *b);
 
 /* Whether a connection may serve several at a time: then one is waited for. */
 bool ms_endpoint_may_share(const struct ms_endpoint *e);

@@ -27,7 +27,7 @@ void ms_link_env_fini(struct ms_link_env *env)
 
 ms_err ms_link_env_secure(struct ms_link_env *env)
 {
-    if (!env->sealed && !(env->sealed = ms_alloc(MS_SEALED_BYTES)))
+    if (!env->sealed && !(env->sealed = ms_alloc(MS_READ_BYTES)))
         return MS_ENOMEM;
     if (!env->block && !(env->block = ms_alloc(MS_BLOCK_BYTES)))
         return MS_ENOMEM;
@@ -74,7 +74,7 @@ static struct ms_io_result fetch(struct ms_link *l)
         ms_buf_free(&l->raw);
         l->more = true; /* who knows */
     } else {
-        r = receive(l, env->sealed, MS_SEALED_BYTES);
+        r = receive(l, env->sealed, MS_READ_BYTES);
     }
     env->tls->in = ms_span(env->sealed, r.n);
     return r;
@@ -197,7 +197,7 @@ static struct ms_io_result read_sealed(struct ms_link *l, void *p, size_t cap)
 
 struct ms_io_result ms_link_read(struct ms_link *l, void *p, size_t cap)
 {
-    return l->tls ? read_sealed(l, p, cap) : receive(l, p, cap);
+    return l->tls ? read_sealed(l, p, cap) : receive(l, p, MS_READ_BYTES);
 }
 
 /* Collects runs to whole records; large runs are not copied. */

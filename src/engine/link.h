@@ -19,16 +19,17 @@
 struct ms_link_env {
     uint64_t bytes_in, bytes_out; /* on the wire */
     struct ms_tls_env *tls;       /* owned, like the rest; NULL before use */
-    char *sealed;                 /* what came, encrypted: MS_SEALED_BYTES */
+    char *sealed;                 /* what came, encrypted: MS_READ_BYTES */
     char *block;                  /* MS_BLOCK_BYTES to encrypt at once */
 };
 
-/* One read of encrypted bytes. */
-#define MS_SEALED_BYTES (64 * 1024)
+/* One read. Larger makes fewer calls for big bodies; this much still fits the
+ * second-level cache. */
+#define MS_READ_BYTES (64 * 1024)
 /* The most that one record of TLS holds (RFC 8446, 5.1). */
 #define MS_BLOCK_BYTES 16384
 /* Room that a read needs: all that was decrypted goes there. */
-#define MS_SCRATCH_BYTES (MS_SEALED_BYTES + MS_TLS_RECORD + 1)
+#define MS_SCRATCH_BYTES (MS_READ_BYTES + MS_TLS_RECORD + 1)
 
 struct ms_link {
     struct ms_link_env *env;

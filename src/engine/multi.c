@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "net/dns.h"
 
 struct ms_run_env *ms_run_env_of(const struct ms_easy *e)
 {
@@ -140,6 +141,7 @@ static void destroy(struct ms_multi *m)
 {
     struct ms_list *node;
 
+    ms_pool_stop(&m->pool);
     while ((node = ms_list_pop(&m->members))) {
         struct ms_easy *e = MS_CONTAINER(node, struct ms_easy, member);
         ms_list_unlink(&e->ended);
@@ -207,10 +209,48 @@ void ms_multi_close(struct ms_multi *m)
     silence_in_child(m);
     ms_loop_enter(&m->loop);
     m->closed = true;
+    ms_pool_stop(&m->pool);
     m->loop.ended = true;
     end_all(m, MS_ECANCELLED);
     ms_pool_close(&m->pool);
     ms_multi_leave(m, true);
+}
+
+/* ---- names ------------------------------------------------------------- */
+
+void ms_multi_network_changed(struct ms_multi *m)
+{
+    if (m->closed || m->doomed || ms_multi_forked(m))
+        return;
+    ms_loop_enter(&m->loop);
+    ms_pool_network_changed(&m->pool);
+    ms_multi_leave(m, true);
+}
+
+static ms_err parse_addresses(const char *const *texts, size_t count,
+                              struct ms_addr *out)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!ms_addr_parse(ms_span_text(texts[i]), &out[i]))
+            return MS_EOPTION;
+    return MS_OK;
+}
+
+ms_err ms_multi_answer(struct ms_multi *m, uint64_t question,
+                       const char *const *addresses, size_t count, ms_err err)
+{
+    struct ms_addr list[2 * MS_DNS_MAX_ADDRESSES];
+
+    if (m->closed || m->doomed || ms_multi_forked(m))
+        return MS_EUSAGE;
+    count = count < MS_COUNT(list) ? count : MS_COUNT(list);
+    if (!err && parse_addresses(addresses, count, list))
+        return MS_EOPTION;
+    ms_loop_enter(&m->loop);
+    bool waited = ms_resolve_set_answer(&m->pool.env.resolvers, question, list,
+                                        err ? 0 : count, err);
+    ms_multi_leave(m, true);
+    return waited ? MS_OK : MS_EUSAGE;
 }
 
 /* ---- transfers --------------------------------------------------------- */
@@ -342,48 +382,50 @@ void ms_multi_on_done(struct ms_multi *m, ms_done_cb *cb, void *user)
     m->done_user = user;
 }
 
-static int64_t *pool_member(struct ms_pool *p, enum ms_multi_option id,
-                            int64_t *least)
+struct setting {
+    int64_t *member;
+    int64_t least, none; /* what -1 stands for; -2: it is out of range */
+};
+
+static struct setting setting_of(struct ms_pool *p, enum ms_multi_option id)
 {
-    *least = id == MS_MULTI_MAX_IDLE || id == MS_MULTI_EDGE_TRIGGERED ? 0 : 1;
     switch (id) {
     case MS_MULTI_MAX_IDLE:
-        return &p->max_idle;
+        return (struct setting){&p->max_idle, 0, -2};
     case MS_MULTI_IDLE_TIMEOUT:
-        return &p->idle_timeout_ms;
+        return (struct setting){&p->idle_timeout_ms, 1, -2};
     case MS_MULTI_MAX_CONCURRENT_STREAMS:
-        return &p->env.max_streams;
+        return (struct setting){&p->env.max_streams, 1, -2};
     case MS_MULTI_PING_INTERVAL:
-        return &p->env.ping_interval_ms;
+        return (struct setting){&p->env.ping_interval_ms, 1, -1};
+    case MS_MULTI_MAX_CONNECTIONS:
+        return (struct setting){&p->max_conns, 1, MS_POOL_NO_LIMIT};
+    case MS_MULTI_MAX_CONNECTIONS_PER_HOST:
+        return (struct setting){&p->max_per_host, 1, MS_POOL_NO_LIMIT};
+    case MS_MULTI_MAX_AGE:
+        return (struct setting){&p->max_age_ms, 1, MS_POOL_NO_LIMIT};
     case MS_MULTI_EDGE_TRIGGERED:
-        return &p->env.edge_triggered;
+        return (struct setting){&p->env.edge_triggered, 0, -2};
     }
-    return NULL;
+    return (struct setting){0};
 }
 
 ms_err ms_multi_set(struct ms_multi *m, enum ms_multi_option id, int64_t value)
 {
-    int64_t least, *member = pool_member(&m->pool, id, &least);
-    bool never = id == MS_MULTI_PING_INTERVAL && value == -1;
+    struct setting s = setting_of(&m->pool, id);
+    bool none = (value == -1 && s.none != -2) ||
+                (value >= MS_MOST && s.none == MS_POOL_NO_LIMIT);
 
-    if (!member || m->closed || (value < least && !never))
+    if (!s.member || m->closed || (value < s.least && !none))
         return MS_EOPTION;
     ms_loop_enter(&m->loop);
-    *member = value < MS_MOST ? value : MS_MOST;
-    ms_pool_trim(&m->pool);
+    *s.member = none ? s.none : value < MS_MOST ? value : MS_MOST;
+    if (!ms_multi_forked(m)) /* a child leaves connections alone */
+        ms_pool_trim(&m->pool);
     if (id == MS_MULTI_PING_INTERVAL)
         ms_pool_keep_alive(&m->pool);
     ms_multi_leave(m, false);
     return MS_OK;
-}
-
-void ms_multi_network_changed(struct ms_multi *m)
-{
-    if (ms_multi_is_over(m))
-        return;
-    ms_loop_enter(&m->loop);
-    ms_pool_renew(&m->pool);
-    ms_multi_leave(m, false);
 }
 
 void ms_multi_set_user(struct ms_multi *m, void *user)
@@ -408,6 +450,15 @@ int64_t ms_multi_timeout(const struct ms_multi *m)
     return ms_loop_timeout(&m->loop);
 }
 
+static unsigned count_closing(const struct ms_pool *p)
+{
+    unsigned n = 0;
+
+    ms_list_each (node, &p->env.closing)
+        n++;
+    return n;
+}
+
 void ms_multi_stats(const struct ms_multi *m, struct ms_stats *out)
 {
     const struct ms_pool *p = &m->pool;
@@ -424,12 +475,14 @@ void ms_multi_stats(const struct ms_multi *m, struct ms_stats *out)
         .actions = m->actions,
         .bytes_in = p->env.link.bytes_in,
         .bytes_out = p->env.link.bytes_out,
-        .lookups = p->env.resolver ? ms_resolver_lookups(p->env.resolver) : 0,
+        .lookups = ms_resolve_set_lookups(&p->env.resolvers),
         .running = (unsigned)m->running,
         .queued = p->waiting,
+        .waiting = p->stuck,
         .connections = p->conns - p->connecting,
         .idle = p->idle,
         .connecting = p->connecting,
+        .closing = count_closing(p),
     };
 }
 

@@ -20,55 +20,88 @@ struct option {
     size_t member; /* offset in struct ms_options */
 };
 
+/* X(id, name, type, bound, member, scope). The bound is the least value of a
+ * number, the separator of a list. Who adds an option says what it does to the
+ * connection: without that this does not compile. */
+#define OPTIONS(X)                                                             \
+    X(METHOD, "method", STRING, 0, method, SAME)                               \
+    X(HEADERS, "headers", HEADERS, 0, headers, SAME)                           \
+    X(BODY, "body", STRING, 0, body, SAME)                                     \
+    X(USER_AGENT, "user_agent", STRING, 0, user_agent, SAME)                   \
+    X(TIMEOUT_TOTAL, "timeout.total", INT, 1, timeout_total, SAME)             \
+    X(TIMEOUT_CONNECT, "timeout.connect", INT, 1, timeout_connect, SAME)       \
+    X(TIMEOUT_FIRST_BYTE, "timeout.first_byte", INT, 1, timeout_first_byte,    \
+      SAME)                                                                    \
+    X(TIMEOUT_IDLE, "timeout.idle", INT, 1, timeout_idle, SAME)                \
+    X(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit, SAME)       \
+    X(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time, SAME)          \
+    X(MAX_BODY, "max_body", INT, 0, max_body, SAME)                            \
+    X(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size, SAME)       \
+    X(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay, DIFFERS)               \
+    X(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection, SAME)   \
+    X(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue, SAME)      \
+    X(VERSION, "version", STRING, 0, version, DIFFERS)                         \
+    X(PRIORITY, "priority", STRING, 0, priority, SAME)                         \
+    X(IP, "ip", INT, 4, way[MS_ROUTE_IP], DIFFERS)                             \
+    X(INTERFACE, "interface", STRING, 0, way_text[MS_ROUTE_INTERFACE],         \
+      DIFFERS)                                                                 \
+    X(LOCAL_PORT, "local_port", STRING, 0, way_text[MS_ROUTE_LOCAL_PORT],      \
+      DIFFERS)                                                                 \
+    X(UNIX_SOCKET, "unix_socket", STRING, 0, way_text[MS_ROUTE_UNIX], DIFFERS) \
+    X(TCP_KEEPALIVE, "tcp_keepalive", BOOL, 0, tcp_keepalive, DIFFERS)         \
+    /* RFC 8305, 8: no less than 10 ms. */                                     \
+    X(HAPPY_EYEBALLS_DELAY, "happy_eyeballs_delay", INT, 10,                   \
+      way[MS_ROUTE_DELAY_MS], DIFFERS)                                         \
+    X(RESOLVE, "resolve", STRING, 0, way_text[MS_ROUTE_RESOLVE], DIFFERS)      \
+    X(CONNECT_TO, "connect_to", STRING, 0, way_text[MS_ROUTE_CONNECT_TO],      \
+      DIFFERS)                                                                 \
+    X(DNS_SERVERS, "dns.servers", STRING, 0, way_text[MS_ROUTE_SERVERS],       \
+      DIFFERS)                                                                 \
+    X(DNS_TIMEOUT, "dns.timeout", INT, 1, way[MS_ROUTE_DNS_TIMEOUT_MS],        \
+      DIFFERS)                                                                 \
+    X(DNS_TRIES, "dns.tries", INT, 1, way[MS_ROUTE_DNS_TRIES], DIFFERS)        \
+    X(DNS_CACHE_TTL, "dns.cache_ttl", INT, 1, way[MS_ROUTE_DNS_CACHE_MS],      \
+      DIFFERS)                                                                 \
+    X(ALLOW_ADDRESS, "allow_address", STRING, 0, way_text[MS_ROUTE_ALLOW],     \
+      DIFFERS)                                                                 \
+    X(TLS_VERIFY, "tls.verify", BOOL, 0, tls.flag[MS_TLS_VERIFY], TLS)         \
+    X(TLS_VERIFY_HOST, "tls.verify_host", BOOL, 0,                             \
+      tls.flag[MS_TLS_VERIFY_HOST], TLS)                                       \
+    X(TLS_CA_FILE, "tls.ca_file", STRING, 0, tls.text[MS_TLS_CA_FILE], TLS)    \
+    X(TLS_CA_PATH, "tls.ca_path", STRING, 0, tls.text[MS_TLS_CA_PATH], TLS)    \
+    X(TLS_CRL_FILE, "tls.crl_file", STRING, 0, tls.text[MS_TLS_CRL_FILE], TLS) \
+    X(TLS_CERT, "tls.cert", STRING, 0, tls.text[MS_TLS_CERT], TLS)             \
+    X(TLS_KEY, "tls.key", STRING, 0, tls.text[MS_TLS_KEY], TLS)                \
+    X(TLS_KEY_PASSWORD, "tls.key_password", STRING, 0,                         \
+      tls.text[MS_TLS_PASSWORD], TLS)                                          \
+    X(TLS_MIN_VERSION, "tls.min_version", STRING, 0, tls.text[MS_TLS_MIN],     \
+      TLS)                                                                     \
+    X(TLS_MAX_VERSION, "tls.max_version", STRING, 0, tls.text[MS_TLS_MAX],     \
+      TLS)                                                                     \
+    X(TLS_CIPHERS, "tls.ciphers", STRING, 0, tls.text[MS_TLS_CIPHERS], TLS)    \
+    X(TLS_ALPN, "tls.alpn", LIST, ',', tls.text[MS_TLS_ALPN], TLS)             \
+    X(TLS_PINNED_PUBLIC_KEY, "tls.pinned_public_key", LIST, ';',               \
+      tls.text[MS_TLS_PINS], TLS)                                              \
+    X(TLS_SESSION_REUSE, "tls.session_reuse", BOOL, 0,                         \
+      tls.flag[MS_TLS_SESSION_REUSE], TLS)                                     \
+    X(TLS_SERVER_NAME, "tls.server_name", STRING, 0,                           \
+      tls.text[MS_TLS_SERVER_NAME], TLS)                                       \
+    X(TLS_STAPLE, "tls.staple", STRING, 0, tls.text[MS_TLS_STAPLE], TLS)
+
+#define COUNT(id, name, type, bound, member, scope) +1
+_Static_assert(0 OPTIONS(COUNT) == MS_OPT_COUNT, "an option has no row");
+#undef COUNT
+
 /* In the order of enum ms_option. */
 static const struct option table[MS_OPT_COUNT] = {
-#define OPTION(id, name, type, least, member)                                  \
-    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_##type, least, 0},            \
-                     offsetof(struct ms_options, member)}
-#define LIST(id, name, separator, member)                                      \
-    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_LIST, 0, separator},          \
-                     offsetof(struct ms_options, member)}
-    OPTION(METHOD, "method", STRING, 0, method),
-    OPTION(HEADERS, "headers", HEADERS, 0, headers),
-    OPTION(BODY, "body", STRING, 0, body),
-    OPTION(USER_AGENT, "user_agent", STRING, 0, user_agent),
-    OPTION(TIMEOUT_TOTAL, "timeout.total", INT, 1, timeout_total),
-    OPTION(TIMEOUT_CONNECT, "timeout.connect", INT, 1, timeout_connect),
-    OPTION(TIMEOUT_FIRST_BYTE, "timeout.first_byte", INT, 1,
-           timeout_first_byte),
-    OPTION(TIMEOUT_IDLE, "timeout.idle", INT, 1, timeout_idle),
-    OPTION(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit),
-    OPTION(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time),
-    OPTION(MAX_BODY, "max_body", INT, 0, max_body),
-    OPTION(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size),
-    OPTION(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay),
-    OPTION(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection),
-    OPTION(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue),
-    OPTION(VERSION, "version", STRING, 0, version),
-    OPTION(PRIORITY, "priority", STRING, 0, priority),
-    OPTION(TLS_VERIFY, "tls.verify", BOOL, 0, tls.flag[MS_TLS_VERIFY]),
-    OPTION(TLS_VERIFY_HOST, "tls.verify_host", BOOL, 0,
-           tls.flag[MS_TLS_VERIFY_HOST]),
-    OPTION(TLS_CA_FILE, "tls.ca_file", STRING, 0, tls.text[MS_TLS_CA_FILE]),
-    OPTION(TLS_CA_PATH, "tls.ca_path", STRING, 0, tls.text[MS_TLS_CA_PATH]),
-    OPTION(TLS_CRL_FILE, "tls.crl_file", STRING, 0, tls.text[MS_TLS_CRL_FILE]),
-    OPTION(TLS_CERT, "tls.cert", STRING, 0, tls.text[MS_TLS_CERT]),
-    OPTION(TLS_KEY, "tls.key", STRING, 0, tls.text[MS_TLS_KEY]),
-    OPTION(TLS_KEY_PASSWORD, "tls.key_password", STRING, 0,
-           tls.text[MS_TLS_PASSWORD]),
-    OPTION(TLS_MIN_VERSION, "tls.min_version", STRING, 0, tls.text[MS_TLS_MIN]),
-    OPTION(TLS_MAX_VERSION, "tls.max_version", STRING, 0, tls.text[MS_TLS_MAX]),
-    OPTION(TLS_CIPHERS, "tls.ciphers", STRING, 0, tls.text[MS_TLS_CIPHERS]),
-    LIST(TLS_ALPN, "tls.alpn", ',', tls.text[MS_TLS_ALPN]),
-    LIST(TLS_PINNED_PUBLIC_KEY, "tls.pinned_public_key", ';',
-         tls.text[MS_TLS_PINS]),
-    OPTION(TLS_SESSION_REUSE, "tls.session_reuse", BOOL, 0,
-           tls.flag[MS_TLS_SESSION_REUSE]),
-    OPTION(TLS_SERVER_NAME, "tls.server_name", STRING, 0,
-           tls.text[MS_TLS_SERVER_NAME]),
-    OPTION(TLS_STAPLE, "tls.staple", STRING, 0, tls.text[MS_TLS_STAPLE]),
-#undef LIST
-#undef OPTION
+#define ROW(id, name, type, bound, member, scope)                              \
+    [MS_OPT_##id] = {{name, MS_OPT_##id, MS_TYPE_##type,                       \
+                      MS_TYPE_##type == MS_TYPE_LIST ? 0 : (bound),            \
+                      MS_TYPE_##type == MS_TYPE_LIST ? (char)(bound) : '\0',   \
+                      MS_SCOPE_##scope},                                       \
+                     offsetof(struct ms_options, member)},
+    OPTIONS(ROW)
+#undef ROW
 };
 
 const struct ms_option_info *ms_option_at(unsigned index)
@@ -113,6 +146,19 @@ static ms_err copy_fields(struct ms_fields *to, const struct ms_fields *from)
     return MS_OK;
 }
 
+static ms_err copy_way(struct ms_options *o, const struct ms_options *base)
+{
+    ms_err err = MS_OK;
+
+    memcpy(o->way, base->way, sizeof(o->way));
+    o->tcp_keepalive = base->tcp_keepalive;
+    o->guard = ms_guard_ref(base->guard);
+    o->hook = ms_resolve_hook_ref(base->hook);
+    for (size_t i = 0; !err && i < MS_ROUTE_TEXTS; i++)
+        err = copy_string(&o->way_text[i], &base->way_text[i]);
+    return err;
+}
+
 static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
 {
     ms_err err;
@@ -131,7 +177,8 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->expect_continue = base->expect_continue;
     o->version = base->version;
     o->has_body = base->has_body;
-    if ((err = copy_string(&o->method, &base->method)) ||
+    if ((err = copy_way(o, base)) ||
+        (err = copy_string(&o->method, &base->method)) ||
         (err = copy_string(&o->body, &base->body)) ||
         (err = copy_string(&o->user_agent, &base->user_agent)) ||
         (err = copy_string(&o->priority, &base->priority)) ||
@@ -150,7 +197,8 @@ static void set_defaults(struct ms_options *o)
     o->low_speed_time = DEFAULT_LOW_SPEED_MS;
     o->max_body = DEFAULT_MAX_BODY;
     o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
-    o->tcp_nodelay = true;
+    o->tcp_nodelay = o->tcp_keepalive = true;
+    memcpy(o->way, ms_route_defaults.number, sizeof(o->way));
 }
 
 ms_err ms_options_new(struct ms_options **out, const struct ms_options *base)
@@ -186,6 +234,11 @@ void ms_options_free(struct ms_options *o)
     ms_fields_free(&o->headers);
     ms_fields_free(&o->removed);
     ms_fields_free(&o->sent);
+    for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
+        ms_buf_free(&o->way_text[i]);
+    ms_guard_unref(o->guard);
+    ms_resolve_hook_unref(o->hook);
+    ms_route_unref(o->route);
     ms_tls_settings_free(&o->tls);
     ms_tls_profile_free(o->tls_profile);
     ms_free(o);
@@ -209,7 +262,8 @@ ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
 
     if (!member)
         return MS_EUSAGE;
-    if (value < table[id].info.least && value != -1)
+    if ((value < table[id].info.least && value != -1) ||
+        (id == MS_OPT_IP && value != 4 && value != 6 && value != -1))
         return MS_EOPTION;
     *member = value < MS_MOST ? value : MS_MOST;
     o->max_body_set |= id == MS_OPT_MAX_BODY;
@@ -265,6 +319,39 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
     if (!err && id == MS_OPT_BODY)
         o->has_body = true;
     return err;
+}
+
+ms_err ms_options_guard(struct ms_options *o, ms_address_cb *allow, void *user,
+                        const void *identity, void (*release)(void *user))
+{
+    struct ms_guard *g = NULL;
+
+    if (o->frozen)
+        return MS_EUSAGE;
+    if (allow && !(g = ms_alloc(sizeof(*g))))
+        return MS_ENOMEM;
+    if (g)
+        *g = (struct ms_guard){1, allow, user, identity, release};
+    ms_guard_unref(o->guard);
+    o->guard = g;
+    return MS_OK;
+}
+
+ms_err ms_options_resolver(struct ms_options *o, ms_resolver_cb *ask,
+                           void *user, const void *identity,
+                           void (*release)(void *user))
+{
+    struct ms_resolve_hook *h = NULL;
+
+    if (o->frozen)
+        return MS_EUSAGE;
+    if (ask && !(h = ms_alloc(sizeof(*h))))
+        return MS_ENOMEM;
+    if (h)
+        *h = (struct ms_resolve_hook){1, ask, user, identity, release};
+    ms_resolve_hook_unref(o->hook);
+    o->hook = h;
+    return MS_OK;
 }
 
 /* Takes every field of that name out, by emptying its name: the text block
@@ -378,6 +465,17 @@ static ms_err add_user_field(struct ms_options *o, struct ms_span name,
     return add_line(o, name, value);
 }
 
+static ms_err compile_route(struct ms_options *o)
+{
+    struct ms_route_spec spec = {.guard = o->guard, .hook = o->hook};
+
+    memcpy(spec.number, o->way, sizeof(spec.number));
+    spec.number[MS_ROUTE_KEEPALIVE] = o->tcp_keepalive;
+    for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
+        spec.text[i] = ms_buf_span(&o->way_text[i]);
+    return ms_route_new(&o->route, &spec);
+}
+
 /* Checks and renders the request's fields. */
 static ms_err compile(struct ms_options *o)
 {
@@ -416,6 +514,8 @@ void ms_options_freeze(struct ms_options *o)
 {
     o->frozen = true;
     o->err = compile(o);
+    if (!o->err)
+        o->err = compile_route(o);
     if (!o->err)
         o->err = ms_tls_profile_new(&o->tls_profile, &o->tls, &o->why);
 }

@@ -11,6 +11,7 @@
 #define MS_ENGINE_OPTIONS_H
 
 #include "base/buf.h"
+#include "net/route.h"
 #include "proto/header.h"
 #include "proto/tls_profile.h"
 
@@ -33,8 +34,13 @@ struct ms_options {
     int64_t max_body, max_header_size; /* bytes, -1: no limit */
     bool tcp_nodelay, fresh_connection, expect_continue;
     bool has_body;
-    bool max_body_set; /* not the default */
-    uint8_t version;   /* enum ms_http_choice */
+    bool max_body_set;             /* not the default */
+    uint8_t version;               /* enum ms_http_choice */
+    int64_t way[MS_ROUTE_NUMBERS]; /* but for keepalive */
+    struct ms_buf way_text[MS_ROUTE_TEXTS];
+    bool tcp_keepalive;
+    struct ms_guard *guard;       /* a reference; NULL: none */
+    struct ms_resolve_hook *hook; /* a reference; NULL: none */
     struct ms_buf method, body, user_agent, priority;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
@@ -49,7 +55,8 @@ struct ms_options {
     struct ms_span host;                /* the user's Host header; no p: none */
     char length_text[24];               /* the body's length, decimal */
     bool close;                         /* "Connection: close" is asked for */
-    bool watched; /* a limit on how a transfer gets on is set */
+    bool watched;           /* a limit on how a transfer gets on is set */
+    struct ms_route *route; /* NULL: the default one */
 };
 
 /* Compiles the set; it is not changed any more. */

@@ -58,6 +58,8 @@ enum ms_phase ms_run_phase(const struct ms_easy *e)
         return ms_waiter_phase(&e->waiter);
     if (e->state != MS_RUN_ACTIVE)
         return MS_PHASE_QUEUE;
+    if (e->error.err == MS_EHANDSHAKE)
+        return MS_PHASE_TLS; /* which the server ended after us */
     if (e->headed)
         return MS_PHASE_BODY;
     return e->stream.sent_us ? MS_PHASE_HEADERS : MS_PHASE_SEND;
@@ -85,7 +87,8 @@ static void release(struct ms_easy *e)
 /* Nothing reached the server, or asking again does no harm and may help. */
 static bool is_passing(const struct ms_easy *e, ms_err err)
 {
-    if (err == MS_ECANCELLED || err == MS_ECALLBACK || err < MS_EHOST)
+    if (err == MS_ECANCELLED || err == MS_ECALLBACK || err < MS_EHOST ||
+        err == MS_EADDRESS)
         return false;
     if (err >= MS_ECERTEXPIRED && err <= MS_EHANDSHAKE)
         return false;
@@ -105,6 +108,8 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
     e->detail = detail;
     if (e->conn)
         take_times(e);
+    else if (e->state == MS_RUN_WAITING)
+        stamp(e, MS_TIMING_QUEUE, ms_waiter_begun_us(&e->waiter));
     e->error.retryable = err && is_passing(e, err);
     release(e);
     stamp(e, MS_TIMING_TOTAL, loop_of(e)->now_us);
@@ -422,10 +427,19 @@ static bool was_refused(struct ms_easy *e, ms_err err)
  * 9.3.1). */
 static bool died_unused(const struct ms_easy *e, ms_err err)
 {
-    bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED;
+    bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
+                err == MS_ETLS;
 
     return died && !e->retried && e->response->reused && !e->stream.answered &&
            ms_options_idempotent(options_of(e));
+}
+
+/* What is said about a connection is good for this call only. */
+static const char *keep_text(struct ms_easy *e, const char *text)
+{
+    ms_free(e->said);
+    e->said = text ? ms_memdup(text, strlen(text)) : NULL;
+    return e->said;
 }
 
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
@@ -435,6 +449,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 
     if (e->state != MS_RUN_ACTIVE)
         return;
+    if (err && !detail && e->conn)
+        detail = keep_text(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
         e->retried = true;
     } else if (!err || !replayable || !was_refused(e, err)) {
@@ -485,6 +501,7 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
         r->tls = ms_tls_info_use(c->tls);
     }
     if (!r->reused) {
+        stamp(e, MS_TIMING_QUEUE, c->begun_us);
         stamp(e, MS_TIMING_RESOLVE, c->resolved_us);
         stamp(e, MS_TIMING_CONNECT, c->connected_us);
         stamp(e, MS_TIMING_TLS, c->secured_us);
@@ -538,14 +555,6 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     if (req.expect)
         e->watch->sent_head_us = loop_of(e)->now_us;
     arm_deadline(e);
-}
-
-/* What is said about a connection is good for this call only. */
-static const char *keep_text(struct ms_easy *e, const char *text)
-{
-    ms_free(e->said);
-    e->said = text ? ms_memdup(text, strlen(text)) : NULL;
-    return e->said;
 }
 
 static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
@@ -621,7 +630,6 @@ static void on_start(struct ms_task *t)
     };
     if (e->by_h1)
         wish.key.version = MS_VERSION_1_1;
-    stamp(e, MS_TIMING_QUEUE, loop_of(e)->now_us);
     set_state(e, MS_RUN_WAITING);
     err = ms_pool_get(ms_run_env_of(e)->pool, &e->waiter, &wish);
     if (err)

@@ -45,7 +45,8 @@ enum lb_type {
     LB_MULTIS,         /* struct lb_multi * -> multi, weak */
     LB_METHODS,        /* core.response_methods */
     LB_HEADER_METHODS, /* name -> function */
-    LB_UPVALUES = LB_HEADER_METHODS
+    LB_GUARDS, /* function <-> light userdata, both weak; [0]: the last one */
+    LB_UPVALUES = LB_GUARDS
 };
 
 /* User values of a multi. */
@@ -61,7 +62,8 @@ enum {
     LB_MULTI_INTERRUPT, /* to raise when the entry is over */
     LB_MULTI_TURN,      /* of its fetcher */
     LB_MULTI_FETCHER,
-    LB_MULTI_UVS = LB_MULTI_FETCHER
+    LB_MULTI_GUARDS, /* what LB_GUARDS is */
+    LB_MULTI_UVS = LB_MULTI_GUARDS
 };
 
 /* User values of an option set. */
@@ -69,7 +71,9 @@ enum {
     LB_OPTIONS_ON_HEADERS = 1,
     LB_OPTIONS_ON_DATA,
     LB_OPTIONS_UPLOAD, /* a body that is handed over while it is sent */
-    LB_OPTIONS_UVS = LB_OPTIONS_UPLOAD
+    LB_OPTIONS_GUARD,  /* the function allow_address is */
+    LB_OPTIONS_RESOLVER,
+    LB_OPTIONS_UVS = LB_OPTIONS_RESOLVER
 };
 
 /* User values of an easy. */
@@ -80,7 +84,8 @@ enum {
     LB_EASY_TRACEBACK,
     LB_EASY_RESPONSE, /* of the last run, once asked for */
     LB_EASY_THREAD,   /* of a fetcher: what waits for it */
-    LB_EASY_UVS = LB_EASY_THREAD
+    LB_EASY_TLS,      /* of a fetcher: what TLS left of its last run */
+    LB_EASY_UVS = LB_EASY_TLS
 };
 
 /* What every userdata begins with. */
@@ -119,7 +124,8 @@ struct lb_easy {
     struct lb_fetcher *home;
     lua_State *thread; /* what LB_EASY_THREAD is, if a coroutine */
     lua_State *waiter; /* the coroutine that waits for its end, or NULL */
-    bool adopted;      /* LB_EASY_THREAD is an operation that waits instead */
+    const struct ms_tls_info *tls; /* of LB_EASY_TLS, NULL for none */
+    bool adopted; /* LB_EASY_THREAD is an operation that waits instead */
     struct lb_easy *next; /* on the list of those that are free */
     lua_Integer slot;     /* where the fetcher keeps it, 0: not a fetcher's */
 };
@@ -203,13 +209,14 @@ int lb_multi_stats(lua_State *L);
 int lb_multi_dump(lua_State *L);
 int lb_multi_check(lua_State *L);
 
+/* The same (lroute.c): answers what a resolver was asked. */
+int lb_multi_answer(lua_State *L);
 /* Methods of a multi that drive it without an event library (ldrive.c). */
 int lb_multi_perform(lua_State *L);
 int lb_multi_poll(lua_State *L);
 int lb_multi_waitfds(lua_State *L);
 int lb_multi_wakeup(lua_State *L);
 int lb_multi_waker(lua_State *L);
-int lb_multi_network_changed(lua_State *L);
 
 /* Raises when it is closed. */
 struct lb_easy *lb_check_easy(lua_State *L, int index);
@@ -227,9 +234,9 @@ struct lb_easy *lb_push_new_easy(lua_State *L);
 
 /* Pushes the response that the last run of the easy left, which is at index
  * `easy`; nil for none. */
-void lb_push_response(lua_State *L, const struct lb_easy *le, int easy);
+void lb_push_response(lua_State *L, struct lb_easy *le, int easy);
 /* The same, also while the run is under way: what is known so far. */
-void lb_push_snapshot(lua_State *L, const struct lb_easy *le, int easy);
+void lb_push_snapshot(lua_State *L, struct lb_easy *le, int easy);
 
 /* Pushes headers with a copy of all fields `get` has. */
 typedef bool lb_field_fn(const struct ms_response *r, size_t index,
@@ -285,6 +292,17 @@ struct lb_options *lb_push_options(lua_State *L, int base);
 /* Reads the table at `table` into the options at `to`. A "url" is an unknown
  * option unless `url_allowed`, then it is passed over. */
 void lb_parse_options(lua_State *L, int table, int to, bool url_allowed);
+
+/* Pushes the text of an option about the way to a host that is not written as
+ * one (lroute.c); false, nothing pushed: it is another option. */
+bool lb_push_route_text(lua_State *L, const struct ms_option_info *info,
+                        int index);
+/* Makes what is at `index` the guard of the option set at `to`, which is `o`;
+ * false: it is no function, and there is none. */
+bool lb_set_guard(lua_State *L, struct ms_options *o, int to, int index);
+/* The same for the function that is asked for addresses; raises for anything
+ * but a function or false. */
+void lb_set_resolver(lua_State *L, struct ms_options *o, int to, int index);
 
 /* Raises for an option nobody knows, naming the nearest of `names`. */
 int lb_unknown_option(lua_State *L, const char *name, const char *const *names,

@@ -136,18 +136,6 @@ int lb_multi_waker(lua_State *L)
     return 1;
 }
 
-int lb_multi_network_changed(lua_State *L)
-{
-    struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
-
-    if (!lm->m)
-        return 0;
-    struct lb_entry outer = lb_enter(L, lm, 1);
-    ms_multi_network_changed(lm->m);
-    lb_leave(L, &outer);
-    return 0;
-}
-
 /* wake(integer) -> boolean: whether it still stands for a multi. */
 static int wake(lua_State *L)
 {

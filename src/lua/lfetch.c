@@ -266,6 +266,11 @@ void lb_fetch_tidy(lua_State *L, struct lb_multi *lm)
         lua_rawgeti(L, -1, le->slot);
         lua_pushnil(L);
         lua_setiuservalue(L, -2, LB_EASY_THREAD);
+        if (le->tls) {
+            le->tls = NULL;
+            lua_pushnil(L);
+            lua_setiuservalue(L, -2, LB_EASY_TLS);
+        }
         lua_pop(L, 1);
     }
     lua_pop(L, 2);

@@ -147,7 +147,7 @@ int lb_multi_stats(lua_State *L)
 
     if (lm->m)
         ms_multi_stats(lm->m, &s);
-    lua_createtable(L, 0, 17);
+    lua_createtable(L, 0, 19);
 #define STAT(name) set_integer(L, #name, (lua_Integer)s.name)
     STAT(added);
     STAT(done);
@@ -163,9 +163,11 @@ int lb_multi_stats(lua_State *L)
     STAT(lookups);
     STAT(running);
     STAT(queued);
+    STAT(waiting);
     STAT(connections);
     STAT(idle);
     STAT(connecting);
+    STAT(closing);
 #undef STAT
     return 1;
 }

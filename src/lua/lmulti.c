@@ -196,6 +196,9 @@ static const struct {
     {"idle_timeout", NUMBER, MS_MULTI_IDLE_TIMEOUT, 1},
     {"max_concurrent_streams", NUMBER, MS_MULTI_MAX_CONCURRENT_STREAMS, 1},
     {"ping_interval", NUMBER, MS_MULTI_PING_INTERVAL, 1},
+    {"max_connections", LIMIT, MS_MULTI_MAX_CONNECTIONS, 1},
+    {"max_connections_per_host", LIMIT, MS_MULTI_MAX_CONNECTIONS_PER_HOST, 1},
+    {"max_age", LIMIT, MS_MULTI_MAX_AGE, 1},
     {"edge_triggered", SWITCH, MS_MULTI_EDGE_TRIGGERED, 0},
     {"errorfunction", FUNCTION, LB_MULTI_ERRORFUNCTION, 0},
     {"donefunction", FUNCTION, LB_MULTI_DONEFUNCTION, 0},
@@ -371,6 +374,8 @@ static int new_multi(lua_State *L)
     lua_setiuservalue(L, 2, LB_MULTI_EASIES);
     lua_newtable(L);
     lua_setiuservalue(L, 2, LB_MULTI_VALUES);
+    lua_pushvalue(L, lua_upvalueindex(LB_GUARDS));
+    lua_setiuservalue(L, 2, LB_MULTI_GUARDS);
     lua_pushvalue(L, 2);
     lua_rawsetp(L, lua_upvalueindex(LB_MULTIS), lm);
     lua_insert(L, 1);
@@ -389,6 +394,18 @@ static int multi_close(lua_State *L)
     lm->closed = true;
     struct lb_entry outer = lb_enter(L, lm, 1);
     ms_multi_close(lm->m);
+    lb_leave(L, &outer);
+    return 0;
+}
+
+static int multi_network_changed(lua_State *L)
+{
+    struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
+
+    if (!lm->m)
+        return 0;
+    struct lb_entry outer = lb_enter(L, lm, 1);
+    ms_multi_network_changed(lm->m);
     lb_leave(L, &outer);
     return 0;
 }
@@ -590,19 +607,20 @@ void lb_open_multi(lua_State *L)
         {"assign", multi_assign},
         {"setopt", multi_setopt},
         {"timeout", multi_timeout},
+        {"network_changed", multi_network_changed},
+        {"answer", lb_multi_answer},
         {"running", multi_running},
         {"forked", multi_forked},
         {"handles", lb_multi_handles},
         {"sockets", lb_multi_sockets},
         {"stats", lb_multi_stats},
-        {"dump", lb_multi_dump},
         {"check", lb_multi_check},
+        {"dump", lb_multi_dump},
         {"perform", lb_multi_perform},
         {"poll", lb_multi_poll},
         {"waitfds", lb_multi_waitfds},
         {"wakeup", lb_multi_wakeup},
         {"waker", lb_multi_waker},
-        {"network_changed", lb_multi_network_changed},
         {"close", multi_close},
         {NULL, NULL}};
     static const luaL_Reg functions[] = {{"multi", new_multi},

@@ -17,8 +17,10 @@
 #define MAX_NAME 32
 
 static const char *const callbacks[] = {"on_headers", "on_data"};
+/* A function too, but of the way to a host. */
+#define RESOLVER  "resolver"
 #define CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
-#define NAMES     (MS_OPT_COUNT + CALLBACKS + 1)
+#define NAMES     (MS_OPT_COUNT + CALLBACKS + 2)
 
 /* What is being read: the option set is at stack index `to`. */
 struct parse {
@@ -113,6 +115,7 @@ static size_t known_names(lua_State *L, const char **names)
     }
     for (size_t i = 0; i < CALLBACKS; i++)
         names[n++] = callbacks[i];
+    names[n++] = RESOLVER;
     return n;
 }
 
@@ -212,10 +215,17 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
     lua_State *L = p->L;
     size_t n;
 
+    if (info->id == MS_OPT_ALLOW_ADDRESS &&
+        lb_set_guard(L, p->o, p->to, index)) {
+        check(p, ms_options_set_string(p->o, info->id, "", 0), info->name);
+        return;
+    }
     if (may_be_unset(info) && is_false(L, index)) {
         unset_string(p, info);
         return;
     }
+    if (lb_push_route_text(L, info, index))
+        index = lua_gettop(L);
     if (lua_type(L, index) != LUA_TSTRING)
         lb_wrong_type(L, info->name, "a string", index);
     const char *s = lua_tolstring(L, index, &n);
@@ -466,6 +476,7 @@ static const struct group {
     {"timeout", "a number, a table or false", true, true},
     {"low_speed", "a table or false", false, true},
     {"tls", "a table", false, false},
+    {"dns", "a table or false", false, true},
 };
 
 static const struct group *find_group(const char *name)
@@ -540,6 +551,8 @@ static void set_named(struct parse *p, int key, int value)
         set_option(p, info, value);
     else if (p->url_allowed && strcmp(name, "url") == 0)
         return;
+    else if (strcmp(name, RESOLVER) == 0)
+        lb_set_resolver(L, p->o, p->to, value);
     else if (!set_callback(p, name, value) && !set_group(p, name, value))
         unknown_name(p, name);
 }
@@ -618,6 +631,22 @@ static int option_names(lua_State *L)
     return 1;
 }
 
+/* option_scopes(): by name, "timeout.total" for a member, whether a connection
+ * made with one value may be used with another. */
+static int option_scopes(lua_State *L)
+{
+    static const char *const names[] = {[MS_SCOPE_SAME] = "same",
+                                        [MS_SCOPE_DIFFERS] = "differs",
+                                        [MS_SCOPE_TLS] = "tls"};
+
+    lua_createtable(L, 0, MS_OPT_COUNT);
+    for (unsigned i = 0; i < MS_OPT_COUNT; i++) {
+        lua_pushstring(L, names[ms_option_at(i)->scope]);
+        lua_setfield(L, -2, ms_option_at(i)->name);
+    }
+    return 1;
+}
+
 /* The set of all defaults, at LB_DEFAULTS. */
 static void make_defaults(lua_State *L)
 {
@@ -634,8 +663,10 @@ static void make_defaults(lua_State *L)
 void lb_open_options(lua_State *L)
 {
     static const luaL_Reg meta[] = {{"__gc", options_gc}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"options", new_options}, {"option_names", option_names}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"options", new_options},
+                                         {"option_names", option_names},
+                                         {"option_scopes", option_scopes},
+                                         {NULL, NULL}};
 
     lb_set_type(L, LB_OPTIONS, meta, NULL);
     make_defaults(L);

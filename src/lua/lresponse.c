@@ -193,8 +193,13 @@ static const char *const field_names[] = {
 #define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
 
 /* The enum info of a field of responses, 0 when there is none of that name. */
-static int field_of(const char *name)
+static int field_of(const char *name, size_t n)
 {
+    /* What everybody asks for. */
+    if (n == 6 && memcmp(name, "status", 6) == 0)
+        return STATUS;
+    if (n == 4 && memcmp(name, "body", 4) == 0)
+        return BODY;
     for (int i = 0; i < FIELDS; i++)
         if (*name == *field_names[i] && strcmp(name, field_names[i]) == 0)
             return STATUS + i;
@@ -267,33 +272,71 @@ static struct ms_tls_info *tls_found(const struct lb_easy *le, found_fn *found)
     return r ? ms_response_tls(r) : NULL;
 }
 
+/* The response at the top holds what is at `tls`, if that is what it needs. */
+static void hold_tls(lua_State *L, int tls, const struct ms_tls_info *info)
+{
+    struct lb_response *lr = lb_test(L, -1, LB_RESPONSE);
+
+    if (!lr || ms_response_tls(lr->r) != info)
+        return;
+    lua_pushvalue(L, tls);
+    lua_setiuservalue(L, -2, TLS);
+}
+
+/* A fetcher's easy remembers it: the next response comes from the same
+ * connection, mostly. */
+static void remember_tls(lua_State *L, struct lb_easy *le, int easy, int tls)
+{
+    if (!le->home)
+        return;
+    lua_pushvalue(L, tls);
+    lua_setiuservalue(L, easy, LB_EASY_TLS);
+    le->tls = lb_tls_of(L, tls);
+}
+
 /* The object for what TLS left comes first, so that the copy finds it held. */
-static void push_copy_tls(lua_State *L, const struct lb_easy *le, int easy,
+static void push_copy_tls(lua_State *L, struct lb_easy *le, int easy,
                           found_fn *found)
 {
     if (!lb_find_tls(L, tls_found(le, found))) {
         lb_push_new_tls(L);
         lb_hold_tls(L, tls_found(le, found));
     }
+    int tls = lua_gettop(L);
+    remember_tls(L, le, easy, tls);
     push_copy(L, le, easy, found);
-    struct lb_response *lr = lb_test(L, -1, LB_RESPONSE);
-    if (lr && ms_response_tls(lr->r) == lb_tls_of(L, -2)) {
-        lua_pushvalue(L, -2);
-        lua_setiuservalue(L, -2, TLS);
-    }
-    lua_remove(L, -2);
+    hold_tls(L, tls, lb_tls_of(L, tls));
+    lua_remove(L, tls);
 }
 
-static void push_found(lua_State *L, const struct lb_easy *le, int easy,
+/* The same where the easy holds that object. */
+static void push_copy_same_tls(lua_State *L, const struct lb_easy *le, int easy,
+                               found_fn *found)
+{
+    const struct ms_tls_info *info = le->tls;
+
+    push_copy(L, le, easy, found);
+    struct lb_response *lr = lua_touserdata(L, -1);
+    if (!lr || ms_response_tls(lr->r) != info)
+        return;
+    lua_getiuservalue(L, easy, LB_EASY_TLS);
+    lua_setiuservalue(L, -2, TLS);
+}
+
+static void push_found(lua_State *L, struct lb_easy *le, int easy,
                        found_fn *found)
 {
-    if (tls_found(le, found))
-        push_copy_tls(L, le, easy, found);
-    else
+    const struct ms_tls_info *info = tls_found(le, found);
+
+    if (!info)
         push_copy(L, le, easy, found);
+    else if (info == le->tls)
+        push_copy_same_tls(L, le, easy, found);
+    else
+        push_copy_tls(L, le, easy, found);
 }
 
-void lb_push_response(lua_State *L, const struct lb_easy *le, int easy)
+void lb_push_response(lua_State *L, struct lb_easy *le, int easy)
 {
     push_found(L, le, easy, left_by);
 }
@@ -304,7 +347,7 @@ static const struct ms_response *known_of(const struct lb_easy *le)
     return le->e ? ms_easy_response(le->e) : NULL;
 }
 
-void lb_push_snapshot(lua_State *L, const struct lb_easy *le, int easy)
+void lb_push_snapshot(lua_State *L, struct lb_easy *le, int easy)
 {
     push_found(L, le, easy, known_of);
 }
@@ -480,7 +523,7 @@ int lb_check_info(lua_State *L, int index)
         return lb_usage(L, "bad_argument",
                         "argument #%d must be a string, not %s", index,
                         lb_typename(L, index));
-    int field = field_of(name);
+    int field = field_of(name, strlen(name));
     if (field)
         return field;
     for (int i = 0; i < MS_TIMING_COUNT; i++)
@@ -514,7 +557,10 @@ static bool has_tls(lua_State *L, int self)
 static int response_index(lua_State *L)
 {
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
-    int info = lua_type(L, 2) == LUA_TSTRING ? field_of(lua_tostring(L, 2)) : 0;
+    size_t n;
+    const char *name =
+        lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &n) : NULL;
+    int info = name ? field_of(name, n) : 0;
 
     if (info == STATUS) {
         lua_pushinteger(L, ms_response_status(lr->r));

@@ -190,6 +190,11 @@ static void push_upvalues(lua_State *L)
     lua_setmetatable(L, -2);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.response_methods");
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.header_methods");
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "multisocket.guards");
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "kv");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
 }
 
 /* In a process without standard streams, sockets would take their numbers:
@@ -215,6 +220,7 @@ int luaopen_multisocket_core(lua_State *L)
     luaL_checkversion(L);
     fill_standard_streams();
     lua_settop(L, 0);
+    /* The upvalues, and a copy of them for every function made. */
     luaL_checkstack(L, 2 * LB_UPVALUES + LUA_MINSTACK, NULL);
     push_upvalues(L);
     lua_newtable(L);

@@ -135,21 +135,26 @@ bool ms_addr_equal(const struct ms_addr *a, const struct ms_addr *b)
            IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
 }
 
-const char *ms_addr_text(const struct ms_addr *a, char *buf)
+const char *ms_addr_host_text(const struct ms_addr *a, char *buf)
 {
-    char host[INET6_ADDRSTRLEN];
-    unsigned port = ms_addr_port(a);
-
     if (!ms_addr_is_v6(a)) {
-        inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof(host));
-        snprintf(buf, MS_ADDR_TEXT, "%s:%u", host, port);
+        inet_ntop(AF_INET, &a->v4.sin_addr, buf, MS_ADDR_TEXT);
         return buf;
     }
-    inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof(host));
+    inet_ntop(AF_INET6, &a->v6.sin6_addr, buf, MS_ADDR_TEXT);
+    size_t n = strlen(buf);
     if (a->v6.sin6_scope_id)
-        snprintf(buf, MS_ADDR_TEXT, "[%s%%%u]:%u", host,
-                 (unsigned)a->v6.sin6_scope_id, port);
-    else
-        snprintf(buf, MS_ADDR_TEXT, "[%s]:%u", host, port);
+        snprintf(buf + n, MS_ADDR_TEXT - n, "%%%u",
+                 (unsigned)a->v6.sin6_scope_id);
+    return buf;
+}
+
+const char *ms_addr_text(const struct ms_addr *a, char *buf)
+{
+    char host[MS_ADDR_TEXT];
+    bool v6 = ms_addr_is_v6(a);
+
+    snprintf(buf, MS_ADDR_TEXT, v6 ? "[%.71s]:%u" : "%.71s:%u",
+             ms_addr_host_text(a, host), (unsigned)ms_addr_port(a));
     return buf;
 }

@@ -40,6 +40,10 @@ socklen_t ms_addr_len(const struct ms_addr *a);
 /* The same address, zone and port. */
 bool ms_addr_equal(const struct ms_addr *a, const struct ms_addr *b);
 
+/* An address without its port into `buf` of MS_ADDR_TEXT bytes: "127.0.0.1",
+ * "::1", "fe80::1%2". Returns it. */
+const char *ms_addr_host_text(const struct ms_addr *a, char *buf);
+
 /* "127.0.0.1:80" or "[::1]:80" into `buf` of MS_ADDR_TEXT bytes; returns it. */
 const char *ms_addr_text(const struct ms_addr *a, char *buf);
 

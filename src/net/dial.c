@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "net/dial_report.h"
+#include "net/dns.h"
 #include "net/sock.h"
 
 /* One connect() on its way. */
@@ -24,16 +26,21 @@ struct queue {
 
 struct ms_dial {
     struct ms_dial_config config; /* config.host points behind the struct */
+    struct ms_route_host target;  /* whom to reach; lent by that or the route */
     struct ms_loop *loop;
     struct ms_asker asker;
-    struct ms_timer next_attempt;
+    struct ms_timer timer; /* to the next attempt, at first to the first */
     struct ms_grave grave;
     struct queue v6, v4;
     struct ms_list attempts; /* of struct attempt, owned */
     unsigned active;
-    ms_err err; /* of the last failure */
-    int os_errno;
-    bool v4_is_next, all_known, over;
+    uint64_t next_us; /* when the next attempt may start while none fails */
+    struct ms_dial_report report;
+    struct ms_addr favourite; /* worked last; its family AF_UNSPEC: none */
+    bool v4_is_next;
+    bool started;   /* the first attempt was made */
+    bool all_known; /* no more addresses will come */
+    bool over;
 };
 
 static void trace_attempt(struct ms_dial *d, const char *what,
@@ -41,7 +48,12 @@ static void trace_attempt(struct ms_dial *d, const char *what,
 {
     char text[MS_ADDR_TEXT];
 
-    if (d->loop->trace.on)
+    if (!d->loop->trace.on)
+        return;
+    if (a->any.sa_family == AF_UNSPEC)
+        MS_TRACE(&d->loop->trace, MS_TRACE_DIAL, d->config.conn, 0,
+                 "%s unix socket", what);
+    else
         MS_TRACE(&d->loop->trace, MS_TRACE_DIAL, d->config.conn, 0, "%s %s",
                  what, ms_addr_text(a, text));
 }
@@ -68,8 +80,7 @@ static void note_failure(struct ms_dial *d, const struct ms_addr *a, ms_err err,
                          int os_errno)
 {
     trace_attempt(d, ms_err_code(err), a);
-    d->err = err;
-    d->os_errno = os_errno;
+    ms_dial_report_add(&d->report, a, err, os_errno);
 }
 
 /* The socket is left to the caller. */
@@ -103,9 +114,12 @@ static void connected(struct attempt *a)
     trace_attempt(d, "connected", &addr);
     end_attempt(a);
     abandon_attempts(d);
-    ms_timer_cancel(d->loop, &d->next_attempt);
+    ms_timer_cancel(d->loop, &d->timer);
     ms_resolve_cancel(&d->asker);
     d->over = true;
+    if (d->config.history && addr.any.sa_family != AF_UNSPEC)
+        ms_dial_history_note(d->config.history, d->target.name, &addr,
+                             d->loop->now_us);
     d->config.on_connected(d->config.owner, s, &addr);
 }
 
@@ -155,86 +169,220 @@ static ms_err watch(struct ms_dial *d, int fd, const struct ms_addr *addr)
     return MS_OK;
 }
 
+/* Asks the program where it wants to be asked; that may end this very dial. */
+static ms_err permission(struct ms_dial *d, const struct ms_addr *addr)
+{
+    if (!d->config.route)
+        return MS_OK;
+    ms_err err = ms_route_check(d->config.route, d->loop->engine, addr);
+    if (d->config.route->spec.guard)
+        ms_loop_touch(d->loop);
+    return err;
+}
+
+static ms_err begin_connect(struct ms_dial *d, const struct ms_addr *addr,
+                            int *os_errno)
+{
+    struct ms_route *r = d->config.route;
+    struct ms_net_options o = {.keepalive = true};
+    int fd;
+
+    if (r) {
+        o = r->net;
+        o.port_turn = r->turn++;
+    }
+    o.nodelay = d->config.nodelay;
+    ms_err err = ms_net_connect(addr, &o, &fd, os_errno);
+    if (err)
+        return err;
+    err = watch(d, fd, addr);
+    if (err)
+        ms_net_close(fd);
+    return err;
+}
+
 /* True when an attempt to the next address is on its way or has failed. */
 static bool start_attempt(struct ms_dial *d)
 {
     struct ms_addr addr;
-    int fd = -1, os_errno = 0;
+    int os_errno = 0;
 
-    if (d->active == MS_DIAL_MAX_ATTEMPTS || !next_address(d, &addr))
+    if (d->over || d->active == MS_DIAL_MAX_ATTEMPTS || !next_address(d, &addr))
         return false;
-    ms_addr_set_port(&addr, d->config.port);
-    trace_attempt(d, "trying", &addr);
-    ms_err err = ms_net_connect(&addr, d->config.nodelay, &fd, &os_errno);
+    ms_addr_set_port(&addr, d->target.port);
+    ms_err err = permission(d, &addr);
+    if (d->over)
+        return false;
     if (!err) {
-        err = watch(d, fd, &addr);
-        if (err)
-            ms_net_close(fd);
+        trace_attempt(d, "trying", &addr);
+        err = begin_connect(d, &addr, &os_errno);
     }
     if (err)
         note_failure(d, &addr, err, os_errno);
     return true;
 }
 
+static int delay_ms(const struct ms_dial *d)
+{
+    const struct ms_route *r = d->config.route;
+
+    return r ? r->delay_ms : MS_ROUTE_DELAY_DEFAULT_MS;
+}
+
+static uint64_t in_ms(const struct ms_dial *d, int ms)
+{
+    return d->loop->now_us + (uint64_t)ms * 1000u;
+}
+
 static void arm_next_attempt(struct ms_dial *d)
 {
-    if (addresses_left(d) && d->active < MS_DIAL_MAX_ATTEMPTS)
-        ms_timer_start(d->loop, &d->next_attempt,
-                       d->loop->now_us + (uint64_t)d->config.delay_ms * 1000u);
+    if (addresses_left(d) && d->active < MS_DIAL_MAX_ATTEMPTS &&
+        d->next_us != MS_NEVER)
+        ms_timer_start(d->loop, &d->timer, d->next_us);
+    else
+        ms_timer_cancel(d->loop, &d->timer);
 }
 
-static void fail(struct ms_dial *d)
+static void fail(struct ms_dial *d, ms_err err)
 {
     d->over = true;
-    ms_timer_cancel(d->loop, &d->next_attempt);
-    d->config.on_failed(d->config.owner, d->err ? d->err : MS_EHOST,
-                        d->os_errno);
+    ms_timer_cancel(d->loop, &d->timer);
+    if (d->report.err)
+        err = d->report.err;
+    d->config.on_failed(d->config.owner, err ? err : MS_EHOST,
+                        d->report.os_errno);
 }
 
-/* Starts attempts until one is pending; fails when nothing is left to try. */
+/* Starts attempts until one more is pending; fails when nothing is left to
+ * try. */
 static void go_on(struct ms_dial *d)
 {
     unsigned before = d->active;
 
+    d->started = true;
+    d->next_us = delay_ms(d) < 0 ? MS_NEVER : in_ms(d, delay_ms(d));
     while (d->active <= before && start_attempt(d))
         ;
+    if (d->over)
+        return;
     if (d->active)
         arm_next_attempt(d);
     else if (d->all_known)
-        fail(d);
+        fail(d, MS_OK);
 }
 
-static void on_next_attempt(struct ms_timer *t)
+/* ---- Unix sockets -------------------------------------------------------- */
+
+static struct ms_span unix_path(const struct ms_dial *d)
 {
-    go_on(MS_CONTAINER(t, struct ms_dial, next_attempt));
+    const struct ms_route *r = d->config.route;
+
+    return r ? r->spec.text[MS_ROUTE_UNIX] : ms_span(NULL, 0);
 }
 
-static ms_err queue_add(struct queue *q, const struct ms_addr *a)
+static void go_on_unix(struct ms_dial *d)
+{
+    struct ms_addr none = {.any.sa_family = AF_UNSPEC};
+    int fd = -1, os_errno = 0;
+    ms_err err = ms_net_connect_unix(unix_path(d), &fd, &os_errno);
+
+    d->started = d->all_known = true;
+    if (!err && fd >= 0)
+        err = watch(d, fd, &none);
+    else if (!err)
+        ms_timer_start(d->loop, &d->timer, in_ms(d, MS_DIAL_UNIX_RETRY_MS));
+    if (!err)
+        return;
+    if (fd >= 0)
+        ms_net_close(fd);
+    note_failure(d, &none, err, os_errno);
+    fail(d, err);
+}
+
+static void on_timer(struct ms_timer *t)
+{
+    struct ms_dial *d = MS_CONTAINER(t, struct ms_dial, timer);
+
+    if (unix_path(d).n)
+        go_on_unix(d);
+    else
+        go_on(d);
+}
+
+/* ---- addresses ----------------------------------------------------------- */
+
+static ms_err queue_add(struct queue *q, const struct ms_addr *a, bool to_front)
 {
     /* Grows one by one: lists are short, and this happens once a connection. */
     struct ms_addr *list = ms_realloc(q->list, (q->count + 1) * sizeof(*list));
 
     if (!list)
         return MS_ENOMEM;
-    list[q->count++] = *a;
     q->list = list;
+    if (to_front && q->count > q->next) {
+        list[q->count] = list[q->next];
+        list[q->next] = *a;
+    } else {
+        list[q->count] = *a;
+    }
+    q->count++;
     return MS_OK;
+}
+
+static bool is_wanted(const struct ms_dial *d, const struct ms_addr *a)
+{
+    const struct ms_route *r = d->config.route;
+    int64_t ip = r ? r->spec.number[MS_ROUTE_IP] : -1;
+
+    return ip < 0 || (ip == 6) == ms_addr_is_v6(a);
+}
+
+static void take(struct ms_dial *d, const struct ms_addr *list, size_t count)
+{
+    bool known = d->favourite.any.sa_family != AF_UNSPEC;
+
+    for (size_t i = 0; i < count; i++) {
+        struct queue *q = ms_addr_is_v6(&list[i]) ? &d->v6 : &d->v4;
+        if (!is_wanted(d, &list[i]))
+            continue;
+        bool first = known && ms_addr_equal(&list[i], &d->favourite);
+        ms_err err = queue_add(q, &list[i], first);
+        if (!err)
+            continue;
+        /* What there is will do; without any this is why it fails. */
+        ms_dial_report_add(&d->report, &list[i], err, 0);
+        return;
+    }
+}
+
+/* Begins when nothing better is to come soon (RFC 8305, 3). */
+static void begin(struct ms_dial *d)
+{
+    const struct queue *preferred = d->v4_is_next ? &d->v4 : &d->v6;
+
+    if (preferred->count || d->all_known)
+        go_on(d);
+    else if (!ms_timer_active(&d->timer))
+        ms_timer_start(d->loop, &d->timer,
+                       in_ms(d, MS_DIAL_RESOLUTION_DELAY_MS));
 }
 
 static void on_addresses(struct ms_asker *asker, const struct ms_addr *list,
                          size_t count)
 {
     struct ms_dial *d = MS_CONTAINER(asker, struct ms_dial, asker);
-    bool first = !d->v6.count && !d->v4.count;
+    bool first = ms_dial_resolving(d);
 
-    for (size_t i = 0; i < count; i++)
-        if (queue_add(ms_addr_is_v6(&list[i]) ? &d->v6 : &d->v4, &list[i]))
-            break;
-    if (first)
+    take(d, list, count);
+    if (first && !ms_dial_resolving(d))
         d->config.on_resolved(d->config.owner);
-    if (!d->active)
+    if (d->over || ms_dial_resolving(d))
+        return;
+    if (!d->started)
+        begin(d);
+    else if (!d->active || d->next_us <= d->loop->now_us)
         go_on(d);
-    else if (!ms_timer_active(&d->next_attempt))
+    else
         arm_next_attempt(d);
 }
 
@@ -246,9 +394,52 @@ static void on_asked(struct ms_asker *asker, ms_err err)
     if (d->over)
         return;
     if (err)
-        d->err = err;
-    if (!d->active && !addresses_left(d))
-        fail(d);
+        fail(d, err);
+    else if (!d->started)
+        go_on(d);
+    else if (!d->active && !addresses_left(d))
+        fail(d, MS_OK);
+}
+
+/* What worked last goes first, and so does its family. */
+static void recall(struct ms_dial *d)
+{
+    struct ms_dial_history *h = d->config.history;
+
+    if (h &&
+        ms_dial_history_find(h, d->target.name, d->loop->now_us, &d->favourite))
+        d->v4_is_next = !ms_addr_is_v6(&d->favourite);
+    /* The other family is not waited for where it would not do. */
+    if (d->config.route && d->config.route->spec.number[MS_ROUTE_IP] > 0)
+        d->v4_is_next = d->config.route->spec.number[MS_ROUTE_IP] == 4;
+}
+
+/* Where the way begins that was asked for. */
+static ms_err begin_route(struct ms_dial *d, struct ms_resolver *resolver)
+{
+    struct ms_addr list[MS_DNS_MAX_ADDRESSES];
+    size_t count = 0;
+
+    if (unix_path(d).n) {
+        /* Nothing to look up: that is known at once. */
+        d->config.on_resolved(d->config.owner);
+        if (!d->over)
+            go_on_unix(d);
+        return MS_OK;
+    }
+    if (d->config.route) {
+        ms_route_redirect(d->config.route, &d->target);
+        count =
+            ms_route_lookup(d->config.route, &d->target, list, MS_COUNT(list));
+    }
+    recall(d);
+    if (!count)
+        return ms_resolve_start(resolver, &d->asker, d->target.name);
+    d->all_known = true;
+    on_addresses(&d->asker, list, count);
+    if (!d->over && !d->started)
+        go_on(d);
+    return MS_OK;
 }
 
 ms_err ms_dial_start(struct ms_dial **out, struct ms_loop *loop,
@@ -266,10 +457,11 @@ ms_err ms_dial_start(struct ms_dial **out, struct ms_loop *loop,
     ms_list_init(&d->asker.node);
     d->asker.on_addresses = on_addresses;
     d->asker.on_done = on_asked;
-    ms_timer_init(&d->next_attempt, on_next_attempt);
+    ms_timer_init(&d->timer, on_timer);
     ms_list_init(&d->attempts);
+    d->target = (struct ms_route_host){d->config.host, d->config.port};
     *out = d;
-    ms_err err = ms_resolve_start(resolver, &d->asker, d->config.host);
+    ms_err err = begin_route(d, resolver);
     if (err) {
         *out = NULL;
         ms_dial_free(d);
@@ -292,7 +484,7 @@ void ms_dial_free(struct ms_dial *d)
         return;
     d->over = true;
     ms_resolve_cancel(&d->asker);
-    ms_timer_cancel(d->loop, &d->next_attempt);
+    ms_timer_cancel(d->loop, &d->timer);
     abandon_attempts(d);
     ms_loop_bury(d->loop, &d->grave, free_dial);
 }
@@ -300,4 +492,15 @@ void ms_dial_free(struct ms_dial *d)
 bool ms_dial_resolving(const struct ms_dial *d)
 {
     return !d->v6.count && !d->v4.count;
+}
+
+const char *ms_dial_tried(const struct ms_dial *d, char *buf)
+{
+    struct ms_dial_report all = d->report;
+
+    ms_list_each (node, &d->attempts) {
+        const struct attempt *a = MS_CONTAINER(node, struct attempt, node);
+        ms_dial_report_add(&all, &a->addr, MS_OK, 0);
+    }
+    return ms_dial_report_text(&all, buf);
 }

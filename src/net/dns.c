@@ -4,6 +4,7 @@
 #include <ares.h>
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -23,7 +24,10 @@ struct query {
     struct ms_dns *dns;
     void *user;
     sa_family_t family;
+    bool asked_again;
+    bool ask_again;              /* instead of handing the answer on */
     struct ms_dns_answer answer; /* its list is owned until handed on */
+    char name[];
 };
 
 /* A socket of c-ares. */
@@ -41,11 +45,12 @@ struct ms_dns {
     ms_dns_answer_cb *on_answer;
     ares_channel channel;
     struct ares_options options; /* the channel's, for the search list */
-    struct ms_list sockets;      /* of struct server_socket */
-    struct ms_list answered;     /* of struct query */
-    struct ms_task deliver;      /* hands on what is answered */
-    struct ms_task rearm;        /* sets the timeout, once per exit */
-    struct ms_timer timeout;     /* the nearest of c-ares */
+    unsigned servers;
+    struct ms_list sockets;  /* of struct server_socket */
+    struct ms_list answered; /* of struct query */
+    struct ms_task deliver;  /* hands on what is answered */
+    struct ms_task rearm;    /* sets the timeout, once per exit */
+    struct ms_timer timeout; /* the nearest of c-ares */
     struct ms_grave grave;
     unsigned reads_left; /* in this event, see MAX_READS */
     bool no_memory;      /* for the last socket it opened */
@@ -280,6 +285,20 @@ static struct ms_addr address_of(const struct ares_addrinfo_node *n)
     return ms_addr_v6(&((const struct sockaddr_in6 *)sa)->sin6_addr);
 }
 
+/* Of the whole answer: no longer than any record of it, aliases too. */
+static int least_ttl(const struct ares_addrinfo *res, sa_family_t family)
+{
+    int least = INT_MAX;
+
+    for (const struct ares_addrinfo_cname *c = res->cnames; c; c = c->next)
+        least = c->ttl < least ? c->ttl : least;
+    for (const struct ares_addrinfo_node *n = res->nodes; n; n = n->ai_next)
+        if (n->ai_family == family && n->ai_ttl < least)
+            least = n->ai_ttl;
+    /* The upper half of its 32 bits counts as 0 (RFC 2181, 8). */
+    return least > 0 ? least : 0;
+}
+
 /* Keeps what was asked for; a server may add the other family unasked. */
 static ms_err keep_addresses(struct query *q, const struct ares_addrinfo *res)
 {
@@ -297,6 +316,7 @@ static ms_err keep_addresses(struct query *q, const struct ares_addrinfo *res)
     for (n = res->nodes; w->count < count; n = n->ai_next)
         if (n->ai_family == q->family)
             w->list[w->count++] = address_of(n);
+    w->ttl = least_ttl(res, q->family);
     return MS_OK;
 }
 
@@ -306,6 +326,29 @@ static void free_query(struct query *q)
     ms_free(q);
 }
 
+/* c-ares finds out that a server does not know EDNS by the first question it
+ * refuses, and asks without it from then on. A second one that was under way
+ * with EDNS fails for no other reason. */
+static bool is_worth_another_try(const struct query *q, int status)
+{
+    return status == ARES_EFORMERR && !q->asked_again;
+}
+
+static bool is_answer(int status)
+{
+    return status == ARES_SUCCESS || status == ARES_ENOTFOUND ||
+           status == ARES_ENODATA;
+}
+
+static void keep_result(struct query *q, int status,
+                        const struct ares_addrinfo *res)
+{
+    q->ask_again = is_worth_another_try(q, status);
+    q->answer.err = status == ARES_SUCCESS ? keep_addresses(q, res)
+                                           : error_of(q->dns, status);
+    q->answer.no_name = status == ARES_ENOTFOUND || status == ARES_EBADNAME;
+}
+
 /* Called by c-ares, at times from inside ares_getaddrinfo(). */
 static void on_result(void *arg, int status, int timeouts,
                       struct ares_addrinfo *res)
@@ -313,18 +356,47 @@ static void on_result(void *arg, int status, int timeouts,
     struct query *q = arg;
     struct ms_dns *d = q->dns;
 
-    (void)timeouts;
     if (d->closed) {
         free_query(q);
     } else {
-        q->answer.err = status == ARES_SUCCESS ? keep_addresses(q, res)
-                                               : error_of(d, status);
-        q->answer.no_name = status == ARES_ENOTFOUND || status == ARES_EBADNAME;
+        keep_result(q, status, res);
+        q->answer.late = timeouts > 0 && is_answer(status);
         ms_list_push(&d->answered, &q->node);
         ms_task_post(d->loop, &d->deliver);
     }
     if (res)
         ares_freeaddrinfo(res);
+}
+
+static void ask(struct query *q)
+{
+    /* NOSORT, or c-ares opens a socket for every address to sort them. */
+    struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT,
+                                        .ai_family = q->family,
+                                        .ai_socktype = SOCK_STREAM};
+    struct ms_dns *d = q->dns;
+
+    ms_task_post_at_exit(d->loop, &d->rearm);
+    ares_getaddrinfo(d->channel, q->name, NULL, &hints, on_result, q);
+}
+
+static void ask_again(struct query *q)
+{
+    q->ask_again = false;
+    q->asked_again = true;
+    ask(q);
+}
+
+static void hand_on(struct query *q)
+{
+    struct ms_dns_answer answer = q->answer;
+    ms_dns_answer_cb *on_answer = q->dns->on_answer;
+    void *user = q->user;
+    sa_family_t family = q->family;
+
+    q->answer.list = NULL;
+    free_query(q);
+    on_answer(user, family, &answer);
 }
 
 /* What is answered meanwhile waits for the next round: who asks again at once
@@ -338,12 +410,10 @@ static void on_deliver(struct ms_task *t)
     ms_list_splice(&now, &d->answered);
     while (!d->closed && (node = ms_list_pop(&now))) {
         struct query *q = MS_CONTAINER(node, struct query, node);
-        struct ms_dns_answer answer = q->answer;
-        q->answer.list = NULL;
-        void *user = q->user;
-        sa_family_t family = q->family;
-        free_query(q);
-        d->on_answer(user, family, &answer);
+        if (q->ask_again)
+            ask_again(q);
+        else
+            hand_on(q);
     }
     ms_list_splice(&d->answered, &now);
 }
@@ -351,24 +421,19 @@ static void on_deliver(struct ms_task *t)
 ms_err ms_dns_ask(struct ms_dns *d, const char *name, sa_family_t family,
                   void *user)
 {
-    struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT,
-                                        .ai_family = family,
-                                        .ai_socktype = SOCK_STREAM};
     size_t n = strlen(name);
 
     assert(!d->closed && n > 1 && name[n - 1] == '.');
-    (void)n;
 
-    struct query *q = ms_zalloc(sizeof(*q));
+    struct query *q = ms_zalloc(sizeof(*q) + n + 1);
     if (!q)
         return MS_ENOMEM;
     ms_list_init(&q->node);
     q->dns = d;
     q->user = user;
     q->family = family;
-    /* NOSORT, or c-ares opens a socket for every address to sort them. */
-    ares_getaddrinfo(d->channel, name, NULL, &hints, on_result, q);
-    ms_task_post_at_exit(d->loop, &d->rearm);
+    memcpy(q->name, name, n + 1);
+    ask(q);
     return MS_OK;
 }
 
@@ -378,9 +443,9 @@ static int init_channel(struct ms_dns *d, const struct ms_dns_config *c)
 {
     char dns_only[] = "b", *path = (char *)c->resolv_conf;
     /* Names are absolute and host aliases are not ours to follow; both flags
-     * say so once more. No EDNS: c-ares 1.18 gives up on one of two queries
-     * when a server does not know it. */
-    struct ares_options o = {.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+     * say so once more. EDNS, so that a dozen addresses need no TCP. */
+    struct ares_options o = {.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |
+                                      ARES_FLAG_EDNS,
                              .timeout = c->timeout_ms,
                              .tries = c->tries,
                              .lookups = dns_only,
@@ -394,6 +459,40 @@ static int init_channel(struct ms_dns *d, const struct ms_dns_config *c)
                              path ? mask | ARES_OPT_RESOLVCONF : mask);
 }
 
+/* The list from its `first` element on, which those before it follow. */
+static void rotate(struct ares_addr_port_node **list, unsigned first)
+{
+    struct ares_addr_port_node *head = *list, *last = head, *cut;
+
+    if (!first)
+        return;
+    for (cut = head; first > 1; first--)
+        cut = cut->next;
+    while (last->next)
+        last = last->next;
+    *list = cut->next;
+    last->next = head;
+    cut->next = NULL;
+}
+
+static int order_servers(struct ms_dns *d, unsigned first)
+{
+    struct ares_addr_port_node *list = NULL, *n;
+    int status = ares_get_servers_ports(d->channel, &list);
+
+    if (status != ARES_SUCCESS)
+        return status;
+    for (n = list; n; n = n->next)
+        d->servers++;
+    if (d->servers > 1 && first % d->servers) {
+        rotate(&list, first % d->servers);
+        status = ares_set_servers_ports(d->channel, list);
+    }
+    if (list)
+        ares_free_data(list);
+    return status;
+}
+
 /* `d` has a channel. */
 static int configure(struct ms_dns *d, const struct ms_dns_config *c)
 {
@@ -403,7 +502,7 @@ static int configure(struct ms_dns *d, const struct ms_dns_config *c)
     int status = ares_save_options(d->channel, &d->options, &unused_mask);
     if (status == ARES_SUCCESS && c->servers)
         status = ares_set_servers_ports_csv(d->channel, c->servers);
-    return status;
+    return status == ARES_SUCCESS ? order_servers(d, c->first) : status;
 }
 
 /* c-ares counts who uses the library, so that an application that uses it
@@ -482,4 +581,9 @@ struct ms_dns_search ms_dns_search(const struct ms_dns *d)
     return (struct ms_dns_search){.ndots = d->options.ndots,
                                   .domains = d->options.domains,
                                   .count = (size_t)d->options.ndomains};
+}
+
+unsigned ms_dns_servers(const struct ms_dns *d)
+{
+    return d->servers;
 }

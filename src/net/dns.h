@@ -28,6 +28,9 @@ struct ms_dns_answer {
     size_t count;
     ms_err err;   /* MS_OK with addresses; MS_EHOST: certainly none */
     bool no_name; /* of MS_EHOST: the name does not exist at all */
+    int ttl;      /* with addresses: seconds for which all of them hold */
+    bool late;    /* a server answered, but not the first time it was asked or
+                   * not the first server */
 };
 
 /* The answer to one question, exactly once, from a task. The list is the
@@ -42,6 +45,7 @@ struct ms_dns_config {
     const char *servers;     /* "ip[:port],..."; NULL: those of resolv_conf */
     int timeout_ms;          /* of the first try, later ones double */
     int tries;               /* per server */
+    unsigned first;          /* the server to begin with, from 0 round */
     ms_dns_answer_cb *on_answer;
 };
 
@@ -62,6 +66,9 @@ ms_err ms_dns_open(struct ms_dns **out, struct ms_loop *loop,
 void ms_dns_close(struct ms_dns *d);
 
 struct ms_dns_search ms_dns_search(const struct ms_dns *d);
+
+/* How many servers there are to ask. */
+unsigned ms_dns_servers(const struct ms_dns *d);
 
 /* Asks for the addresses of one family (AF_INET or AF_INET6) of `name`, which
  * ends in a dot and is copied. MS_ENOMEM: no answer comes. */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -170,22 +169,6 @@ static ms_err parse(struct ms_hosts *h, size_t n)
 
 /* ---- reading ------------------------------------------------------------ */
 
-static struct ms_hosts_version version_of(const struct stat *st)
-{
-    return (struct ms_hosts_version){.dev = st->st_dev,
-                                     .ino = st->st_ino,
-                                     .size = st->st_size,
-                                     .seconds = st->st_mtim.tv_sec,
-                                     .nanoseconds = st->st_mtim.tv_nsec};
-}
-
-static bool same_version(const struct ms_hosts_version *a,
-                         const struct ms_hosts_version *b)
-{
-    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-           a->seconds == b->seconds && a->nanoseconds == b->nanoseconds;
-}
-
 /* Reads up to `cap` bytes; what cannot be read is not there. */
 static size_t read_all(int fd, char *p, size_t cap)
 {
@@ -212,7 +195,7 @@ static ms_err load_fd(struct ms_hosts *h, int fd)
     h->text = ms_alloc(size + 1);
     if (!h->text)
         return MS_ENOMEM;
-    h->version = version_of(&st);
+    h->version = ms_file_version_of(&st);
     h->loaded = true;
     return parse(h, read_all(fd, h->text, size));
 }
@@ -233,12 +216,9 @@ static ms_err load(struct ms_hosts *h)
 
 static bool is_current(const struct ms_hosts *h)
 {
-    struct stat st;
+    struct ms_file_version now = ms_file_version_at(h->path);
 
-    if (stat(h->path, &st) != 0)
-        return false;
-    struct ms_hosts_version now = version_of(&st);
-    return h->loaded && same_version(&now, &h->version);
+    return h->loaded && ms_file_same(&now, &h->version);
 }
 
 static ms_err refresh(struct ms_hosts *h, uint64_t now_us)
@@ -251,7 +231,7 @@ static ms_err refresh(struct ms_hosts *h, uint64_t now_us)
         if (err)
             return err;
     }
-    h->check_again_us = now_us + MS_HOSTS_CHECK_US;
+    h->check_again_us = now_us + MS_FILE_CHECK_US;
     return MS_OK;
 }
 

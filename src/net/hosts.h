@@ -12,33 +12,21 @@
 #ifndef MS_NET_HOSTS_H
 #define MS_NET_HOSTS_H
 
-#include <sys/types.h>
-
 #include "net/addr.h"
+#include "net/resolve_file.h"
 
 /* What is past this many bytes of the file is not seen. The longest lists
  * that people use to block names have a quarter of it. */
 #define MS_HOSTS_MAX_BYTES (16u << 20)
 
-/* Microseconds during which the file is not looked at again. */
-#define MS_HOSTS_CHECK_US 1000000u
-
 struct ms_hosts_entry;
-
-/* Which file was read, and in which state. */
-struct ms_hosts_version {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    int64_t seconds, nanoseconds; /* of the last change */
-};
 
 /* For embedding; the fields are the module's own. */
 struct ms_hosts {
     char *path;  /* owned */
     char *text;  /* owned: what was read; the entries' names are in it */
     bool loaded; /* `version` says of which file */
-    struct ms_hosts_version version;
+    struct ms_file_version version;
     uint64_t check_again_us; /* not before that; 0: at once */
     struct ms_addr *addrs;   /* owned: one for every line that has one */
     size_t addr_count, addr_cap;

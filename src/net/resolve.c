@@ -5,25 +5,20 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "net/dns.h"
 #include "net/hosts.h"
+#include "net/resolve_cache.h"
+#include "net/resolve_channel.h"
+#include "net/resolve_name.h"
 
-#define DEFAULT_HOSTS_FILE "/etc/hosts"
-#define DEFAULT_TIMEOUT_MS 2000
-#define DEFAULT_TRIES      3
+#define DEFAULT_HOSTS_FILE  "/etc/hosts"
+#define DEFAULT_RESOLV_CONF "/etc/resolv.conf"
+#define DEFAULT_TIMEOUT_MS  2000
+#define DEFAULT_TRIES       3
 
 /* Lookups asked and not yet answered or repeated. Each is two questions, and
  * more replies at once than this would overflow the receive buffer that
  * Linux gives a UDP socket, with two seconds lost for each one dropped. */
 #define MAX_FRESH 64
-
-/* A name and one of its labels in text, without the root's dot (RFC 1035,
- * 2.3.4: 255 and 63 on the wire, with length bytes). */
-#define MAX_NAME  253
-#define MAX_LABEL 63
-
-/* A candidate: a name, the root's dot and the NUL. */
-#define CANDIDATE (MAX_NAME + 2)
 
 enum { FAMILY_V4, FAMILY_V6, FAMILIES };
 
@@ -37,6 +32,7 @@ struct ms_lookup {
     struct ms_list askers;   /* of struct ms_asker */
     struct ms_grave grave;
     struct ms_resolver *resolver;
+    struct ms_channel *channel;             /* NULL while it waits */
     struct ms_dns_answer answers[FAMILIES]; /* for those who join later */
     unsigned pending;      /* answers to come, of the present candidate */
     size_t next_candidate; /* number of the one to ask after it */
@@ -49,17 +45,18 @@ struct ms_lookup {
 struct ms_resolver {
     struct ms_loop *loop;
     struct ms_hosts hosts;
-    struct ms_dns *dns;               /* NULL until a name needs it */
+    struct ms_channels channels;
+    struct ms_hooked *hooked;         /* NULL: there is no hook */
     struct ms_resolver_config config; /* its strings are owned */
-    struct ms_map in_flight;          /* of struct ms_lookup, by name */
-    struct ms_list waiting;           /* lookups not asked yet, oldest first */
-    struct ms_list fresh;             /* lookups just asked, oldest first */
+    struct ms_resolve_cache cache;
+    struct ms_map in_flight; /* of struct ms_lookup, by name */
+    struct ms_list waiting;  /* lookups not asked yet, oldest first */
+    struct ms_list fresh;    /* lookups just asked, oldest first */
     unsigned fresh_count;
     struct ms_list telling;   /* of struct ms_asker: in a callback just now */
     struct ms_timer patience; /* while some wait: the oldest fresh one's */
     uint64_t lookups;
     struct ms_grave grave;
-    bool stale;  /* DNS is to be set up anew */
     bool closed; /* freed at the exit */
 };
 
@@ -185,6 +182,17 @@ static void free_buried_lookup(struct ms_grave *g)
     free_lookup(MS_CONTAINER(g, struct ms_lookup, grave));
 }
 
+/* ---- the end of a lookup ------------------------------------------------- */
+
+static void leave_channel(struct ms_lookup *l)
+{
+    struct ms_channel *ch = l->channel;
+
+    l->channel = NULL;
+    if (ch)
+        ms_channel_put(&l->resolver->channels, ch);
+}
+
 static void end_turn(struct ms_lookup *l)
 {
     if (l->is_fresh)
@@ -199,6 +207,7 @@ static void remove_lookup(struct ms_lookup *l)
     assert(l->pending == 0);
 
     end_turn(l);
+    leave_channel(l);
     ms_map_remove(&l->resolver->in_flight, &l->node);
     ms_loop_bury(l->resolver->loop, &l->grave, free_buried_lookup);
 }
@@ -209,71 +218,6 @@ static void finish(struct ms_lookup *l, ms_err err)
              l->name, ms_err_code(err));
     remove_lookup(l);
     dismiss(&l->askers, err);
-}
-
-/* ---- the search list ---------------------------------------------------- */
-
-static struct ms_span without_dot(struct ms_span name)
-{
-    if (name.n && name.p[name.n - 1] == '.')
-        name.n--;
-    return name;
-}
-
-/* `name` in `domain`, absolute; an empty domain is the root. False: too long
- * to exist. */
-static bool compose(struct ms_span name, struct ms_span domain, char *out)
-{
-    size_t len = name.n + (domain.n ? 1 + domain.n : 0);
-
-    if (len > MAX_NAME)
-        return false;
-    memcpy(out, name.p, name.n);
-    out[name.n] = '.';
-    if (domain.n)
-        memcpy(out + name.n + 1, domain.p, domain.n);
-    memcpy(out + len, ".", 2);
-    return true;
-}
-
-static bool compose_in(const struct ms_lookup *l, const char *search, char *out)
-{
-    struct ms_span domain = ms_span_text(search);
-
-    while (domain.n && *domain.p == '.')
-        domain.p++, domain.n--;
-    /* The root is a candidate of its own. */
-    domain = without_dot(domain);
-    return domain.n && compose(ms_span(l->name, l->len), domain, out);
-}
-
-static bool has_enough_dots(const struct ms_lookup *l, int wanted)
-{
-    int dots = 0;
-
-    for (size_t i = 0; i < l->len; i++)
-        dots += l->name[i] == '.';
-    return dots >= wanted;
-}
-
-/* The name itself comes first when it has enough dots and last otherwise; an
- * absolute one is the only candidate. False: there are no more. */
-static bool next_candidate(struct ms_lookup *l, char *out)
-{
-    struct ms_dns_search s = ms_dns_search(l->resolver->dns);
-    struct ms_span name = ms_span(l->name, l->len);
-    bool absolute = name.p[name.n - 1] == '.';
-    size_t domains = absolute ? 0 : s.count;
-    size_t bare = absolute || has_enough_dots(l, s.ndots) ? 0 : domains;
-
-    while (l->next_candidate <= domains) {
-        size_t i = l->next_candidate++;
-        if (i == bare && compose(without_dot(name), MS_SPAN(""), out))
-            return true;
-        if (i != bare && compose_in(l, s.domains[i - (i > bare)], out))
-            return true;
-    }
-    return false;
 }
 
 /* ---- the way of a lookup ------------------------------------------------ */
@@ -299,23 +243,106 @@ static ms_err ask(struct ms_lookup *l, const char *candidate)
     begin_turn(l);
     clear_answers(l);
     for (int i = 0; i < FAMILIES; i++) {
-        l->answers[i].err = ms_dns_ask(r->dns, candidate, families[i], l);
+        l->answers[i].err =
+            ms_dns_ask(l->channel->dns, candidate, families[i], l);
         if (!l->answers[i].err)
             l->pending++;
     }
     return l->pending ? MS_OK : MS_ENOMEM;
 }
 
+/* How long the answers of both families hold. What one of them has not said
+ * may be said the next time. */
+static int64_t common_ttl_ms(const struct ms_lookup *l)
+{
+    int64_t ttl = INT64_MAX;
+
+    for (int i = 0; i < FAMILIES; i++) {
+        const struct ms_dns_answer *w = &l->answers[i];
+        int64_t own = w->count ? w->ttl * INT64_C(1000) : ttl;
+        if (w->err && w->err != MS_EHOST)
+            own = MS_CACHE_NEGATIVE_MS;
+        ttl = own < ttl ? own : ttl;
+    }
+    return ttl == INT64_MAX ? MS_CACHE_NEGATIVE_MS : ttl;
+}
+
+/* What is certain about the name, addresses or that there are none. */
+static void remember(struct ms_lookup *l)
+{
+    const struct ms_dns_answer *v4 = &l->answers[FAMILY_V4];
+    const struct ms_dns_answer *v6 = &l->answers[FAMILY_V6];
+
+    /* What was said before the configuration changed is no news any more. */
+    if (!ms_channel_is_current(&l->resolver->channels, l->channel))
+        return;
+    ms_resolve_cache_put(&l->resolver->cache,
+                         &(struct ms_cache_news){
+                             .name = ms_span(l->name, l->len),
+                             .v6 = v6->list,
+                             .v6_count = v6->count,
+                             .v4 = v4->list,
+                             .v4_count = v4->count,
+                             .ttl_ms = common_ttl_ms(l),
+                         });
+}
+
+/* The hook knows by itself what a name may stand for. */
+static ms_err ask_hook(struct ms_lookup *l)
+{
+    struct ms_resolver *r = l->resolver;
+
+    begin_turn(l);
+    for (int i = 0; i < FAMILIES && !r->closed; i++) {
+        l->pending++;
+        l->answers[i].err = ms_hooked_ask(r->hooked, l->name, families[i], l);
+        l->pending -= l->answers[i].err != MS_OK;
+    }
+    return l->pending || r->closed ? MS_OK : MS_ENOMEM;
+}
+
 /* Asks under the next name; the lookup ends when there is none. */
 static void go_on(struct ms_lookup *l)
 {
-    char candidate[CANDIDATE];
-    ms_err err = MS_EHOST;
+    struct ms_dns_search search = ms_dns_search(l->channel->dns);
+    char candidate[MS_NAME_CANDIDATE];
+    ms_err err;
 
-    if (next_candidate(l, candidate))
+    if (ms_name_candidate(ms_span(l->name, l->len), &search, &l->next_candidate,
+                          candidate)) {
         err = ask(l, candidate);
+    } else {
+        err = MS_EHOST;
+        remember(l);
+    }
     if (err)
         finish(l, err);
+}
+
+static ms_err refresh_channels(struct ms_resolver *r)
+{
+    bool changed;
+    ms_err err = ms_channels_refresh(&r->channels, &changed);
+
+    /* Other servers may know other answers. */
+    if (changed)
+        ms_resolve_cache_clear(&r->cache);
+    return err;
+}
+
+static void begin(struct ms_lookup *l)
+{
+    bool hooked = l->resolver->hooked != NULL;
+    ms_err err = hooked ? ask_hook(l) : refresh_channels(l->resolver);
+
+    if (err) {
+        finish(l, err);
+        return;
+    }
+    if (hooked)
+        return;
+    l->channel = ms_channel_take(&l->resolver->channels);
+    go_on(l);
 }
 
 static uint64_t patience_ends(const struct ms_lookup *l)
@@ -362,7 +389,7 @@ static void start_waiting(struct ms_resolver *r)
             continue;
         }
         r->lookups++;
-        go_on(l);
+        begin(l);
     }
     if (!r->closed)
         set_patience(r);
@@ -395,10 +422,13 @@ static void conclude(struct ms_lookup *l)
 {
     ms_err err = found(l) ? MS_OK : verdict(l);
 
-    if (err == MS_EHOST && !ms_list_empty(&l->askers))
+    if (err == MS_EHOST && l->channel && !ms_list_empty(&l->askers)) {
         go_on(l);
-    else
-        finish(l, err);
+        return;
+    }
+    if (!err && l->channel)
+        remember(l);
+    finish(l, err);
 }
 
 static void on_answer(void *user, sa_family_t family,
@@ -412,6 +442,8 @@ static void on_answer(void *user, sa_family_t family,
              ms_err_code(w->err));
     l->answers[family == AF_INET ? FAMILY_V4 : FAMILY_V6] = *w;
     l->pending--;
+    if (w->late && l->channel)
+        ms_channels_switch(&r->channels, l->channel);
     if (w->count)
         hand_on(&l->askers, w->list, w->count);
     if (r->closed || l->pending)
@@ -420,32 +452,13 @@ static void on_answer(void *user, sa_family_t family,
     start_waiting(r);
 }
 
-static ms_err open_dns(struct ms_resolver *r)
-{
-    if (r->stale && !r->in_flight.count) {
-        ms_dns_close(r->dns);
-        r->dns = NULL;
-        r->stale = false;
-    }
-    if (r->dns)
-        return MS_OK;
-    return ms_dns_open(&r->dns, r->loop,
-                       &(struct ms_dns_config){
-                           .resolv_conf = r->config.resolv_conf,
-                           .servers = r->config.servers,
-                           .timeout_ms = r->config.timeout_ms,
-                           .tries = r->config.tries,
-                           .on_answer = on_answer,
-                       });
-}
-
 static ms_err ask_dns(struct ms_resolver *r, struct ms_asker *a,
                       struct ms_span name)
 {
     struct ms_lookup *l = find_lookup(r, name);
     ms_err err = MS_OK;
 
-    if (!l && !(err = open_dns(r)))
+    if (!l)
         err = new_lookup(r, name, &l);
     if (err)
         return err;
@@ -455,37 +468,6 @@ static ms_err ask_dns(struct ms_resolver *r, struct ms_asker *a,
 }
 
 /* ---- names that need no asking ------------------------------------------ */
-
-/* Writes `host` in lower case to `out`. False: no name in DNS looks so, or
- * c-ares would take it for an escape sequence. */
-static bool normalise(struct ms_span host, char *out)
-{
-    size_t n = without_dot(host).n, label = 0;
-
-    if (n == 0 || n > MAX_NAME)
-        return false;
-    for (size_t i = 0; i < host.n; i++) {
-        unsigned char c = ms_lower((unsigned char)host.p[i]);
-        if (c <= ' ' || c >= 0x7f || c == '\\')
-            return false;
-        if (c == '.' && label == 0)
-            return false;
-        label = c == '.' ? 0 : label + 1;
-        if (label > MAX_LABEL)
-            return false;
-        out[i] = (char)c;
-    }
-    return true;
-}
-
-/* `name` is `top` or ends in a dot and `top`. */
-static bool is_within(struct ms_span name, struct ms_span top)
-{
-    name = without_dot(name);
-    if (name.n < top.n || memcmp(name.p + name.n - top.n, top.p, top.n) != 0)
-        return false;
-    return name.n == top.n || name.p[name.n - top.n - 1] == '.';
-}
 
 /* This machine, whatever anybody says (RFC 6761, 6.3). */
 static size_t only_loopback(struct ms_addr *list, size_t count)
@@ -503,22 +485,62 @@ static size_t only_loopback(struct ms_addr *list, size_t count)
     return 2;
 }
 
+/* False: nothing is known. */
+static bool answer_from_cache(struct ms_resolver *r, struct ms_asker *a,
+                              struct ms_span name)
+{
+    const struct ms_cached *e = ms_resolve_cache_find(&r->cache, name);
+    struct ms_addr list[FAMILIES * MS_DNS_MAX_ADDRESSES];
+
+    if (!e)
+        return false;
+    /* A copy: the entry may go while we tell. */
+    size_t v6 = e->v6_count, v4 = e->count - v6;
+    memcpy(list, e->list, e->count * sizeof(*list));
+    MS_TRACE(&r->loop->trace, MS_TRACE_DNS, 0, 0, "cached %.*s: %zu addresses",
+             (int)name.n, name.p, e->count);
+    if (v6 && v4 && !tell(r, a, list, v6))
+        return true;
+    if (v6 && v4)
+        answer(r, a, list + v6, v4);
+    else
+        answer(r, a, list, v6 + v4);
+    return true;
+}
+
+/* The configuration comes first: when it changed, what is known is void. */
+static ms_err answer_from_dns(struct ms_resolver *r, struct ms_asker *a,
+                              struct ms_span name)
+{
+    if (r->hooked)
+        return ask_dns(r, a, name);
+
+    ms_err err = refresh_channels(r);
+
+    if (err || answer_from_cache(r, a, name))
+        return err;
+    return ask_dns(r, a, name);
+}
+
 static ms_err resolve_name(struct ms_resolver *r, struct ms_asker *a,
                            struct ms_span name)
 {
     struct ms_addr list[MS_DNS_MAX_ADDRESSES];
-    size_t count;
-    ms_err err = ms_hosts_find(&r->hosts, name, r->loop->now_us, list,
-                               MS_COUNT(list), &count);
+    size_t count = 0;
+    ms_err err = MS_OK;
+
+    if (!r->hooked)
+        err = ms_hosts_find(&r->hosts, name, r->loop->now_us, list,
+                            MS_COUNT(list), &count);
 
     if (err)
         return err;
-    if (is_within(name, MS_SPAN("localhost")))
+    if (ms_name_is_within(name, MS_SPAN("localhost")))
         count = only_loopback(list, count);
     /* Nobody but the onion network may hear such a name, in no search domain
      * either (RFC 7686, 2). */
-    if (!count && !is_within(name, MS_SPAN("onion")))
-        return ask_dns(r, a, name);
+    if (!count && !ms_name_is_within(name, MS_SPAN("onion")))
+        return answer_from_dns(r, a, name);
     MS_TRACE(&r->loop->trace, MS_TRACE_DNS, 0, 0, "local %.*s: %zu addresses",
              (int)name.n, name.p, count);
     answer(r, a, list, count);
@@ -528,7 +550,7 @@ static ms_err resolve_name(struct ms_resolver *r, struct ms_asker *a,
 ms_err ms_resolve_start(struct ms_resolver *r, struct ms_asker *a,
                         struct ms_span host)
 {
-    char name[MAX_NAME + 1];
+    char name[MS_NAME_MAX + 1];
     struct ms_addr literal;
 
     assert(!r->closed && ms_loop_inside(r->loop));
@@ -536,7 +558,7 @@ ms_err ms_resolve_start(struct ms_resolver *r, struct ms_asker *a,
 
     if (ms_addr_parse(host, &literal))
         answer(r, a, &literal, 1);
-    else if (normalise(host, name))
+    else if (ms_name_normalise(host, name))
         return resolve_name(r, a, ms_span(name, host.n));
     else
         answer(r, a, NULL, 0);
@@ -547,6 +569,14 @@ void ms_resolve_cancel(struct ms_asker *a)
 {
     ms_list_unlink(&a->node);
     a->lookup = NULL;
+}
+
+void ms_resolver_network_changed(struct ms_resolver *r)
+{
+    assert(!r->closed && ms_loop_inside(r->loop));
+
+    ms_resolve_cache_clear(&r->cache);
+    ms_channels_renew(&r->channels);
 }
 
 uint64_t ms_resolver_lookups(const struct ms_resolver *r)
@@ -568,6 +598,7 @@ static void free_resolver(struct ms_grave *g)
 {
     struct ms_resolver *r = MS_CONTAINER(g, struct ms_resolver, grave);
 
+    ms_resolve_cache_fini(&r->cache);
     ms_map_walk(&r->in_flight, remove_and_free, r);
     ms_map_fini(&r->in_flight);
     ms_hosts_fini(&r->hosts);
@@ -578,31 +609,60 @@ static void free_resolver(struct ms_grave *g)
 
 static ms_err copy_text(const char **out, const char *text)
 {
-    if (!text)
-        return MS_OK;
     *out = ms_memdup(text, strlen(text));
     return *out ? MS_OK : MS_ENOMEM;
+}
+
+static struct ms_resolver_config with_defaults(
+    const struct ms_resolver_config *given)
+{
+    struct ms_resolver_config c = {0};
+
+    if (given)
+        c = *given;
+    if (!c.hosts_file)
+        c.hosts_file = DEFAULT_HOSTS_FILE;
+    if (!c.resolv_conf)
+        c.resolv_conf = DEFAULT_RESOLV_CONF;
+    if (!c.timeout_ms)
+        c.timeout_ms = DEFAULT_TIMEOUT_MS;
+    if (!c.tries)
+        c.tries = DEFAULT_TRIES;
+    if (!c.cache_ms)
+        c.cache_ms = MS_CACHE_MOST_MS;
+    return c;
 }
 
 static ms_err configure(struct ms_resolver *r,
                         const struct ms_resolver_config *c)
 {
-    ms_err err = ms_hosts_init(&r->hosts, c->hosts_file ? c->hosts_file
-                                                        : DEFAULT_HOSTS_FILE);
+    ms_err err = ms_hosts_init(&r->hosts, c->hosts_file);
 
+    r->config = *c;
+    r->config.hosts_file = r->hosts.path;
+    r->config.resolv_conf = r->config.servers = NULL;
     if (!err)
         err = copy_text(&r->config.resolv_conf, c->resolv_conf);
-    if (!err)
+    if (!err && c->servers)
         err = copy_text(&r->config.servers, c->servers);
-    r->config.timeout_ms = c->timeout_ms ? c->timeout_ms : DEFAULT_TIMEOUT_MS;
-    r->config.tries = c->tries ? c->tries : DEFAULT_TRIES;
+    ms_channels_init(&r->channels, r->loop,
+                     &(struct ms_dns_config){
+                         .resolv_conf = r->config.resolv_conf,
+                         .servers = r->config.servers,
+                         .timeout_ms = c->timeout_ms,
+                         .tries = c->tries,
+                         .on_answer = on_answer,
+                     });
+    if (!err && c->hook)
+        err = ms_hooked_open(&r->hooked, r->loop, c->hook, c->first_question,
+                             on_answer);
     return err;
 }
 
 ms_err ms_resolver_new(struct ms_resolver **out, struct ms_loop *loop,
                        const struct ms_resolver_config *config)
 {
-    static const struct ms_resolver_config defaults = {0};
+    struct ms_resolver_config c = with_defaults(config);
     struct ms_resolver *r = ms_zalloc(sizeof(*r));
 
     if (!r)
@@ -612,7 +672,8 @@ ms_err ms_resolver_new(struct ms_resolver **out, struct ms_loop *loop,
     ms_list_init(&r->fresh);
     ms_list_init(&r->telling);
     ms_timer_init(&r->patience, on_patience);
-    ms_err err = configure(r, config ? config : &defaults);
+    ms_resolve_cache_init(&r->cache, loop, c.cache_ms > 0 ? c.cache_ms : 0);
+    ms_err err = configure(r, &c);
     if (err)
         free_resolver(&r->grave);
     else
@@ -627,12 +688,6 @@ static void check_unwanted(struct ms_map_node *n, void *user)
     assert(ms_list_empty(&MS_CONTAINER(n, struct ms_lookup, node)->askers));
 }
 
-void ms_resolver_renew(struct ms_resolver *r)
-{
-    r->stale = r->dns != NULL;
-    r->hosts.check_again_us = 0;
-}
-
 void ms_resolver_free(struct ms_resolver *r)
 {
     if (!r)
@@ -642,6 +697,43 @@ void ms_resolver_free(struct ms_resolver *r)
     r->closed = true;
     ms_map_walk(&r->in_flight, check_unwanted, NULL);
     ms_timer_cancel(r->loop, &r->patience);
-    ms_dns_close(r->dns);
+    ms_resolve_cache_clear(&r->cache);
+    ms_channels_close(&r->channels);
+    ms_hooked_close(r->hooked);
     ms_loop_bury(r->loop, &r->grave, free_resolver);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_hook(const struct ms_resolve_hook *a,
+                      const struct ms_resolve_hook *b)
+{
+    return a == b || (a && b && a->identity && a->identity == b->identity);
+}
+
+bool ms_resolver_answer(struct ms_resolver *r, uint64_t question,
+                        const struct ms_addr *list, size_t count, ms_err err)
+{
+    return r->hooked && ms_hooked_answer(r->hooked, question, list, count, err);
+}
+
+bool ms_resolver_is_for(const struct ms_resolver *r,
+                        const struct ms_resolver_config *config)
+{
+    struct ms_resolver_config c = with_defaults(config);
+    const struct ms_resolver_config *own = &r->config;
+
+    return own->timeout_ms == c.timeout_ms && own->tries == c.tries &&
+           own->cache_ms == c.cache_ms && same_text(own->servers, c.servers) &&
+           same_hook(own->hook, c.hook) &&
+           same_text(own->hosts_file, c.hosts_file) &&
+           same_text(own->resolv_conf, c.resolv_conf);
+}
+
+bool ms_resolver_is_idle(const struct ms_resolver *r)
+{
+    return r->in_flight.count == 0 && ms_list_empty(&r->telling);
 }

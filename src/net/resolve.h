@@ -7,6 +7,7 @@
  *                      at once: loopback addresses of the hosts file, else
  *                      127.0.0.1 and ::1 (RFC 6761, 6.3)
  *     hosts file       at once
+ *     cache            at once: what DNS said and still holds
  *     DNS              net/dns
  *
  * The search list is walked here, one absolute candidate at a time with A and
@@ -14,15 +15,23 @@
  * only the certain answer that a candidate does not exist or has no addresses
  * leads to the next, so that a server in trouble never sends us to another
  * host than usual. A lookup in flight is shared by all who ask for the same
- * name.
+ * name; what it finds, also that there is nothing, is kept for a while.
  *
- * It opens no connection and keeps no cache.
+ * A hook may take the place of hosts file, cache and DNS: it is asked for both
+ * families at once and may answer when it likes.
+ *
+ * When resolv.conf changes (it is looked at once a second at most, when a name
+ * is asked for) the next names are asked under the new configuration; what is
+ * under way ends under the old one. One that cannot be used is passed over.
+ *
+ * It opens no connection.
  */
 #ifndef MS_NET_RESOLVE_H
 #define MS_NET_RESOLVE_H
 
 #include "net/addr.h"
 #include "net/loop.h"
+#include "net/resolve_hook.h"
 
 struct ms_resolver;
 struct ms_lookup;
@@ -52,6 +61,9 @@ struct ms_resolver_config {
     const char *servers;     /* "ip[:port],..."; NULL: those of resolv_conf */
     int timeout_ms;          /* of the first try, later ones double; 0: 2000 */
     int tries;               /* per server; 0: 3 */
+    int cache_ms; /* no answer is kept longer; 0: an hour, -1: none is */
+    struct ms_resolve_hook *hook; /* referred to; NULL: hosts file and DNS */
+    uint64_t first_question;      /* number of the hook's first one */
 };
 
 /* `config` may be NULL for the defaults; it is copied. DNS is set up at the
@@ -73,9 +85,22 @@ ms_err ms_resolve_start(struct ms_resolver *r, struct ms_asker *a,
  * end when there are none. Harmless for an asker that waits for nothing. */
 void ms_resolve_cancel(struct ms_asker *a);
 
-/* What is known of names and of whom to ask may be of another network: both
- * are read again before the next lookup. Those under way go on. */
-void ms_resolver_renew(struct ms_resolver *r);
+/* Another network may have other servers and other answers: the next name
+ * begins anew, inside a loop entry. Lookups under way go on. */
+void ms_resolver_network_changed(struct ms_resolver *r);
+
+/* The answer to a question of the hook's: addresses of any family, ports do
+ * not count, or why there are none. Inside a loop entry. False: nobody waits
+ * for it any more, or never did. */
+bool ms_resolver_answer(struct ms_resolver *r, uint64_t question,
+                        const struct ms_addr *list, size_t count, ms_err err);
+
+/* Made with an equal configuration. */
+bool ms_resolver_is_for(const struct ms_resolver *r,
+                        const struct ms_resolver_config *config);
+
+/* No lookup is under way. */
+bool ms_resolver_is_idle(const struct ms_resolver *r);
 
 /* Names asked of DNS, ever. */
 uint64_t ms_resolver_lookups(const struct ms_resolver *r);

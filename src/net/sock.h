@@ -23,10 +23,29 @@ struct ms_io_result {
     size_t n;
 };
 
+/* How a connection begins on this side. */
+struct ms_net_options {
+    bool nodelay;
+    bool keepalive;        /* the system asks silent peers whether they live */
+    const char *interface; /* its name, or an address of this machine; NULL:
+                            * whatever leads there */
+    uint16_t port_from, port_to; /* local ports, both included; 0: any */
+    unsigned port_turn; /* where in that range to begin, from 0 round */
+};
+
 /* A TCP socket on its way to `to`. MS_OK with `*fd`: connecting or connected.
  * Otherwise nothing is left open and `*os_errno` says why. */
-ms_err ms_net_connect(const struct ms_addr *to, bool nodelay, int *fd,
-                      int *os_errno) MS_MUST_CHECK;
+ms_err ms_net_connect(const struct ms_addr *to, const struct ms_net_options *o,
+                      int *fd, int *os_errno) MS_MUST_CHECK;
+
+/* The same to a Unix socket: a path, or an abstract name after a '@' or NUL.
+ * MS_OK with `*fd` -1: its queue is full, try again later. */
+ms_err ms_net_connect_unix(struct ms_span path, int *fd,
+                           int *os_errno) MS_MUST_CHECK;
+
+/* Whether there can be a Unix socket of that name: it is neither empty nor
+ * longer than the system takes, and no path has a NUL in it. */
+bool ms_net_is_unix_path(struct ms_span path);
 
 /* How an attempt fares: MS_IO_DONE connected, MS_IO_AGAIN not yet. */
 struct ms_io_result ms_net_connected(int fd);

@@ -10,7 +10,7 @@
 #define MAX_REQUEST_FIELDS (1024 * 1024)
 /* An out buffer that grew beyond this for a while is given back. */
 #define KEPT_OUT_BYTES (32 * 1024)
-/* Stream ids are 31 bits. */
+/* Stream ids are 31 bits, and ours are odd. */
 #define LAST_STREAM_ID INT32_MAX
 
 /* Not in the headers of every nghttp2 that Debian's fixes went into. */
@@ -251,8 +251,7 @@ static bool gather(struct h2 *h, size_t most)
  * its GOAWAY says why. */
 static void notice_end(struct h2 *h)
 {
-    if (h->failed || h->goaway || h->drained ||
-        nghttp2_session_get_next_stream_id(h->ng) > LAST_STREAM_ID ||
+    if (h->failed || h->goaway || h->drained || h->last_id == LAST_STREAM_ID ||
         nghttp2_session_check_request_allowed(h->ng))
         return;
     while (!h->failed && gather(h, ms_buf_len(&h->out) + 1))
@@ -285,9 +284,11 @@ static ms_err h2_feed(struct ms_session *base, struct ms_span in, size_t *used)
     if (!h->closed && !h->failed) {
         if (in.n)
             receive(h, in);
+        ms_h2_window_settle(h);
         gather(h, MS_H2_OUT_BYTES);
     }
     serve(h);
+    ms_h2_window_settle(h);
     h->base.wants_pull =
         ms_buf_len(&h->out) || nghttp2_session_want_write(h->ng);
     if (h->failed)
@@ -439,7 +440,7 @@ static bool h2_done(const struct ms_session *base)
     const struct h2 *h = MS_CONTAINER(base, struct h2, base);
 
     return h->closed || h->failed || h->goaway || h->drained ||
-           nghttp2_session_get_next_stream_id(h->ng) > LAST_STREAM_ID;
+           h->last_id == LAST_STREAM_ID;
 }
 
 static size_t h2_capacity(const struct ms_session *base)
@@ -507,6 +508,17 @@ static void h2_free(struct ms_session *base)
     ms_free(h);
 }
 
+static void h2_rest(struct ms_session *base)
+{
+    struct h2 *h = h2_of(base);
+
+    h->found = NULL;
+    free_records(&h->spare);
+    ms_h2_mem_free(&h->mem);
+    if (!ms_buf_len(&h->out))
+        ms_buf_free(&h->out);
+}
+
 static const struct ms_session_ops ops = {
     .open = h2_open,
     .cancel = h2_cancel,
@@ -522,6 +534,7 @@ static const struct ms_session_ops ops = {
     .done = h2_done,
     .ping = h2_ping,
     .drain = h2_drain,
+    .rest = h2_rest,
     .free = h2_free,
 };
 

@@ -31,12 +31,12 @@ static struct h2_stream *find(struct h2 *h, int32_t id)
     return h->found;
 }
 
-static void malformed(struct h2_stream *s, const char *detail)
+static MS_RARE void malformed(struct h2_stream *s, const char *detail)
 {
     ms_h2_reset(s, NGHTTP2_PROTOCOL_ERROR, MS_EPROTO, detail);
 }
 
-static void too_large(struct h2_stream *s, const char *detail)
+static MS_RARE void too_large(struct h2_stream *s, const char *detail)
 {
     ms_h2_reset(s, NGHTTP2_CANCEL, MS_EHEADERS, detail);
 }
@@ -375,7 +375,8 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id,
     struct h2_stream *s = find(h, id);
 
     (void)ng;
-    (void)flags;
+    if (s)
+        s->ended = flags & NGHTTP2_FLAG_END_STREAM;
     if (is_wanted(s) && !s->got_head)
         malformed(s, "a body before the response's head");
     if (is_wanted(s)) {

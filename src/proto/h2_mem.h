@@ -26,7 +26,7 @@ struct h2_mem {
 /* What nghttp2 is to be given; lends `m`, which begins as zeros. */
 nghttp2_mem ms_h2_mem_for(struct h2_mem *m);
 
-/* Gives everything back that is kept; nothing may be in use. */
+/* Gives everything back that is kept. It can go on being used. */
 void ms_h2_mem_free(struct h2_mem *m);
 
 #endif

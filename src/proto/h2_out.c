@@ -178,7 +178,7 @@ static ms_err submit(struct h2_stream *s, const struct list *l)
 
     if (id < 0)
         return id == NGHTTP2_ERR_NOMEM ? MS_ENOMEM : MS_EINTERNAL;
-    s->id = id;
+    s->id = h->last_id = id;
     return MS_OK;
 }
 
@@ -203,10 +203,12 @@ static void add_body(struct list *l, struct h2_stream *s,
 
 ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
 {
-    struct list l = {.nv = l.few};
+    struct list l;
     char length[LENGTH_BYTES];
     size_t most = count(req->list);
 
+    l.nv = l.few; /* to empty the rest would cost more than filling it */
+    l.n = 0;
     if (!ms_wire_is_token(req->method) || !ms_wire_is_target(req->target) ||
         !ms_wire_is_value(req->authority))
         return MS_EHEADER;

@@ -50,6 +50,7 @@ struct h2_stream {
     bool has_length;    /* the head coming in said how long the body is */
     bool got_head;      /* the final one */
     bool reset_by_peer; /* its RST_STREAM came */
+    bool ended;         /* its last frame is here */
     bool complete;      /* the whole response came */
     bool paused;        /* until resume() */
     bool streamed;      /* the request's body comes by on_pull */
@@ -72,6 +73,8 @@ struct h2 {
     struct h2_stream *found; /* the last that was looked for, while open */
     size_t open;             /* streams nghttp2 knows */
     size_t max_streams;
+    size_t consumed;   /* of bodies, and nghttp2 was not told yet */
+    int32_t last_id;   /* of the latest request */
     size_t their_most; /* streams, once settled */
     ms_err failed;     /* the connection: MS_OK while it is good */
     const char *detail;
@@ -150,6 +153,9 @@ void ms_h2_body_on(struct h2_stream *s);
 /* Body bytes of an attached stream are done with: the peer gets the room back,
  * and more of it where that was too little. */
 void ms_h2_consumed(struct h2_stream *s, size_t n);
+
+/* Tells nghttp2 what that came to for the connection: once for all streams. */
+void ms_h2_window_settle(struct h2 *h);
 
 /* The stream is over: others may have what its window had grown by. */
 void ms_h2_window_gone(struct h2_stream *s);

@@ -60,7 +60,9 @@ void ms_h2_consumed(struct h2_stream *s, size_t n)
     struct h2 *h = s->h2;
     uint64_t now = h->base.now_us;
 
-    if (nghttp2_session_consume(h->ng, s->id, n)) {
+    h->consumed += n;
+    /* Nothing more comes for a stream that ended. */
+    if (!s->ended && nghttp2_session_consume_stream(h->ng, s->id, n)) {
         ms_h2_break(h, MS_ENOMEM, NULL);
         return;
     }
@@ -71,6 +73,15 @@ void ms_h2_consumed(struct h2_stream *s, size_t n)
         grow(s);
     s->taken = 0;
     s->taken_since_us = now;
+}
+
+void ms_h2_window_settle(struct h2 *h)
+{
+    size_t n = h->consumed;
+
+    h->consumed = 0;
+    if (n && nghttp2_session_consume_connection(h->ng, n))
+        ms_h2_break(h, MS_ENOMEM, NULL);
 }
 
 void ms_h2_window_gone(struct h2_stream *s)

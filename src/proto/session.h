@@ -189,6 +189,10 @@ struct ms_session_ops {
      * protocol has none. */
     void (*drain)(struct ms_session *);
 
+    /* Gives back memory that is kept to be quick, for nothing is under way and
+     * nothing seems to come. NULL: there is none. */
+    void (*rest)(struct ms_session *);
+
     /* No stream may be attached, and no call of the session be under way. */
     void (*free)(struct ms_session *);
 };

@@ -19,7 +19,10 @@ struct ms_tls {
     struct ms_tls_cache *cache; /* NULL: not to be kept */
     struct ms_tls_fault fault;
     struct ms_tls_verdict *verdict; /* owned; NULL: nothing failed */
-    char host[MAX_HOST + 1];        /* whose certificate it should be */
+    bool asked; /* for a client certificate, and there was none */
+    bool up;    /* the handshake is through; the library forgets that when
+                 * something fails */
+    char host[MAX_HOST + 1]; /* whose certificate it should be */
 };
 
 static struct ms_tls *tls_of(const SSL *ssl)
@@ -72,6 +75,15 @@ static int on_staple(SSL *ssl, void *user)
         return 1;
     if (verdict_of(t))
         *t->verdict = v;
+    return 0;
+}
+
+/* The server would like a certificate of ours; called where there is none. */
+static int on_asked(SSL *ssl, X509 **cert, EVP_PKEY **key)
+{
+    (void)cert;
+    (void)key;
+    tls_of(ssl)->asked = true;
     return 0;
 }
 
@@ -138,6 +150,7 @@ static ms_err begin(struct ms_tls *t, const struct ms_tls_peer *peer)
         return MS_EOPTION;
     SSL_CTX_set_tlsext_status_cb(t->ctx->ssl, on_staple);
     SSL_CTX_sess_set_new_cb(t->ctx->ssl, on_session);
+    SSL_CTX_set_client_cert_cb(t->ctx->ssl, on_asked);
     t->ssl = SSL_new(t->ctx->ssl);
     BIO *bio = t->ssl ? BIO_new(t->ctx->env->method) : NULL;
     if (!bio)
@@ -190,68 +203,109 @@ void ms_tls_free(struct ms_tls *t)
 
 struct cause {
     int reason;
+    bool late; /* may come after our side of the handshake is through */
     ms_err err;
     const char *text;
 };
 
 /* What people do something about. SSL_R_* of alerts are 1000 and their number
- * (RFC 8446, 6). */
+ * (RFC 8446, 6). In TLS 1.3 a server looks at the client's certificate when
+ * the client is through already. */
 static const struct cause causes[] = {
-    {SSL_R_UNSUPPORTED_PROTOCOL, MS_ETLSVERSION,
-     "chose a TLS version that is not allowed here (tls.min_version)"},
-    {SSL_R_WRONG_SSL_VERSION, MS_ETLSVERSION,
-     "chose a TLS version that is not allowed here (tls.min_version)"},
-    {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, MS_ETLSVERSION,
-     "has none of the TLS versions allowed here (tls.min_version, "
-     "max_version)"},
-    {SSL_R_WRONG_VERSION_NUMBER, MS_EHANDSHAKE,
+    {SSL_R_UNSUPPORTED_PROTOCOL, false, MS_ETLSVERSION, "chose"},
+    {SSL_R_WRONG_SSL_VERSION, false, MS_ETLSVERSION, "chose"},
+    {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, false, MS_ETLSVERSION, "has"},
+    {SSL_R_WRONG_VERSION_NUMBER, false, MS_EHANDSHAKE,
      "does not speak TLS on this port"},
-    {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, MS_EHANDSHAKE,
+    {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, false, MS_EHANDSHAKE,
      "found nothing in common (handshake_failure)"},
-    {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, MS_EHANDSHAKE,
+    {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, true, MS_EHANDSHAKE,
      "wants a certificate of the client (tls.cert)"},
-    {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, MS_EHANDSHAKE,
+    {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, true, MS_EHANDSHAKE,
      "refused the client's certificate (bad_certificate)"},
-    {SSL_R_TLSV1_ALERT_UNKNOWN_CA, MS_EHANDSHAKE,
+    {SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, true, MS_EHANDSHAKE,
+     "refused the client's certificate (unsupported_certificate)"},
+    {SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, true, MS_EHANDSHAKE,
+     "refused the client's certificate (certificate_revoked)"},
+    {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, true, MS_EHANDSHAKE,
+     "refused the client's certificate (certificate_expired)"},
+    {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, true, MS_EHANDSHAKE,
+     "refused the client's certificate (certificate_unknown)"},
+    {SSL_R_TLSV1_ALERT_UNKNOWN_CA, true, MS_EHANDSHAKE,
      "refused the client's certificate (unknown_ca)"},
-    {SSL_R_TLSV1_UNRECOGNIZED_NAME, MS_EHANDSHAKE,
+    {SSL_R_TLSV1_ALERT_ACCESS_DENIED, true, MS_EHANDSHAKE,
+     "refused the client's certificate (access_denied)"},
+    {SSL_R_TLSV1_UNRECOGNIZED_NAME, false, MS_EHANDSHAKE,
      "does not serve that name (unrecognized_name)"},
-    {SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL, MS_EHANDSHAKE,
-     "speaks none of the protocols offered (tls.alpn, version)"},
+    {SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL, false, MS_EHANDSHAKE,
+     "speaks none of the protocols offered: "},
 };
+
+static const struct cause *find_cause(unsigned long e, bool up)
+{
+    if (ERR_GET_LIB(e) != ERR_LIB_SSL)
+        return NULL;
+    for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+        if (causes[i].reason == ERR_GET_REASON(e))
+            return !up || causes[i].late ? &causes[i] : NULL;
+    return NULL;
+}
+
+/* "TLS 1.2" */
+static int number_of(long version)
+{
+    return (int)(version & 0xff) - 1;
+}
+
+static void describe_versions(const struct ms_tls *t, const char *verb,
+                              struct ms_tls_verdict *v)
+{
+    long min = SSL_get_min_proto_version(t->ssl);
+    long max = SSL_get_max_proto_version(t->ssl);
+
+    if (!max)
+        max = TLS1_3_VERSION;
+    snprintf(v->text, sizeof(v->text),
+             "%s %s no TLS version that is allowed here: TLS 1.%d to 1.%d "
+             "(tls.min_version, tls.max_version)",
+             t->host, verb, number_of(min), number_of(max));
+}
 
 static void describe(struct ms_tls *t, struct ms_tls_verdict *v,
                      unsigned long e)
 {
-    bool up = SSL_is_init_finished(t->ssl);
+    const struct cause *cause = find_cause(e, t->up);
+    bool alpn = ERR_GET_REASON(e) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL;
 
-    v->err = up ? MS_ETLS : MS_EHANDSHAKE;
+    v->err = cause ? cause->err : t->up ? MS_ETLS : MS_EHANDSHAKE;
     v->reason = ERR_reason_error_string(e);
-    for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
-        if (ERR_GET_LIB(e) != ERR_LIB_SSL ||
-            ERR_GET_REASON(e) != causes[i].reason)
-            continue;
-        if (!up || causes[i].err == MS_EHANDSHAKE)
-            v->err = causes[i].err;
-        snprintf(v->text, sizeof(v->text), "%s %s", t->host, causes[i].text);
-        return;
-    }
-    snprintf(v->text, sizeof(v->text), "TLS with %s failed: %s", t->host,
-             v->reason ? v->reason : "no reason given");
+    if (!cause)
+        snprintf(v->text, sizeof(v->text), "TLS with %s failed: %s", t->host,
+                 v->reason ? v->reason : "no reason given");
+    else if (cause->err == MS_ETLSVERSION)
+        describe_versions(t, cause->text, v);
+    else if (t->asked && cause->reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE)
+        snprintf(v->text, sizeof(v->text),
+                 "%s wants a certificate of the client (tls.cert)", t->host);
+    else
+        snprintf(v->text, sizeof(v->text), "%s %s%s", t->host, cause->text,
+                 alpn ? ms_tls_ctx_alpn(t->ctx) : "");
 }
 
 /* Notes why, once; the error queue is everybody's and is left empty. */
 static enum ms_tls_what fail(struct ms_tls *t)
 {
     unsigned long e = ERR_peek_error();
+    bool full = t->ctx->env->full;
     struct ms_tls_verdict *v;
 
+    t->ctx->env->full = false;
     ERR_clear_error();
     if (t->verdict || !(v = verdict_of(t)))
         return MS_TLS_FAILED;
-    if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE)
+    if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE || full)
         v->err = MS_ENOMEM;
-    else if (t->fault.result != X509_V_OK && !SSL_is_init_finished(t->ssl))
+    else if (t->fault.result != X509_V_OK && !t->up)
         ms_tls_explain(&t->fault, t->host, v);
     else
         describe(t, v, e);
@@ -301,6 +355,7 @@ enum ms_tls_what ms_tls_handshake(struct ms_tls *t)
         enum ms_tls_what what = outcome(t, result);
         return what == MS_TLS_CLOSED ? fail(t) : what;
     }
+    t->up = true;
     if (!pins)
         return MS_TLS_DONE;
     if (!verdict_of(t) || !ms_tls_pins_match(t->ssl, pins, t->host, t->verdict))

@@ -24,7 +24,8 @@ static int bio_write(BIO *b, const char *p, size_t n, size_t *written)
 {
     struct ms_tls_env *env = BIO_get_data(b);
 
-    if (ms_buf_add(&env->out, p, n))
+    env->full = ms_buf_add(&env->out, p, n) != MS_OK;
+    if (env->full)
         return 0;
     *written = n;
     return 1;
@@ -119,6 +120,9 @@ void ms_tls_env_free(struct ms_tls_env *env)
     ms_free(env);
 }
 
+/* What is no fault of a setting; known by its address. */
+static const char no_memory[] = "out of memory";
+
 /* ---- settings --------------------------------------------------------------
  */
 
@@ -155,13 +159,14 @@ static const char *set_trust(struct ms_tls_ctx *ctx)
         text_of(ctx, MS_TLS_CA_PATH),
         text_of(ctx, MS_TLS_CRL_FILE),
     };
-    const char *why = "out of memory";
+    const char *why = NULL;
     X509_STORE *store;
 
     if (!ms_tls_profile_flag(ctx->profile, MS_TLS_VERIFY))
         return NULL;
-    if (ms_trust_get(&from, &store, &why))
-        return why;
+    ms_err err = ms_trust_get(&from, &store, &why);
+    if (err)
+        return err == MS_ENOMEM ? no_memory : why;
     SSL_CTX_set_cert_store(ctx->ssl, store);
     return NULL;
 }
@@ -201,8 +206,15 @@ static const char *set_client_certificate(struct ms_tls_ctx *ctx)
                         : "tls.key cannot be read, holds no key in PEM, or "
                           "needs tls.key_password";
     }
-    return NULL;
+    /* A key of another kind was taken, and is of no use. */
+    return SSL_CTX_check_private_key(ctx->ssl)
+               ? NULL
+               : "tls.key does not belong to tls.cert";
 }
+
+/* Whoever asks for these by name must not get a peer nobody knows, or text in
+ * the clear (RFC 5246, F.1.1.1 and A.5). */
+static const char never[] = "!aNULL:!eNULL";
 
 /* Suites of TLS 1.3 are set apart from the ciphers of older versions. */
 static bool split_ciphers(const char *all, char *suites, char *ciphers)
@@ -227,29 +239,35 @@ static const char *set_ciphers(struct ms_tls_ctx *ctx)
 
     if (!all)
         return NULL;
-    size_t n = strlen(all) + 2;
+    size_t n = strlen(all) + sizeof(never) + 1;
     char *suites = ms_zalloc(n * 2), *ciphers = suites + n;
     if (!suites)
-        return "out of memory";
-    if (!split_ciphers(all, suites, ciphers) ||
-        (*suites && !SSL_CTX_set_ciphersuites(ctx->ssl, suites)) ||
+        return no_memory;
+    bool any = split_ciphers(all, suites, ciphers);
+    if (*ciphers)
+        strcat(strcat(ciphers, ":"), never);
+    if (!any || (*suites && !SSL_CTX_set_ciphersuites(ctx->ssl, suites)) ||
         (*ciphers && !SSL_CTX_set_cipher_list(ctx->ssl, ciphers)))
         why = "tls.ciphers names no cipher that this OpenSSL has";
     ms_free(suites);
     return why;
 }
 
-/* The wire form: each name with its length before it. */
-static const char *set_alpn(struct ms_tls_ctx *ctx)
+const char *ms_tls_ctx_alpn(const struct ms_tls_ctx *ctx)
 {
     const char *list = text_of(ctx, MS_TLS_ALPN);
 
-    if (!list)
-        list = ctx->alpn;
+    return list ? list : ctx->alpn;
+}
+
+/* The wire form: each name with its length before it. */
+static const char *set_alpn(struct ms_tls_ctx *ctx)
+{
+    const char *list = ms_tls_ctx_alpn(ctx);
     size_t n = strlen(list), start = 0;
     unsigned char *wire = ms_alloc(n + 1);
     if (!wire)
-        return "out of memory";
+        return no_memory;
     memcpy(wire + 1, list, n);
     for (size_t i = 1; i <= n + 1; i++) {
         if (i <= n && wire[i] != ',')
@@ -259,7 +277,7 @@ static const char *set_alpn(struct ms_tls_ctx *ctx)
     }
     int failed = SSL_CTX_set_alpn_protos(ctx->ssl, wire, (unsigned)n + 1);
     ms_free(wire);
-    return failed ? "out of memory" : NULL;
+    return failed ? no_memory : NULL;
 }
 
 static void log_key(const SSL *ssl, const char *line)
@@ -330,7 +348,7 @@ static ms_err make(struct ms_tls_env *env, struct ms_tls_profile *profile,
     ERR_clear_error();
     if (*why) {
         free_ctx(ctx);
-        return MS_EOPTION;
+        return *why == no_memory ? MS_ENOMEM : MS_EOPTION;
     }
     *out = ctx;
     return MS_OK;

@@ -24,6 +24,7 @@ struct ms_tls_env {
     struct ms_buf out; /* filled by it; memory kept */
     struct ms_map ctxs;
     unsigned unused; /* of them */
+    bool full;       /* `out` could not grow */
     BIO_METHOD *method;
 };
 
@@ -49,5 +50,8 @@ ms_err ms_tls_ctx_get(struct ms_tls_env *env, struct ms_tls_profile *profile,
                       const char **why) MS_MUST_CHECK;
 struct ms_tls_ctx *ms_tls_ctx_use(struct ms_tls_ctx *ctx);
 void ms_tls_ctx_put(struct ms_tls_ctx *ctx);
+
+/* What it offers by ALPN, with "," between. */
+const char *ms_tls_ctx_alpn(const struct ms_tls_ctx *ctx);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-/* base64 of a SHA-256 digest */
+/* base64 of a SHA-256 digest; the last is "=" */
 #define PIN_LETTERS 44
 
 static const unsigned char all_flags = (1u << MS_TLS_FLAGS) - 1;
@@ -48,12 +48,23 @@ static bool is_version(struct ms_span s)
            s.p[2] <= '3';
 }
 
+static bool is_base64(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c >= '0' && c <= '9') || c == '+' || c == '/';
+}
+
 static bool is_pin(struct ms_span s)
 {
     const struct ms_span prefix = MS_SPAN("sha256//");
 
-    return s.n == prefix.n + PIN_LETTERS &&
-           memcmp(s.p, prefix.p, prefix.n) == 0;
+    if (s.n != prefix.n + PIN_LETTERS || memcmp(s.p, prefix.p, prefix.n) != 0 ||
+        s.p[s.n - 1] != '=')
+        return false;
+    for (size_t i = prefix.n; i < s.n - 1; i++)
+        if (!is_base64(s.p[i]))
+            return false;
+    return true;
 }
 
 static bool are_pins(struct ms_span s)

@@ -75,6 +75,17 @@ static void add_clean(char *to, const unsigned char *p, int n)
     add(to, text);
 }
 
+static void add_address6(char *to, const unsigned char *p)
+{
+    char text[8];
+
+    for (int i = 0; i < 16; i += 2) {
+        snprintf(text, sizeof(text), "%s%x", i ? ":" : "",
+                 p[i] << 8 | p[i + 1]);
+        add(to, text);
+    }
+}
+
 static void add_address(char *to, const ASN1_OCTET_STRING *address)
 {
     const unsigned char *p = ASN1_STRING_get0_data(address);
@@ -83,8 +94,8 @@ static void add_address(char *to, const ASN1_OCTET_STRING *address)
     if (ASN1_STRING_length(address) == 4) {
         snprintf(text, sizeof(text), "%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
         add(to, text);
-    } else {
-        add(to, "an IPv6 address");
+    } else if (ASN1_STRING_length(address) == 16) {
+        add_address6(to, p);
     }
 }
 
@@ -236,11 +247,12 @@ bool ms_tls_pins_match(const SSL *ssl, const char *pins, const char *host,
 
 /* ---- stapled answers ----------------------------------------------------- */
 
-static bool refuse(struct ms_tls_verdict *v, const char *host, ms_err err,
+/* `result` is one of X509_V_ERR_*. */
+static bool refuse(struct ms_tls_verdict *v, const char *host, int result,
                    const char *what)
 {
-    v->err = err;
-    v->reason = NULL;
+    v->err = code_of(result);
+    v->reason = X509_verify_cert_error_string(result);
     snprintf(v->text, sizeof(v->text), "the OCSP answer for %s %s", host, what);
     return false;
 }
@@ -274,16 +286,18 @@ static bool judge(SSL *ssl, OCSP_BASICRESP *answer, const char *host,
 
     OCSP_CERTID_free(id);
     if (!is_signed(ssl, answer))
-        return refuse(v, host, MS_ECERTINVALID, "is not signed by its issuer");
+        return refuse(v, host, X509_V_ERR_OCSP_VERIFY_FAILED,
+                      "is not signed by its issuer");
     if (!there)
-        return refuse(v, host, MS_ECERTINVALID, "is about another certificate");
+        return refuse(v, host, X509_V_ERR_OCSP_CERT_UNKNOWN,
+                      "is about another certificate");
     if (!OCSP_check_validity(this_update, next_update, OCSP_SKEW_SECONDS, -1))
-        return refuse(v, host, MS_ECERTINVALID, "is out of date");
+        return refuse(v, host, X509_V_ERR_OCSP_VERIFY_FAILED, "is out of date");
     if (status == V_OCSP_CERTSTATUS_REVOKED)
-        return refuse(v, host, MS_ECERTREVOKED,
+        return refuse(v, host, X509_V_ERR_CERT_REVOKED,
                       "says that the certificate was revoked");
     if (status != V_OCSP_CERTSTATUS_GOOD)
-        return refuse(v, host, MS_ECERTINVALID,
+        return refuse(v, host, X509_V_ERR_OCSP_CERT_UNKNOWN,
                       "does not know the certificate");
     return true;
 }
@@ -295,7 +309,7 @@ bool ms_tls_staple_good(SSL *ssl, bool required, const char *host,
     long n = SSL_get_tlsext_status_ocsp_resp(ssl, &der);
 
     if (n <= 0)
-        return !required || refuse(v, host, MS_ECERTINVALID,
+        return !required || refuse(v, host, X509_V_ERR_OCSP_VERIFY_NEEDED,
                                    "did not come, and tls.staple requires one");
     OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &der, n);
     OCSP_BASICRESP *answer = response && OCSP_response_status(response) ==
@@ -303,7 +317,8 @@ bool ms_tls_staple_good(SSL *ssl, bool required, const char *host,
                                  ? OCSP_response_get1_basic(response)
                                  : NULL;
     bool good = answer ? judge(ssl, answer, host, v)
-                       : refuse(v, host, MS_ECERTINVALID, "cannot be read");
+                       : refuse(v, host, X509_V_ERR_OCSP_VERIFY_FAILED,
+                                "cannot be read");
     OCSP_BASICRESP_free(answer);
     OCSP_RESPONSE_free(response);
     ERR_clear_error();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/wire.h"
 
+#include <string.h>
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -107,8 +109,6 @@ const char *ms_wire_token_end(const char *p, const char *end)
 
 const char *ms_wire_value_end(const char *p, const char *end)
 {
-    bool is_long = end - p >= BLOCK;
-
     while (end - p >= BLOCK) {
         unsigned bits = controls(p);
         if (!bits) {
@@ -121,13 +121,40 @@ const char *ms_wire_value_end(const char *p, const char *end)
             return p;
         p++;
     }
-    /* What is left together with some that were looked at before. */
-    if (is_long && !controls(end - BLOCK))
-        return end;
     return skip(p, end, VALUE);
 }
 
+/* Whether a control may be among eight to sixteen bytes: the two halves of the
+ * block overlap. */
+static inline bool may_hold_controls(const char *p, const char *end)
+{
+    char block[BLOCK];
+
+    memcpy(block, p, BLOCK / 2);
+    memcpy(block + BLOCK / 2, end - BLOCK / 2, BLOCK / 2);
+    return controls(block);
+}
+
+/* Whether it is sure at a glance that there is no control in a text. */
+static inline bool is_plain(const char *p, const char *end)
+{
+    unsigned found = 0;
+
+    if (end - p < BLOCK)
+        return end - p >= BLOCK / 2 && !may_hold_controls(p, end);
+    for (; end - p > BLOCK; p += BLOCK)
+        found |= controls(p);
+    return !(found | controls(end - BLOCK));
+}
+
 #else
+
+static inline bool is_plain(const char *p, const char *end)
+{
+    (void)p;
+    (void)end;
+    return false;
+}
 
 const char *ms_wire_token_end(const char *p, const char *end)
 {
@@ -153,7 +180,7 @@ bool ms_wire_is_token(struct ms_span s)
 
 bool ms_wire_is_value(struct ms_span s)
 {
-    return !s.n || ms_wire_value_end(s.p, s.p + s.n) == s.p + s.n;
+    return !s.n || is_plain(s.p, s.p + s.n) || all(s, VALUE);
 }
 
 bool ms_wire_is_target(struct ms_span s)
