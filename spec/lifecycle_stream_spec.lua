@@ -251,19 +251,22 @@ describe("in the life of a stream,", function()
 
   -- ---- L10, L11 ----------------------------------------------------------
 
-  it("L10: deep recursion in a sink or a body is its error", async(function()
-    local function deep(n) return 1 + deep(n + 1) end
-    local function deep_in_c() return (("x"):gsub("x", deep_in_c)) end
-    for _, fn in ipairs({ function() deep(1) end, deep_in_c }) do
-      for _, opts in ipairs({ { sink = fn }, { body = fn } }) do
-        local res, err = ms.fetch(nginx:url("/small"), opts)
-        assert.is_nil(res)
-        assert.equal("callback_error", err.code)
-        assert.matches("overflow", err.cause)
+  -- In a small process: the collector goes through all of a stack of a million
+  -- values, and through everything else that these tests keep.
+  it("L10: deep recursion in a sink or a body is its error", function()
+    assert_ends(run([[
+      local ms = require "multisocket"
+      local function deep(n) return 1 + deep(n + 1) end
+      local function deep_in_c() return (("x"):gsub("x", deep_in_c)) end
+      for _, fn in ipairs({ function() deep(1) end, deep_in_c }) do
+        for _, opts in ipairs({ { sink = fn }, { body = fn } }) do
+          local res, err = ms.fetch(URL, opts)
+          assert(not res and err.code == "callback_error", tostring(err))
+          assert(err.cause:find("overflow"), err.cause)
+        end
       end
-    end
-    assert.equal(200, assert(ms.fetch(nginx:url("/small"))).status)
-  end))
+      assert(ms.fetch(URL).status == 200)]]), 0, "deep")
+  end)
 
   describe("L11: a body in many pieces", function()
     local PIECES, SIZE = 4000, 500
