@@ -192,7 +192,7 @@ describe("contract I:", function()
     assert.is_true(ask("b.test", { resolve = { ["b.test"] = "127.0.0.1" }, dns = options.dns }))
     assert.equal(total, names.total)
     alive:close()
-  end)
+  end, { resets = true })
 
   item(133, "Two transfers to one host share one lookup (Better).", function(d)
     for _ = 1, 10 do d:add("http://name.invalid/") end

@@ -49,7 +49,7 @@ const char *ms_h2_check_field(struct ms_span name, struct ms_span value,
         return "a header of HTTP/1 connections in an HTTP/2 response";
     if (!ms_wire_is_value(value))
         return "a control character in a header";
-    if (value.n && (is_blank(value.p[0]) | is_blank(value.p[value.n - 1])))
+    if (value.n && (is_blank(value.p[0]) || is_blank(value.p[value.n - 1])))
         return "a header value with space around it";
     return NULL;
 }
