@@ -70,12 +70,17 @@ describe("contract H:", function()
     assert.equal(3, p:connections())
   end)
 
-  item(108, "MAXAGE_CONN and MAXLIFETIME_CONN are enforced. Decision: `idle_timeout` "
-    .. "(`max_age` is to come).", function(d)
+  item(108, "MAXAGE_CONN (idle) and MAXLIFETIME_CONN are enforced. Decision: `idle_timeout`, "
+    .. "`max_age`.", function(d)
     d.multi:setopt { idle_timeout = 10 }
     assert.is_false(reused(d, "/small"))
     d:run(function() return d.multi:stats().connections == 0 end)
     assert.is_false(reused(d, "/small"))
+    d.multi:setopt { idle_timeout = 60000, max_age = 30 }
+    d:run(function() return not reused(d, "/small") end) -- not for ever, however busy
+    d.multi:setopt { max_age = 60000 }
+    reused(d, "/small")
+    assert.is_true(reused(d, "/small"))
   end)
 
   item(109, "FORBID_REUSE / FRESH_CONNECT / Connection: close respected; HTTP/1.0 without "
@@ -108,12 +113,40 @@ describe("contract H:", function()
   end)
 
   item(111, "MAX_HOST_CONNECTIONS and MAX_TOTAL_CONNECTIONS are never exceeded by live + "
-    .. "shutting-down sockets.", "max_connections and max_connections_per_host are to come")
+    .. "shutting-down sockets.", function(d)
+    local p <close> = tls_peer.start(SERVE)
+    local plain <close> = peer.start(SERVE)
+    d.multi:setopt { max_connections = 3, max_connections_per_host = 2 }
+    local most = 0
+    d.on.socket = function() most = math.max(most, #d.multi:sockets()) end
+    for i = 1, 12 do
+      d:add(i % 2 == 0 and p:url("/") or plain:url("/"), i % 2 == 0 and tls() or nil)
+    end
+    d:run(function()
+      most = math.max(most, #d.multi:sockets())
+      local s = d.multi:stats()
+      assert.is_true(s.connections + s.connecting <= 3)
+      return d.multi:running() == 0
+    end)
+    assert.is_true(most <= 3, most .. " sockets")
+    for _, e in ipairs(d:events("done")) do assert.is_true(e.ok, tostring(e.err)) end
+  end)
 
-  item(112, "At the limit transfers queue; all finish eventually; order is fair.",
-    "max_connections is to come")
+  item(112, "At the limit transfers queue; all finish eventually; order is fair (no starvation of "
+    .. "late ones).", function(d)
+    d.multi:setopt { max_connections_per_host = 2 }
+    local place, easies = {}, {}
+    d.on.done = function(easy) place[easy] = #d:events("done") end
+    for i = 1, 30 do easies[i] = d:add("/bytes/10000") end
+    d:run()
+    assert.equal(2, d.multi:stats().opened)
+    for i, easy in ipairs(easies) do -- first come, first served
+      assert.is_true(math.abs(place[easy] - i) <= 2, ("%d ended as %d."):format(i, place[easy]))
+    end
+  end)
 
   item(113, "Better: a dead host's queue does not delay other hosts' transfers.", function(d)
+    d.multi:setopt { max_connections_per_host = 2 }
     local full <close> = peer.start({ { { "hang" } } }, { full = true })
     local dead = {}
     for i = 1, 50 do dead[i] = d:add(full:url("/")) end

@@ -4,12 +4,14 @@
 local certs = require "spec.support.certs"
 local contract = require "spec.support.contract"
 local core = require "multisocket.core"
+local dns = require "spec.support.dns"
 local h2 = require "spec.support.h2_peer"
 local peer = require "spec.support.peer"
 local process = require "spec.support.process"
 local servers = require "spec.support.h2_servers"
 local tls_peer = require "spec.support.tls_peer"
 local two_hosts = require "spec.support.two_hosts"
+local uv = require "luv"
 
 local ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 local H2 = { version = "2-prior-knowledge" }
@@ -164,8 +166,33 @@ describe("contract I:", function()
     assert.is_true(ends[easy])
   end)
 
-  item(132, "Results cached 60 s; negative answers half of it. Decision: TTLs of the records.",
-    "the resolver keeps no cache yet")
+  item(132, "Results cached 60 s; negative answers half of it, only for authoritative \"no such "
+    .. "name\"; given ones permanent. Decision: TTLs of the records.", function(d)
+    local p <close> = peer.start { { { "request" }, { "send", ANSWER }, { "close" } } }
+    local names <close> = dns.start { ["a.test"] = { "127.0.0.1" } }
+    local options = { dns = { servers = names.address } }
+    local alive = uv.new_timer() -- or the server's loop does not turn
+    alive:start(60000, 0, function() end)
+    local function ask(host, opts)
+      local easy = d:add(("http://%s:%d/"):format(host, p.port), opts or options)
+      d:run(function()
+        uv.run("nowait") -- the server is here
+        return d.multi:running() == 0
+      end)
+      return d:ended(easy)
+    end
+    for _ = 1, 3 do assert.is_true(ask("a.test")) end
+    assert.equal(1, names.asked["a.test A"])
+    for _ = 1, 3 do assert.equal("host_not_found", ask("none.test")) end
+    assert.is_true(names.asked["none.test A"] >= 1)
+    d.multi:network_changed()
+    assert.is_true(ask("a.test"))
+    assert.equal(2, names.asked["a.test A"])
+    local total = names.total
+    assert.is_true(ask("b.test", { resolve = { ["b.test"] = "127.0.0.1" }, dns = options.dns }))
+    assert.equal(total, names.total)
+    alive:close()
+  end, { resets = true })
 
   item(133, "Two transfers to one host share one lookup (Better).", function(d)
     for _ = 1, 10 do d:add("http://name.invalid/") end

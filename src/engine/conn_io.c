@@ -181,7 +181,7 @@ static void end_of_input(struct ms_conn *c, struct ms_io_result r)
  * may be told before the task runs that was to deliver it. */
 static bool read_some(struct ms_conn *c)
 {
-    if (!feed_stash(c))
+    if (!feed_stash(c) || c->hold_recv)
         return true;
     for (int i = 0; i < MAX_READS_PER_TURN; i++) {
         struct ms_io_result r =
@@ -195,7 +195,8 @@ static bool read_some(struct ms_conn *c)
         c->heard_us = ms_conn_loop(c)->now_us;
         c->pinged = false;
         /* A short read has emptied the socket. */
-        if (!feed(c, ms_span(c->env->scratch, r.n)) || !c->link.more)
+        if (!feed(c, ms_span(c->env->scratch, r.n)) || !c->link.more ||
+            c->hold_recv)
             return true;
     }
     return true;
