@@ -189,7 +189,7 @@ describe("HTTP/1:", function()
     local size = 65536 - #head:format(65000)
     local evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
     local p <close> = peer.start({
-      { { "request" }, { "send", OK }, { "request" },
+      { { "request" }, { "send", OK }, { "request" }, { "delay", 50 },
         { "send", head:format(size) .. ("x"):rep(size) .. evil }, { "close" } },
       { { "request" }, { "send", OK }, { "hang" } } })
     local client <close> = ms.client()
@@ -198,7 +198,8 @@ describe("HTTP/1:", function()
       assert.equal(size, #assert(client:fetch(p:url())).body)
       return assert(client:fetch(p:url()))
     end)
-    ms.spawn(function() let_it_come(p) end)
+    while p:count("request") < 2 do ms.sleep(1) end
+    let_it_come(p)
     local _, res = assert(task:wait())
     assert.equal("ok", res.body)
     assert.equal(2, client:stats().opened)
