@@ -8,7 +8,7 @@ local tls_peer = require "spec.support.tls_peer"
 
 local MIB = 1 << 20
 local SIZE = 64 * MIB
--- Of growth: generous, and far below SIZE. A tool keeps memory that was freed: there it says nothing.
+-- Of growth: generous, and far below SIZE. A tool keeps what was freed: there it says nothing.
 local MOST = os.getenv("SPEC_TOOL") and math.huge or 12 * MIB
 local LIMIT = 60000 -- ms
 
