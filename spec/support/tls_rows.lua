@@ -111,7 +111,8 @@ local names = {
   name("C22 idn_raw", ASCII, "m??nchen.test"), -- as UTF-8: no name of DNS
   good("C22 wildcard_idn", "www." .. ASCII),
   name("C22 wildcard_idn", ASCII, "*." .. ASCII),
-  name("C22 wildcard_in_idn", "xn--mnchen-3ya.wild.test", "xn--*.wild.test, xn--mnchen-*.wild.test"),
+  name("C22 wildcard_in_idn", "xn--mnchen-3ya.wild.test",
+    "xn--*.wild.test, xn--mnchen-*.wild.test"),
   name("C23 wildcard", nil, "*.wild.test"),
   name("C23 wildcard_ip", nil, "*.0.0.1, *"),
   new("C24 valid", {}),
