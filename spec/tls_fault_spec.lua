@@ -114,11 +114,27 @@ local function expected(act, k, flight, kind)
   return BEHIND[act], data > 0 and "body" or nil, pieces
 end
 
-local function check(client, r, act, at)
-  local code, phase, pieces = expected(act, at.k, at.flight, at.kind)
-  local got = get(client, r:url("/"), code ~= "timed_out" and LIMIT
-    or phase == "tls" and { connect = SHORT } or { idle = SHORT })
-  local where = ("%s behind record %d of %d: "):format(act, at.k, at.flight.total)
+-- Connection k + 1 breaks behind k records. Each transfer begins when the one
+-- before it has come to its fault, so that they wait for nothing together.
+local function get_all(client, r, act, at)
+  local list, ended = {}, 0
+  for k = 0, at.flight.total do
+    local code, phase = expected(act, k, at.flight, at.kind)
+    ms.spawn(function()
+      list[k] = get(client, r:url("/"), code ~= "timed_out" and LIMIT
+        or phase == "tls" and { connect = SHORT } or { idle = SHORT })
+      ended = ended + 1
+    end)
+    assert(process.wait_until(function() return list[k] or r:count("act", k + 1) > 0 end, LIMIT,
+      turn))
+  end
+  assert(process.wait_until(function() return ended > at.flight.total end, LIMIT, turn))
+  return list
+end
+
+local function check(got, act, k, at)
+  local code, phase, pieces = expected(act, k, at.flight, at.kind)
+  local where = ("%s behind record %d of %d: "):format(act, k, at.flight.total)
   assert.equal(where .. code, where .. got.code)
   if phase then assert.equal(where .. phase, where .. got.phase) end
   assert.equal(where .. PIECE:rep(pieces), where .. got.body)
@@ -136,9 +152,9 @@ describe("C32, C33 behind every record the server sends", function()
       local plans = {}
       for k = 0, flight.total do plans[k + 1] = { { act, from = "server", records = k } } end
       local r <close> = tls_relay.start({ to = p.port, plans = plans })
-      for k = 0, flight.total do
-        check(client, r, act, { k = k, flight = flight, kind = kind })
-      end
+      local at = { flight = flight, kind = kind }
+      local list = get_all(client, r, act, at)
+      for k = 0, flight.total do check(list[k], act, k, at) end
     end)
   end
 
