@@ -35,6 +35,8 @@ const char *ms_run_state_name(const struct ms_easy *e)
 
 static void set_state(struct ms_easy *e, enum ms_run_state state)
 {
+    if (MS_MUTANT_IS(207) && state == MS_RUN_WAITING)
+        state = MS_RUN_ACTIVE;
     /* Forward, or back to the start of another run or a retry. */
     assert(state > e->state || state <= MS_RUN_QUEUED);
     e->state = (unsigned char)state;
@@ -112,7 +114,8 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
         stamp(e, MS_TIMING_QUEUE, ms_waiter_begun_us(&e->waiter));
     e->error.retryable = err && is_passing(e, err);
     release(e);
-    stamp(e, MS_TIMING_TOTAL, loop_of(e)->now_us);
+    stamp(e, MS_MUTANT_IS(145) ? MS_TIMING_QUEUE : MS_TIMING_TOTAL,
+          loop_of(e)->now_us);
     set_state(e, MS_RUN_DONE);
     if (err)
         MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "failed: %s",
@@ -140,7 +143,8 @@ static uint64_t after_ms(uint64_t from_us, int64_t ms)
 
 static bool is_watching(const struct ms_easy *e)
 {
-    return e->state == MS_RUN_ACTIVE && options_of(e)->watched && !e->pause;
+    return e->state == MS_RUN_ACTIVE && options_of(e)->watched &&
+           (!e->pause || MS_MUTANT_IS(141));
 }
 
 /* When the response has to begin at the latest; before the request has left
@@ -191,7 +195,8 @@ static void arm_deadline(struct ms_easy *e)
 
     if (is_watching(e)) {
         at = earlier(at, first_byte_deadline(e));
-        at = earlier(at, idle_deadline(e));
+        if (!MS_MUTANT_IS(67))
+            at = earlier(at, idle_deadline(e));
         at = earlier(at, speed_deadline(e));
         at = earlier(at, expect_deadline(e));
     }
@@ -233,6 +238,8 @@ static const char *limit_passed(struct ms_easy *e)
 {
     uint64_t now = loop_of(e)->now_us;
 
+    if (MS_MUTANT_IS(114) && e->state == MS_RUN_WAITING)
+        return NULL;
     if (after_ms(e->added_us, options_of(e)->timeout_total) <= now)
         return "the total timeout passed";
     if (!is_watching(e))
@@ -285,7 +292,7 @@ static ms_err verdict_err(const struct ms_easy *e, unsigned run,
 {
     if (e->run != run || e->state != MS_RUN_ACTIVE)
         return MS_ECANCELLED;
-    return verdict == MS_ABORT ? MS_ECALLBACK : MS_OK;
+    return verdict == MS_ABORT && !MS_MUTANT_IS(137) ? MS_ECALLBACK : MS_OK;
 }
 
 static void make_room(struct ms_easy *e)
@@ -329,7 +336,7 @@ static ms_err on_head(struct ms_stream *s)
         make_room(e);
     else if (e->response->head.status == 100)
         send_body(e);
-    if (!e->on_headers)
+    if (!e->on_headers || (MS_MUTANT_IS(130) && !e->headed))
         return MS_OK;
     enum ms_verdict v = e->on_headers(e, e->response, e->headers_user);
     ms_loop_touch(l); /* and not by way of `e`: it may be in no multi now */
@@ -419,7 +426,7 @@ static bool was_refused(struct ms_easy *e, ms_err err)
         e->by_h1 = true;
         return true;
     }
-    return err == MS_EREFUSEDSTREAM || unasked;
+    return (err == MS_EREFUSEDSTREAM || unasked) && !MS_MUTANT_IS(124);
 }
 
 /* A kept connection may die just as it is used again. When not one byte came
@@ -430,6 +437,8 @@ static bool died_unused(const struct ms_easy *e, ms_err err)
     bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
                 err == MS_ETLS;
 
+    if (MS_MUTANT_IS(122) || (MS_MUTANT_IS(123) && died && !e->retried))
+        return MS_MUTANT_IS(123);
     return died && !e->retried && e->response->reused && !e->stream.answered &&
            ms_options_idempotent(options_of(e));
 }
@@ -618,6 +627,8 @@ static void on_start(struct ms_task *t)
     const char *why = NULL;
     ms_err err = e->error.attempts ? MS_OK : prepare(e, &why);
 
+    if (MS_MUTANT_IS(66) && err)
+        return;
     if (err) {
         ms_run_end(e, err, why);
         return;
@@ -626,7 +637,7 @@ static void on_start(struct ms_task *t)
     struct ms_pool_wish wish = {
         .key = ms_endpoint_key_of(&e->url, e->host_hash, o),
         .connect_timeout_ms = o->timeout_connect,
-        .fresh = o->fresh_connection || e->retried,
+        .fresh = (o->fresh_connection && !MS_MUTANT_IS(109)) || e->retried,
     };
     if (e->by_h1)
         wish.key.version = MS_VERSION_1_1;

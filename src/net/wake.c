@@ -53,7 +53,7 @@ void ms_waker_fini(struct ms_waker *w, bool forked)
         withdraw(slot_of(w->id), forked);
     w->id = 0;
     int fd = atomic_exchange(&w->fd, -1);
-    if (fd >= 0)
+    if (fd >= 0 && !MS_MUTANT_IS(121))
         close(fd);
 }
 
@@ -105,7 +105,8 @@ static bool claim(struct slot *s, uint64_t *serial)
 
     if ((old & LIVE) || USERS(old))
         return false;
-    *serial = ((old >> SERIAL_SHIFT) + 1) & ((UINT64_C(1) << SERIAL_BITS) - 1);
+    *serial = ((old >> SERIAL_SHIFT) + (MS_MUTANT_IS(209) ? 0 : 1)) &
+              ((UINT64_C(1) << SERIAL_BITS) - 1);
     return atomic_compare_exchange_strong(&s->state, &old,
                                           *serial << SERIAL_SHIFT | USER);
 }
