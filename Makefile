@@ -42,7 +42,7 @@ FLAGS.asan         := -UNDEBUG $(SANITIZE)
 FLAGS.asan-unit    := $(FLAGS.unit) $(SANITIZE)
 FLAGS.fuzz         := $(FLAGS.asan-unit) -fsanitize=fuzzer-no-link
 FLAGS.coverage     := $(FLAGS.unit) -O0 --coverage
-FLAGS.mutant       := -UNDEBUG -O1
+FLAGS.mutant       := -DMS_FAIL_ALLOC -UNDEBUG -O1
 FLAGS.gcc-werror   := -DMS_FAIL_ALLOC -Werror
 FLAGS.clang-werror := -DMS_FAIL_ALLOC -Werror
 
@@ -218,11 +218,11 @@ valgrind: build/nodlclose.so build/tls_peer ## C tests and some fetches from Lua
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke_tls.lua
 
 # Freed memory is overwritten, so that what is used too late is noticed.
-MUTANT_ENV := MALLOC_PERTURB_=165 COMPILE='$(COMPILE)' LINK='$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS)' LIBS='$(LIBS)'
+MUTANT_ENV := MALLOC_PERTURB_=165 COMPILE='$(COMPILE)' LINK='$(CC) $(CFLAGS) $(LDFLAGS)' LIBS='$(LIBS)'
 MUTANTS     = $(if $(N),$(N),$(shell $(LUA) .ci/mutants.lua list))
 mutants: ## break each promise on purpose (N=24: one): does its spec notice?
 	@.ci/deps test
-	@$(MAKE) $(QUICK) VARIANT=mutant CORE=build/mutants/0/multisocket/core.so core
+	@$(MAKE) $(QUICK) VARIANT=mutant CORE=build/mutants/0/multisocket/core.so core units
 	@$(FILES) && $(MAKE) -k $(QUICK) VARIANT=mutant $(MUTANTS:%=mutant-%) 2>&1 | \
 	  { grep -v '^make' || true; }
 	@$(LUA) .ci/mutants.lua report $(MUTANTS)

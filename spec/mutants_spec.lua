@@ -30,7 +30,7 @@ describe("mutants", function()
   it("have a spec with such a title", function()
     for n, row in pairs(rows) do
       local f <close> = assert(io.open(row.spec), row.spec)
-      local number = row.filter:match("^(%d+)%%%.")
+      local number = row.filter:match("^%%f%[%%d%](%d+)%%%.")
       local needle = number and "item(" .. number .. "," or row.filter:gsub("%%(%p)", "%1")
       assert.truthy(f:read("a"):find(needle, 1, true), n .. ": " .. needle)
     end

@@ -40,8 +40,6 @@ static void update_wish(struct ms_conn *c)
         want = (MS_MUTANT_IS(23) ? 0u : want) | (unsigned)MS_POLL_OUT;
     if (MS_MUTANT_IS(22))
         want = MS_POLL_INOUT;
-    if (MS_MUTANT_IS(213) && !c->session->streams)
-        want = 0;
     ms_interest_set(&c->wish, c->link.sock, want);
 }
 
@@ -509,8 +507,7 @@ void ms_conn_hold(struct ms_conn *c, struct ms_stream *s, bool recv, bool send)
         c->hold_send = send && !MS_MUTANT_IS(139);
         if (was && !recv)
             c->session->ops->resume(c->session, s);
-        if (!MS_MUTANT_IS(201))
-            update_wish(c);
+        update_wish(c);
     }
     if (!MS_MUTANT_IS(138))
         ms_task_post(ms_conn_loop(c), &c->service);

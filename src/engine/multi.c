@@ -36,7 +36,7 @@ static void wake_me(void *engine, int64_t timeout_ms)
     if (m->timer_cb(m, timeout_ms, m->timer_user))
         return;
     m->timer_lost = !MS_MUTANT_IS(63);
-    m->loop.refused = true;
+    m->loop.refused = !MS_MUTANT_IS(39);
 }
 
 static void forget_member(struct ms_easy *e)
@@ -391,8 +391,9 @@ void ms_multi_on_timer(struct ms_multi *m, ms_timer_cb *cb, void *user)
     m->timer_cb = cb;
     m->timer_user = user;
     m->loop.hooks.wake_me = cb ? wake_me : NULL;
-    if (!MS_MUTANT_IS(59))
-        ms_loop_forget_told(&m->loop);
+    ms_loop_forget_told(&m->loop);
+    if (MS_MUTANT_IS(59))
+        m->loop.told_us = 0;
     ms_multi_leave(m, false);
 }
 

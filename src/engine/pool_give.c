@@ -618,7 +618,8 @@ void ms_pool_cancel(struct ms_pool *p, struct ms_waiter *w)
     e->held++;
     disown(c);
     stop_waiting(p, w);
-    adopt(e);
+    if (!MS_MUTANT_IS(211))
+        adopt(e);
     /* It goes on for the others only where there are others for it. */
     if (c && !c->wanted_by && (e->connecting > e->waiters || MS_MUTANT_IS(211)))
         ms_conn_close(c, MS_ECANCELLED, 0);

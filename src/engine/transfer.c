@@ -680,6 +680,8 @@ ms_err ms_run_queue(struct ms_easy *e)
         e->source->asked = false;
     e->run++;
     e->added_us = env->loop->now_us;
+    if (MS_MUTANT_IS(213))
+        ms_loop_forget_told(env->loop);
     ms_err err = prepare_watch(e);
     if (err)
         return err;

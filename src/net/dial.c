@@ -60,14 +60,14 @@ static void trace_attempt(struct ms_dial *d, const char *what,
 
 static bool next_address(struct ms_dial *d, struct ms_addr *out)
 {
-    struct queue *first = d->v4_is_next ? &d->v4 : &d->v6;
+    struct queue *first = d->v4_is_next || MS_MUTANT_IS(134) ? &d->v4 : &d->v6;
     struct queue *second = d->v4_is_next ? &d->v6 : &d->v4;
     struct queue *q = first->next < first->count ? first : second;
 
     if (q->next >= q->count)
         return false;
     *out = q->list[q->next++];
-    d->v4_is_next = q == &d->v6 && !MS_MUTANT_IS(134);
+    d->v4_is_next = q == &d->v6;
     return true;
 }
 

@@ -184,7 +184,7 @@ void ms_loop_settle(struct ms_loop *l)
         tell_host(l);
     if (l->depth == 1 && l->ended)
         last_round(l);
-    if (--l->depth == 0 || MS_MUTANT_IS(203))
+    if (--l->depth == 0)
         reap(l);
 }
 
@@ -283,6 +283,10 @@ void ms_loop_woken(struct ms_loop *l)
 void ms_loop_bury(struct ms_loop *l, struct ms_grave *g,
                   void (*free)(struct ms_grave *g))
 {
+    if (MS_MUTANT_IS(203)) {
+        free(g);
+        return;
+    }
     g->free = free;
     ms_list_init(&g->node);
     ms_list_push(&l->graves, &g->node);

@@ -78,8 +78,8 @@ ms_err ms_sock_open(struct ms_ev *ev, int fd, ms_sock_ready_cb *on_ready,
     ms_list_init(&s->changed);
     ms_list_init(&s->turn);
     ms_list_init(&s->interests);
-    if (MS_MUTANT_IS(32) && !ms_list_empty(&ev->dead))
-        s->value = MS_CONTAINER(ev->dead.prev, struct ms_sock, changed)->value;
+    if (MS_MUTANT_IS(32))
+        s->value = s; /* somebody's */
     ms_sock_give(s, on_ready, owner, role);
     ev->by_fd[fd] = s;
     ev->count++;
@@ -137,7 +137,7 @@ void ms_interest_set(struct ms_interest *i, struct ms_sock *s, unsigned want)
         ms_list_push(&s->interests, &i->node);
     }
     count_wish(s, want, 1u);
-    count_wish(s, i->want, ~0u);
+    count_wish(s, MS_MUTANT_IS(201) ? 0 : i->want, ~0u);
     i->want = want;
     note_change(s);
 }
@@ -172,9 +172,10 @@ void *ms_sock_sole_easy(const struct ms_sock *s)
 
 struct ms_sock *ms_ev_find(const struct ms_ev *ev, int fd)
 {
-    struct ms_sock *s = fd >= 0 && fd < ev->cap ? ev->by_fd[fd] : NULL;
+    bool known = fd < ev->cap || MS_MUTANT_IS(71);
+    struct ms_sock *s = fd >= 0 && known ? ev->by_fd[fd] : NULL;
 
-    return s && (!s->closing || MS_MUTANT_IS(71)) ? s : NULL;
+    return s && !s->closing ? s : NULL;
 }
 
 void ms_ev_queue(struct ms_sock *s, unsigned events)
@@ -218,7 +219,7 @@ static void tell(struct ms_ev *ev, struct ms_sock *s)
     ev->announce(ev->host, s, want ? (int)want : MS_POLL_REMOVE);
     if (MS_MUTANT_IS(24))
         ev->announce(ev->host, s, want ? (int)want : MS_POLL_REMOVE);
-    if (MS_MUTANT_IS(35) || (!s->told && !MS_MUTANT_IS(32)))
+    if (MS_MUTANT_IS(35) || !s->told)
         s->value = NULL;
 }
 
@@ -231,7 +232,8 @@ static void finish_close(struct ms_ev *ev, struct ms_sock *s)
     ev->count--;
     s->fd = -1;
     ms_list_push(&ev->dead, &s->changed);
-    close(fd);
+    if (!MS_MUTANT_IS(121))
+        close(fd);
 }
 
 void ms_ev_flush(struct ms_ev *ev)
