@@ -51,6 +51,17 @@ describe("contract C:", function()
     assert.is_true(ms <= 50000 and ms > 40000)
     local timeout = d.multi:timeout()
     assert.is_true(timeout <= ms and timeout > 40000)
+    -- What other callbacks took of it is gone when it is told.
+    d.on.socket = function()
+      local now = uv.hrtime()
+      while uv.hrtime() - now < 20 * 1000000 do end
+    end
+    d:add(p:url(), { timeout = { total = 30000, connect = 30000 } })
+    from = #d.log + 1
+    kick(d)
+    local list = told(d, from)
+    assert.is_true(#d:events("socket", from) > 0)
+    assert.is_true(list[#list] <= 30000 - 20)
   end, { logged = true })
 
   item(53, "-1 means delete; issued when the last deadline disappears and only if one was set.",
