@@ -81,7 +81,7 @@ describe("contract H:", function()
     d.multi:socket_action(core.SOCKET_TIMEOUT, 0)
     d:run()
     assert.is_true(d:ended(easy))
-  end)
+  end, { resets = true })
 
   item(108, "MAXAGE_CONN (idle) and MAXLIFETIME_CONN are enforced. Decision: `idle_timeout`, "
     .. "`max_age`.", function(d)

@@ -89,7 +89,7 @@ static bool is_of_no_use(struct ms_conn *c)
 /* Streams came or went: what becomes of the connection. */
 static void settle(struct ms_conn *c)
 {
-    if (!ms_conn_is_attached(c))
+    if (!ms_conn_is_attached(c) && !(MS_MUTANT_IS(127) && c->many))
         ms_conn_detach(c);
     update_label(c, NULL);
     update_wish(c);
