@@ -11,7 +11,7 @@
 
 void ms_pool_heard_out(struct ms_pool *p, struct ms_conn *c)
 {
-    c->quiet_us = c->link.more ? 0 : p->env.loop->now_us;
+    c->quiet_us = p->env.loop->now_us;
 }
 
 static bool look_at_one(struct ms_pool *p, struct ms_conn *c)
