@@ -43,6 +43,7 @@ FLAGS.asan         := -UNDEBUG $(SANITIZE)
 FLAGS.asan-unit    := $(FLAGS.unit) $(SANITIZE)
 FLAGS.fuzz         := $(FLAGS.asan-unit) -fsanitize=fuzzer-no-link
 FLAGS.coverage     := $(FLAGS.unit) -O0 --coverage
+FLAGS.mutant       := -DMS_FAIL_ALLOC -UNDEBUG -O1
 FLAGS.gcc-werror   := -DMS_FAIL_ALLOC -Werror
 FLAGS.clang-werror := -DMS_FAIL_ALLOC -Werror
 
@@ -99,7 +100,7 @@ Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: all demo test unit spec check deps format format-check layers lint warnings \
-        asan valgrind fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
+        asan valgrind mutants fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
 
@@ -217,6 +218,19 @@ valgrind: build/nodlclose.so build/tls_peer ## C tests and some fetches from Lua
 	@$(TALLY) $(call c_tests,unit,$(VALGRIND) )
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke.lua
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke_tls.lua
+
+# Freed memory is overwritten, so that what is used too late is noticed.
+MUTANT_ENV := MALLOC_PERTURB_=165 COMPILE='$(COMPILE)' LINK='$(CC) $(CFLAGS) $(LDFLAGS)' LIBS='$(LIBS)'
+MUTANTS     = $(if $(N),$(N),$(shell $(LUA) .ci/mutants.lua list))
+mutants: ## break each promise on purpose (N=24: one): does its spec notice?
+	@.ci/deps test
+	@$(MAKE) $(QUICK) VARIANT=mutant CORE=build/mutants/0/multisocket/core.so core units
+	@$(FILES) && $(MAKE) -k $(QUICK) VARIANT=mutant $(MUTANTS:%=mutant-%) 2>&1 | \
+	  { grep -v '^make' || true; }
+	@$(LUA) .ci/mutants.lua report $(MUTANTS)
+
+mutant-%: FORCE
+	@$(MUTANT_ENV) $(LUA) .ci/mutants.lua run $*
 
 bench instructions syscalls: all
 	@$(FILES) && $(ENV) bench/$(subst bench,run,$@)
