@@ -478,6 +478,8 @@ function ms.each(requests, opts) end
 ---@param opts { uv: table?, wait: fun(done: fun(): boolean)|false|nil, mode: "poll"|"epoll"|nil }
 function ms.use(opts) end
 
+---What this build can do: `tls`, `http2`, `idn` (libidn2's version, or false without it), `openssl`,
+---`nghttp2`, `libuv`.
 ---@return table<string, boolean|string> features
 function ms.features() end
 
