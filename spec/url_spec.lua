@@ -33,7 +33,7 @@ describe("ms.url", function()
       u, err = ms.url("http://xn--a.de/")
     end
     assert.is_nil(u)
-    assert.equal("invalid_url", err.code)
+    assert.equal("bad_url", err.code)
   end)
 
   it("normalises as browsers do", function()
