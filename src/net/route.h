@@ -32,7 +32,8 @@ enum ms_route_number {
 };
 
 enum ms_route_text {
-    MS_ROUTE_RESOLVE,    /* lines "host[:port]=address[,address...]" */
+    MS_ROUTE_RESOLVE,    /* lines
+                          * "host[:port]=address[,address...][;seconds]" */
     MS_ROUTE_CONNECT_TO, /* lines "host[:port]=host[:port]" */
     MS_ROUTE_SERVERS,    /* of DNS: "address[:port],..." */
     MS_ROUTE_INTERFACE,  /* a name, or an address of this machine */
@@ -71,7 +72,9 @@ struct ms_route {
     struct ms_resolver_config dns; /* lent from spec */
     int delay_ms;
     bool public_only;
-    unsigned turn; /* of the local ports */
+    unsigned turn;      /* of the local ports */
+    bool has_lifetimes; /* entries of MS_ROUTE_RESOLVE do not hold for ever */
+    uint64_t begun_us;  /* what they count from; 0: they do not yet */
 };
 
 /* Nothing is asked for. */
@@ -99,10 +102,23 @@ struct ms_route_host {
  * said. An entry with a port is stronger than one without. */
 void ms_route_redirect(const struct ms_route *r, struct ms_route_host *h);
 
-/* The addresses that were given for `h`, without ports; returns how many, at
- * most `cap`. 0: none were. */
+/* Somebody uses `own`, which begins its lifetimes, unless they have begun,
+ * and those of `shared`, an equal one that is used in its place, anew. */
+void ms_route_renew(struct ms_route *shared, struct ms_route *own,
+                    uint64_t now_us);
+
+/* Nobody waits until more than that failed. */
+#define MS_ROUTE_ADDRESSES 32
+
+struct ms_route_found {
+    struct ms_addr list[MS_ROUTE_ADDRESSES]; /* without ports */
+    size_t count;
+};
+
+/* The addresses that were given for `h` and still hold; returns how many. 0:
+ * none were. */
 size_t ms_route_lookup(const struct ms_route *r, const struct ms_route_host *h,
-                       struct ms_addr *list, size_t cap);
+                       uint64_t now_us, struct ms_route_found *out);
 
 /* MS_OK: `a`, with its port, may be connected to; otherwise why not, usually
  * MS_EADDRESS. Calls the guard, on behalf of `multi`. */
