@@ -38,6 +38,28 @@ void ms_guard_unref(struct ms_guard *g)
     ms_free(g);
 }
 
+ms_err ms_first_use_new(struct ms_first_use **out)
+{
+    *out = ms_zalloc(sizeof(**out));
+    if (!*out)
+        return MS_ENOMEM;
+    (*out)->refs = 1;
+    return MS_OK;
+}
+
+struct ms_first_use *ms_first_use_ref(struct ms_first_use *u)
+{
+    if (u)
+        u->refs++;
+    return u;
+}
+
+void ms_first_use_unref(struct ms_first_use *u)
+{
+    if (u && !--u->refs)
+        ms_free(u);
+}
+
 /* ---- the texts ----------------------------------------------------------- */
 
 /* Takes what stands before the next `end` off `rest`; false at the end. */
@@ -120,6 +142,11 @@ static bool take_entry(struct ms_span *rest, struct entry *out)
     out->value = line;
     *rest = copy;
     return true;
+}
+
+bool ms_route_has_lifetimes(struct ms_span resolve)
+{
+    return resolve.n && memchr(resolve.p, ';', resolve.n);
 }
 
 static bool is_override(const struct entry *e)
@@ -239,6 +266,7 @@ static struct ms_route *copy(const struct ms_route_spec *spec)
     r->spec = *spec;
     ms_guard_ref(spec->guard);
     ms_resolve_hook_ref(spec->hook);
+    ms_first_use_ref(spec->use);
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++) {
         struct ms_span *s = &r->spec.text[i];
         if (s->n)
@@ -264,17 +292,11 @@ static int at_most(const struct ms_route *r, enum ms_route_number i, int most)
     return n < most ? (int)n : most;
 }
 
-static bool has(struct ms_span text, char c)
-{
-    return text.n && memchr(text.p, c, text.n);
-}
-
 static void compile(struct ms_route *r)
 {
     int64_t cache = r->spec.number[MS_ROUTE_DNS_CACHE_MS];
 
     r->hash = hash_of(&r->spec);
-    r->has_lifetimes = has(r->spec.text[MS_ROUTE_RESOLVE], ';');
     r->net.keepalive = r->spec.number[MS_ROUTE_KEEPALIVE];
     r->delay_ms = r->spec.number[MS_ROUTE_DELAY_MS] < 0
                       ? -1
@@ -319,6 +341,7 @@ void ms_route_unref(struct ms_route *r)
         return;
     ms_guard_unref(r->spec.guard);
     ms_resolve_hook_unref(r->spec.hook);
+    ms_first_use_unref(r->spec.use);
     ms_free(r);
 }
 
@@ -383,10 +406,12 @@ void ms_route_redirect(const struct ms_route *r, struct ms_route_host *h)
 void ms_route_renew(struct ms_route *shared, struct ms_route *own,
                     uint64_t now_us)
 {
-    if (!own->begun_us)
-        own->begun_us = now_us;
-    if (shared->begun_us < own->begun_us)
-        shared->begun_us = own->begun_us;
+    struct ms_first_use *use = own->spec.use;
+
+    if (!use->at_us)
+        use->at_us = now_us;
+    if (shared->begun_us < use->at_us)
+        shared->begun_us = use->at_us;
 }
 
 size_t ms_route_lookup(const struct ms_route *r, const struct ms_route_host *h,

@@ -56,25 +56,42 @@ struct ms_guard {
 struct ms_guard *ms_guard_ref(struct ms_guard *g);
 void ms_guard_unref(struct ms_guard *g);
 
+/* When a set of entries with lifetimes was used first, by all that were made
+ * of it. Equal routes may have different ones. */
+struct ms_first_use {
+    unsigned refs;
+    uint64_t at_us; /* 0: it was not */
+};
+
+ms_err ms_first_use_new(struct ms_first_use **out) MS_MUST_CHECK;
+/* Both take NULL. */
+struct ms_first_use *ms_first_use_ref(struct ms_first_use *u);
+void ms_first_use_unref(struct ms_first_use *u);
+
+/* `resolve`, a text for MS_ROUTE_RESOLVE, has entries that do not hold for
+ * ever. */
+bool ms_route_has_lifetimes(struct ms_span resolve);
+
 struct ms_route_spec {
     int64_t number[MS_ROUTE_NUMBERS];
     struct ms_span text[MS_ROUTE_TEXTS];
     struct ms_guard *guard;       /* NULL: none */
     struct ms_resolve_hook *hook; /* NULL: none */
+    struct ms_first_use *use;     /* not NULL where there are lifetimes */
 };
 
 struct ms_route {
     unsigned refs;
     uint32_t hash;
     struct ms_route_spec spec; /* its texts are behind the struct, each with a
-                                * NUL; its guard and hook are referred to */
+                                * NUL; its guard, hook and use are
+                                * referred to */
     struct ms_net_options net;
     struct ms_resolver_config dns; /* lent from spec */
     int delay_ms;
     bool public_only;
-    unsigned turn;      /* of the local ports */
-    bool has_lifetimes; /* entries of MS_ROUTE_RESOLVE do not hold for ever */
-    uint64_t begun_us;  /* what they count from; 0: they do not yet */
+    unsigned turn;     /* of the local ports */
+    uint64_t begun_us; /* what lifetimes count from; 0: they do not yet */
 };
 
 /* Nothing is asked for. */
@@ -102,8 +119,8 @@ struct ms_route_host {
  * said. An entry with a port is stronger than one without. */
 void ms_route_redirect(const struct ms_route *r, struct ms_route_host *h);
 
-/* Somebody uses `own`, which begins its lifetimes, unless they have begun,
- * and those of `shared`, an equal one that is used in its place, anew. */
+/* `own`, which has lifetimes, is used: they begin, unless they have, and so
+ * do those of `shared`, an equal route that stands for it. */
 void ms_route_renew(struct ms_route *shared, struct ms_route *own,
                     uint64_t now_us);
 
