@@ -61,7 +61,11 @@ NGHTTP2_LIBS   := $(if $(NGHTTP2_LIBDIR),-L$(NGHTTP2_LIBDIR) -lnghttp2,$(shell \
 OPENSSL_CFLAGS := $(if $(OPENSSL_INCDIR),-I$(OPENSSL_INCDIR),$(call pkg_cflags,openssl))
 OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(shell \
                     pkg-config --libs openssl 2>/dev/null || echo -lssl -lcrypto))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS)
+# International names, where libidn2 is there; IDN2=no leaves them out.
+IDN2        ?= $(shell pkg-config --exists libidn2 2>/dev/null && echo yes || echo no)
+IDN2_CFLAGS := $(if $(filter yes,$(IDN2)),-DMS_HAVE_IDN2 $(call pkg_cflags,libidn2))
+IDN2_LIBS   := $(if $(filter yes,$(IDN2)),$(shell pkg-config --libs libidn2))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -83,7 +87,7 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
-           $(OPENSSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(OPENSSL_CFLAGS) $(IDN2_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -189,7 +193,7 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
 FUZZED := $(addprefix src/proto/,h1 h1_request h2 h2_field h2_in h2_mem h2_out \
-            h2_window header host upload url wire) \
+            h2_window header host idn upload url wire) \
           $(addprefix src/net/,addr hosts)
 LEAST  := 90
 fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines

@@ -74,6 +74,10 @@ local function map(name, what, ...)
       [{ a = { {} } }] = option .. "must be made of strings, not table",
       [{ ["a=b"] = "x" }] = option .. 'cannot have "a=b" in it',
       [{ [""] = "x" }] = option .. 'cannot have "" in it',
+      [{ a = { "::1", ttl = 0 } }] = "a ttl of " .. option .. "must be a whole number from 1, not 0",
+      [{ a = { "::1", ttl = 0.5 } }] = "a ttl of " .. option .. "must be a whole number from 1, not",
+      [{ a = { "::1", ttl = "60" } }] = "a ttl of " .. option .. "must be a whole number from 1, not",
+      [{ a = { "::1;5" } }] = option .. 'cannot have "::1;5" in it',
       [{ a = "x\ny=z" }] = option .. "cannot have",
       [{ ["a\0b"] = "x" }] = option .. "cannot have" } }
   for _, value in ipairs({ ... }) do row.also[#row.also + 1] = { ["a:1"] = value } end

@@ -418,8 +418,7 @@ static void recall(struct ms_dial *d)
 /* Where the way begins that was asked for. */
 static ms_err begin_route(struct ms_dial *d, struct ms_resolver *resolver)
 {
-    struct ms_addr list[MS_DNS_MAX_ADDRESSES];
-    size_t count = 0;
+    struct ms_route_found found = {.count = 0};
 
     if (unix_path(d).n) {
         /* Nothing to look up: that is known at once. */
@@ -430,14 +429,13 @@ static ms_err begin_route(struct ms_dial *d, struct ms_resolver *resolver)
     }
     if (d->config.route) {
         ms_route_redirect(d->config.route, &d->target);
-        count =
-            ms_route_lookup(d->config.route, &d->target, list, MS_COUNT(list));
+        ms_route_lookup(d->config.route, &d->target, d->loop->now_us, &found);
     }
     recall(d);
-    if (!count)
+    if (!found.count)
         return ms_resolve_start(resolver, &d->asker, d->target.name);
     d->all_known = true;
-    on_addresses(&d->asker, list, count);
+    on_addresses(&d->asker, found.list, found.count);
     if (!d->over && !d->started)
         go_on(d);
     return MS_OK;
