@@ -764,6 +764,12 @@ MS_API void ms_url_info_free(struct ms_url_info *info);
 MS_API const char *ms_url_info_get(const struct ms_url_info *info,
                                    enum ms_url_member member, size_t *n);
 
+/* ---- dates ------------------------------------------------------------- */
+
+/* Seconds since 1970 of a date as HTTP fields have it, in any of its three
+ * forms (RFC 9110, 5.6.7); false: it is none. */
+MS_API bool ms_http_date(const char *text, size_t n, int64_t *seconds);
+
 /* ---- looking inside -------------------------------------------------- */
 
 struct ms_stats {
