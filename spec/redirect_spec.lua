@@ -1,0 +1,222 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Redirects: where they lead, what of the request goes there, and where they end.
+local ms = require "multisocket"
+local core = require "multisocket.core"
+local async = require "spec.support.async"
+local certs = require "spec.support.certs"
+local h2_servers = require "spec.support.h2_servers"
+local peer = require "spec.support.peer"
+local process = require "spec.support.process"
+local server = require "spec.support.server"
+
+local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+local SERVE = { { "request" }, { "send", OK }, { "repeat" } }
+
+local function redirect(status, location, more)
+  return ("HTTP/1.1 %d There\r\nLocation: %s\r\n%sContent-Length: 0\r\n\r\n"):format(status,
+    location, more or "")
+end
+
+-- A peer that points `locations` one after the other, then answers.
+local function chain(locations, status)
+  local script = {}
+  for _, location in ipairs(locations) do
+    script[#script + 1] = { "request" }
+    script[#script + 1] = { "send", redirect(status or 302, location) }
+  end
+  script[#script + 1] = { "request" }
+  script[#script + 1] = { "send", OK }
+  script[#script + 1] = { "repeat" }
+  return peer.start({ script })
+end
+
+local function line_of(request) return (request:match("^(.-) HTTP/1%.1\r\n")) end
+
+local function header(request, name)
+  for other, value in request:match("^.-\r\n(.-\r\n)\r\n"):gmatch("(.-): (.-)\r\n") do
+    if other:lower() == name then return value end
+  end
+end
+
+local function body_of(request) return request:match("\r\n\r\n(.*)$") end
+
+local function failure(code, res, err)
+  assert.is_nil(res)
+  assert.equal(code, err.code, tostring(err))
+  return err
+end
+
+-- ---- methods ---------------------------------------------------------------
+
+local GET, POST, PUT, HEAD, DELETE = "GET", "POST", "PUT", "HEAD", "DELETE"
+
+-- By method and status: what the second request asks with (Fetch, 4.4; RFC
+-- 9110, 15.4). A body goes along where the method stays.
+local METHODS = {
+  [GET] = { [301] = GET, [302] = GET, [303] = GET, [307] = GET, [308] = GET },
+  [HEAD] = { [301] = HEAD, [302] = HEAD, [303] = HEAD, [307] = HEAD, [308] = HEAD },
+  [POST] = { [301] = GET, [302] = GET, [303] = GET, [307] = POST, [308] = POST },
+  [PUT] = { [301] = PUT, [302] = PUT, [303] = GET, [307] = PUT, [308] = PUT },
+  [DELETE] = { [301] = DELETE, [302] = DELETE, [303] = GET, [307] = DELETE, [308] = DELETE },
+  PATCH = { [301] = "PATCH", [302] = "PATCH", [303] = GET, [307] = "PATCH", [308] = "PATCH" },
+}
+local HAS_BODY = { [POST] = true, [PUT] = true, PATCH = true }
+
+local STATUSES = { 301, 302, 303, 307, 308 }
+
+local function each_method(fn)
+  for method, row in pairs(METHODS) do
+    for _, status in ipairs(STATUSES) do fn(method, status, row[status]) end
+  end
+end
+
+describe("D6: a redirect", function()
+  it("keeps the method, or makes it GET and drops the body", async(function()
+    each_method(function(method, status, expected)
+      local p <close> = chain({ "/to" }, status)
+      local body = HAS_BODY[method] and "the body" or nil
+      local res = assert(ms.fetch(p:url("/from"), { method = method, body = body,
+        headers = { ["Content-Type"] = "text/x", ["Content-Language"] = "de", Digest = "d",
+          ["X-Kept"] = "1" } }))
+      local what = ("%s, %d"):format(method, status)
+      local second = p:requests()[2]
+      local kept = method == expected
+      assert.equal(expected .. " /to", line_of(second), what)
+      assert.equal(body and kept and body or "", body_of(second), what)
+      assert.equal(kept and "text/x" or nil, header(second, "content-type"), what)
+      assert.equal(kept and "de" or nil, header(second, "content-language"), what)
+      assert.equal(kept and "d" or nil, header(second, "digest"), what)
+      assert.equal(body and kept and "8" or nil, header(second, "content-length"), what)
+      assert.equal("1", header(second, "x-kept"), what)
+      assert.equal(expected, res.request.method, what)
+      assert.equal(header(second, "content-type"), res.request.headers["content-type"], what)
+      assert.equal(header(second, "content-length"), res.request.headers["content-length"], what)
+      assert.equal(1, p:connections(), what)
+    end)
+  end))
+
+  it("does so as curl does", async(function()
+    local file = os.tmpname()
+    local f <close> = assert(io.open(file, "wb"))
+    f:write("the body"):flush()
+    local words = { [GET] = {}, [HEAD] = { "-I" }, [POST] = { "-d", "the body" },
+      [PUT] = { "-T", file } }
+    each_method(function(method, status)
+      if not words[method] then return end
+      local p <close> = chain({ "/to" }, status)
+      local q <close> = chain({ "/to" }, status)
+      assert(ms.fetch(p:url("/from"), { method = method,
+        body = HAS_BODY[method] and "the body" or nil }))
+      local r = process.run({ "curl", "-sL", "--max-time", "20", "-o", "/dev/null", q:url("/from"),
+        table.unpack(words[method]) })
+      local what = ("%s, %d"):format(method, status)
+      assert.equal(0, r.code, what)
+      assert.equal(line_of(q:requests()[2]), line_of(p:requests()[2]), what)
+      assert.equal(body_of(q:requests()[2]), body_of(p:requests()[2]), what)
+    end)
+    os.remove(file)
+  end))
+
+  it("keeps a POST with redirect_post, but for 303", async(function()
+    for _, status in ipairs(STATUSES) do
+      local p <close> = chain({ "/to" }, status)
+      assert(ms.fetch(p:url(), { body = "x", redirect_post = true }))
+      assert.equal(status == 303 and "GET /to" or "POST /to", line_of(p:requests()[2]))
+      assert.equal(status == 303 and "" or "x", body_of(p:requests()[2]))
+    end
+  end))
+
+  it("stays a GET behind one that made it one", async(function()
+    local p <close> = peer.start({ {
+      { "request" }, { "send", redirect(303, "/b") },
+      { "request" }, { "send", redirect(307, "/c") },
+      { "request" }, { "send", OK }, { "hang" } } })
+    local res = assert(ms.fetch(p:url("/a"), { method = "PUT", body = "x" }))
+    assert.equal("GET /b", line_of(p:requests()[2]))
+    assert.equal("GET /c", line_of(p:requests()[3]))
+    assert.equal("", body_of(p:requests()[3]))
+    assert.equal("GET", res.request.method)
+  end))
+end)
+
+-- ---- where to ----------------------------------------------------------------
+
+-- Locations seen from /a/b/c?d, and the request line they lead to.
+local TARGETS = {
+  ["/x"] = "/x", ["x"] = "/a/b/x", ["./x"] = "/a/b/x", ["../x"] = "/a/x",
+  ["../../../x"] = "/x", ["?y"] = "/a/b/c?y", ["x?y=z#f"] = "/a/b/x?y=z", ["#f"] = "/a/b/c?d",
+  ["/a b"] = "/a%20b", ["/a\tb"] = "/ab", ["/\u{e4}\u{20ac}"] = "/%C3%A4%E2%82%AC",
+  ["/\xe4"] = "/%E4", ["/%7e%zz"] = "/%7e%zz", ["\\x\\y"] = "/x/y", ["/a/./b/../c"] = "/a/c",
+  ["/\"<>"] = "/%22%3C%3E", ["  /x  "] = "/x", ["/;p=1"] = "/;p=1", ["//$HOST/x"] = "/x",
+  ["http://$HOST"] = "/", ["HTTP://$HOST/x"] = "/x", ["http:x"] = "/a/b/x", ["http:/x"] = "/x",
+  ["http://u:p@$HOST/x"] = "/x",
+}
+
+describe("D7: Location", function()
+  it("is resolved as a browser does", async(function()
+    for location, target in pairs(TARGETS) do
+      -- The host is known when the peer listens: two hops.
+      local to <close> = peer.start({ { { "request" }, { "send", OK }, { "hang" } } })
+      local host = ("%s:%d"):format(to.host, to.port)
+      local from <close> = chain({ (location:gsub("%$HOST", function() return host end)) })
+      local res = assert(ms.fetch(from:url("/a/b/c?d#old")))
+      local second = from:requests()[2] or to:requests()[1]
+      assert.equal("GET " .. target, line_of(second), location)
+      local fragment = location:match("#.*$") or "#old"
+      assert.equal(fragment, res.url:match("#.*$"), location)
+      assert.equal(target, res.url:match("^http://[^/]*([^#]*)"), location)
+      assert.same({ { status = 302, url = from:url("/a/b/c?d#old"),
+        location = res.redirects[1].location } }, res.redirects)
+    end
+  end))
+
+  it("inherits the fragment over several hops", async(function()
+    local p <close> = chain({ "/b", "/c", "/d#new", "/e" })
+    assert.equal(p:url("/e#new"), assert(ms.fetch(p:url("/a#old"))).url)
+  end))
+
+  it("that is missing or empty makes the 3xx the response", async(function()
+    for _, line in ipairs({ "", "Location:\r\n", "Location: \t \r\n", "Location:\r\nLocation:\r\n" }) do
+      local p <close> = peer.start({ { { "request" },
+        { "send", "HTTP/1.1 302 Found\r\n" .. line .. "Content-Length: 4\r\n\r\nbody" },
+        { "hang" } } })
+      local res = assert(ms.fetch(p:url()))
+      assert.equal(302, res.status)
+      assert.equal("body", res.body)
+      assert.same({}, res.redirects)
+    end
+  end))
+
+  it("D8: that differs from another one is an error, the same twice is not", async(function()
+    for second, code in pairs({ ["/b"] = "bad_response", ["/a"] = false }) do
+      local p <close> = peer.start({ { { "request" },
+        { "send", redirect(302, "/a", "Location: " .. second .. "\r\n") },
+        { "request" }, { "send", OK }, { "hang" } } })
+      local res, err = ms.fetch(p:url())
+      if code then
+        assert.matches("two different Location", failure(code, res, err).message)
+        assert.equal(p:url(), err.url)
+      else
+        assert.equal(200, res.status)
+      end
+    end
+  end))
+
+  it("that is no URL is an error", async(function()
+    for _, location in ipairs({ "http://", "http://a b/", "http://[::1/", "http://h:99999/",
+      "http://%00/", "http://1.2.3.4.5/" }) do
+      local p <close> = chain({ location })
+      local err = failure("bad_response", ms.fetch(p:url()))
+      assert.matches("Location is not a valid URL", err.message)
+      assert.equal(1, #p:requests())
+    end
+  end))
+
+  it("never puts a line break into a request", async(function()
+    local p <close> = chain({ "/a%0d%0aX-Bad:%201" })
+    assert(ms.fetch(p:url()))
+    assert.equal("GET /a%0d%0aX-Bad:%201", line_of(p:requests()[2]))
+    assert.is_nil(header(p:requests()[2], "x-bad"))
+  end))
+end)
