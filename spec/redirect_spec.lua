@@ -220,3 +220,107 @@ describe("D7: Location", function()
     assert.is_nil(header(p:requests()[2], "x-bad"))
   end))
 end)
+
+-- ---- where it ends -----------------------------------------------------------
+
+describe("D5: the number of redirects", function()
+  it("is ten at most, or what redirect says", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", redirect(302, "/more") },
+      { "repeat" } } })
+    for limit, requests in pairs({ [false] = 11, [1] = 2, [3] = 4, [25] = 26 }) do
+      local before = #p:requests()
+      local err = failure("too_many_redirects", ms.fetch(p:url(), { redirect = limit or nil }))
+      assert.equal("redirect", err.category)
+      assert.equal("headers", err.phase)
+      assert.is_false(err.retryable)
+      assert.equal(p:url("/more"), err.url)
+      assert.equal(requests, #p:requests() - before)
+    end
+  end))
+
+  it("is none with 0 and false: the 3xx is the response", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", redirect(302, "/x") },
+      { "repeat" } } })
+    for _, off in ipairs({ 0, false }) do
+      local res = assert(ms.fetch(p:url(), { redirect = off }))
+      assert.equal(302, res.status)
+      assert.equal("/x", res.headers.location)
+      assert.equal(p:url(), res.url)
+      assert.same({}, res.redirects)
+    end
+    local client <close> = ms.client({ redirect = false })
+    assert.equal(302, assert(client:get(p:url())).status)
+  end))
+
+  it("does not outlive timeout.total", async(function()
+    local p <close> = peer.start({ { { "request" }, { "delay", 30 },
+      { "send", redirect(302, "/more") }, { "repeat" } } })
+    local err = failure("timed_out", ms.fetch(p:url(), { timeout = 200, redirect = 1000 }))
+    assert.equal(p:url("/more"), err.url)
+  end))
+
+  it("D9: counts 301 302 303 307 308 and no other status", async(function()
+    for _, status in ipairs({ 201, 300, 304, 305, 306, 309, 399, 400, 503 }) do
+      local p <close> = chain({ "/to" }, status)
+      assert.equal(status, assert(ms.fetch(p:url())).status)
+      assert.equal(1, #p:requests())
+    end
+  end))
+end)
+
+describe("D3, D4: a redirect", function()
+  it("to another scheme is refused", async(function()
+    for _, location in ipairs({ "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/",
+      "data:text/plain,x", "javascript:alert(1)", "ws://127.0.0.1/", "about:blank", "x:" }) do
+      local p <close> = chain({ location })
+      local err = failure("redirect_blocked", ms.fetch(p:url("/from")))
+      assert.equal("redirect", err.category)
+      assert.equal(p:url("/from"), err.url)
+      assert.matches("another scheme", err.message)
+    end
+  end))
+
+  it("from https to http is refused unless allow_downgrade is set", async(function()
+    local plain <close> = peer.start({ SERVE })
+    local nginx <close> = server.start({ tls = certs.get("valid"),
+      more = { { port = true, tls = certs.get("valid"),
+        config = "location /down { return 302 " .. plain:url("/x") .. "; }" } } })
+    local url = ("https://127.0.0.1:%d/down"):format(nginx.ports[1])
+    local tls = { ca_file = certs.get("valid").ca }
+    local err = failure("redirect_blocked", ms.fetch(url, { tls = tls }))
+    assert.matches("from https to http", err.message)
+    assert.equal(0, #plain:requests())
+    local res = assert(ms.fetch(url, { tls = tls, allow_downgrade = true,
+      headers = { Authorization = "secret", Cookie = "secret" } }))
+    assert.equal(plain:url("/x"), res.url)
+    assert.is_nil(plain:requests()[1]:find("secret", 1, true))
+    assert.is_nil(res.tls)
+  end))
+
+  it("D11: leads to no address that allow_address refuses", async(function()
+    local asked = {}
+    local inner <close> = peer.start({ SERVE }, { host = "127.0.0.2" })
+    local p <close> = chain({ inner:url("/metadata"), ("http://inner.test:%d/"):format(inner.port) })
+    local function allow(address)
+      asked[#asked + 1] = address
+      return address ~= "127.0.0.2"
+    end
+    for _ = 1, 2 do
+      local err = failure("address_refused", ms.fetch(p:url(), { allow_address = allow,
+        resolve = { ["inner.test"] = "127.0.0.2" } }))
+      assert.equal(inner.port, tonumber(err.url:match(":(%d+)/")))
+    end
+    assert.equal(0, inner:connections())
+    assert.same("127.0.0.2", asked[#asked])
+  end))
+
+  it("goes to the next hop by itself: a refused connection is that one's", async(function()
+    local gone = peer.start({ SERVE })
+    gone:stop()
+    local p <close> = chain({ gone:url("/x") })
+    local err = failure("connection_refused", ms.fetch(p:url()))
+    assert.equal(gone:url("/x"), err.url)
+    assert.matches(tostring(gone.port), err.message)
+    assert.equal("connect", err.phase)
+  end))
+end)
