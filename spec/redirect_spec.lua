@@ -324,3 +324,125 @@ describe("D3, D4: a redirect", function()
     assert.equal("connect", err.phase)
   end))
 end)
+
+-- ---- credentials -------------------------------------------------------------
+
+local SECRETS = { Authorization = "Bearer secret-a", ["Proxy-Authorization"] = "Basic secret-b",
+  Cookie = "a=secret-c", Cookie2 = "secret-d", Host = "by.hand.test", ["X-Kept"] = "kept" }
+
+local function has_secrets(request)
+  return request:find("secret", 1, true) ~= nil
+end
+
+describe("D1, D2: credentials", function()
+  it("go along to the same origin, and so does a Host by hand", async(function()
+    local p <close> = chain({ "/b" })
+    assert(ms.fetch(p:url("/a"), { headers = SECRETS }))
+    local second = p:requests()[2]
+    assert.equal("Bearer secret-a", header(second, "authorization"))
+    assert.equal("Basic secret-b", header(second, "proxy-authorization"))
+    assert.equal("a=secret-c", header(second, "cookie"))
+    assert.equal("by.hand.test", header(second, "host"))
+  end))
+
+  -- The same host by another name is another one.
+  it("stay behind when host or port changes (CVE-2018-1000007, CVE-2022-27774)", async(function()
+    for _, host in ipairs({ "127.0.0.1", "localhost" }) do
+      local other <close> = peer.start({ SERVE })
+      local p <close> = chain({ ("http://%s:%d/b"):format(host, other.port) })
+      local res = assert(ms.fetch(p:url("/a"), { headers = SECRETS }))
+      assert.is_true(has_secrets(p:requests()[1]))
+      local second = other:requests()[1]
+      assert.is_false(has_secrets(second), second)
+      assert.equal(("%s:%d"):format(host, other.port), header(second, "host"))
+      assert.equal("kept", header(second, "x-kept"))
+      assert.is_nil(res.request.headers.authorization)
+      assert.equal(header(second, "host"), res.request.headers.host)
+    end
+  end))
+
+  it("stay behind when only the host changes, on one port", async(function()
+    local p
+    p = peer.start({ SERVE })
+    local number = p.port
+    p:stop()
+    p = peer.start({ { { "request" },
+      { "send", redirect(302, ("http://localhost:%d/b"):format(number)) },
+      { "request" }, { "send", OK }, { "hang" } },
+      { { "request" }, { "send", OK }, { "repeat" } } }, { port = number })
+    assert(ms.fetch(p:url("/a"), { headers = SECRETS }))
+    assert.is_false(has_secrets(p:requests()[2]))
+    p:stop()
+  end))
+
+  it("do not come back on the way back (CVE-2024-45336)", async(function()
+    local other = peer.start({ SERVE })
+    local number = other.port
+    other:stop()
+    local p <close> = peer.start({ { { "request" },
+      { "send", redirect(302, ("http://127.0.0.1:%d/b"):format(number)) },
+      { "request" }, { "send", redirect(302, "/d") },
+      { "request" }, { "send", OK }, { "hang" } } })
+    other = peer.start({ { { "request" }, { "send", redirect(302, p:url("/c")) }, { "hang" } } },
+      { port = number })
+    local res = assert(ms.fetch(p:url("/a"), { headers = SECRETS }))
+    assert.equal(p:url("/d"), res.url)
+    for i = 2, 3 do
+      assert.is_false(has_secrets(p:requests()[i]))
+      assert.equal(("127.0.0.1:%d"):format(p.port), header(p:requests()[i], "host"))
+    end
+    assert.is_false(has_secrets(other:requests()[1]))
+    other:stop()
+    -- The next call is another run.
+    assert.is_true(has_secrets(p:requests()[1]))
+  end))
+
+  it("go along with unrestricted_auth, but not the Host by hand", async(function()
+    local other <close> = peer.start({ SERVE })
+    local p <close> = chain({ other:url("/b") })
+    assert(ms.fetch(p:url("/a"), { headers = SECRETS, unrestricted_auth = true }))
+    local second = other:requests()[1]
+    assert.equal("Bearer secret-a", header(second, "authorization"))
+    assert.equal("a=secret-c", header(second, "cookie"))
+    assert.equal(("127.0.0.1:%d"):format(other.port), header(second, "host"))
+  end))
+
+  it("are sent again by the next run of the same easy", async(function()
+    local other <close> = peer.start({ SERVE })
+    local p <close> = peer.start({ { { "request" }, { "send", redirect(302, other:url("/b")) },
+      { "request" }, { "send", OK }, { "hang" } } })
+    local client <close> = ms.client({ headers = SECRETS })
+    assert(client:fetch(p:url("/a")))
+    assert(client:fetch(p:url("/a")))
+    assert.is_false(has_secrets(other:requests()[1]))
+    assert.is_true(has_secrets(p:requests()[2]))
+    assert.equal("GET /a", line_of(p:requests()[2]))
+  end))
+
+  it("of TLS stay behind: certificate and server_name", async(function()
+    local good = certs.get("valid")
+    local block = "ssl_verify_client optional_no_ca;"
+      .. "location = /who { return 200 '$ssl_client_serial $ssl_server_name'; }"
+    local function go(location)
+      return ("location = /go { return 302 %s; }"):format(location)
+    end
+    local last <close> = server.start({ more = { { port = true, tls = good, config = block } } })
+    local target = ("https://localhost:%d/who"):format(last.ports[1])
+    local first <close> = server.start({ more = { { port = true, tls = good,
+      config = block .. go(target) .. "location = /same { return 302 /who; }" } } })
+    local base = ("https://localhost:%d"):format(first.ports[1])
+    local tls = { ca_file = good.ca, cert = good.cert, key = good.key, server_name = "localhost" }
+    local function body(path, more)
+      return assert(ms.fetch(base .. path, { tls = tls, unrestricted_auth = more })).body
+    end
+    assert.matches("^%x+ localhost$", body("/same"))
+    assert.equal(" localhost", body("/go"))
+    assert.matches("^%x+ localhost$", body("/go", true))
+    -- The name to expect of the first is not to be expected of the second.
+    target = ("https://127.0.0.1:%d/who"):format(last.ports[1])
+    local third <close> = server.start({ more = { { port = true, tls = good,
+      config = block .. go(target) } } })
+    local res = assert(ms.fetch(("https://localhost:%d/go"):format(third.ports[1]), { tls = tls }))
+    assert.equal(" ", res.body)
+  end))
+end)
