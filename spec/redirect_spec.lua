@@ -2,50 +2,17 @@
 --
 -- Redirects: where they lead, what of the request goes there, and where they end.
 local ms = require "multisocket"
-local core = require "multisocket.core"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
-local h2_servers = require "spec.support.h2_servers"
 local peer = require "spec.support.peer"
 local process = require "spec.support.process"
+local redirects = require "spec.support.redirects"
 local server = require "spec.support.server"
 
-local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-local SERVE = { { "request" }, { "send", OK }, { "repeat" } }
-
-local function redirect(status, location, more)
-  return ("HTTP/1.1 %d There\r\nLocation: %s\r\n%sContent-Length: 0\r\n\r\n"):format(status,
-    location, more or "")
-end
-
--- A peer that points `locations` one after the other, then answers.
-local function chain(locations, status)
-  local script = {}
-  for _, location in ipairs(locations) do
-    script[#script + 1] = { "request" }
-    script[#script + 1] = { "send", redirect(status or 302, location) }
-  end
-  script[#script + 1] = { "request" }
-  script[#script + 1] = { "send", OK }
-  script[#script + 1] = { "repeat" }
-  return peer.start({ script })
-end
-
-local function line_of(request) return (request:match("^(.-) HTTP/1%.1\r\n")) end
-
-local function header(request, name)
-  for other, value in request:match("^.-\r\n(.-\r\n)\r\n"):gmatch("(.-): (.-)\r\n") do
-    if other:lower() == name then return value end
-  end
-end
-
-local function body_of(request) return request:match("\r\n\r\n(.*)$") end
-
-local function failure(code, res, err)
-  assert.is_nil(res)
-  assert.equal(code, err.code, tostring(err))
-  return err
-end
+local OK, SERVE, chain, redirect = redirects.OK, redirects.SERVE, redirects.chain,
+  redirects.redirect
+local line_of, header, body_of, failure = redirects.line_of, redirects.header, redirects.body_of,
+  redirects.failure
 
 -- ---- methods ---------------------------------------------------------------
 
@@ -177,7 +144,8 @@ describe("D7: Location", function()
   end))
 
   it("that is missing or empty makes the 3xx the response", async(function()
-    for _, line in ipairs({ "", "Location:\r\n", "Location: \t \r\n", "Location:\r\nLocation:\r\n" }) do
+    for _, line in ipairs({ "", "Location:\r\n", "Location: \t \r\n",
+      "Location:\r\nLocation:\r\n" }) do
       local p <close> = peer.start({ { { "request" },
         { "send", "HTTP/1.1 302 Found\r\n" .. line .. "Content-Length: 4\r\n\r\nbody" },
         { "hang" } } })
@@ -300,7 +268,8 @@ describe("D3, D4: a redirect", function()
   it("D11: leads to no address that allow_address refuses", async(function()
     local asked = {}
     local inner <close> = peer.start({ SERVE }, { host = "127.0.0.2" })
-    local p <close> = chain({ inner:url("/metadata"), ("http://inner.test:%d/"):format(inner.port) })
+    local p <close> = chain({ inner:url("/metadata"),
+      ("http://inner.test:%d/"):format(inner.port) })
     local function allow(address)
       asked[#asked + 1] = address
       return address ~= "127.0.0.2"
