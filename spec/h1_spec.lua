@@ -189,7 +189,7 @@ describe("HTTP/1:", function()
     local size = 65536 - #head:format(65000)
     local evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
     local p <close> = peer.start({
-      { { "request" }, { "send", OK }, { "request" },
+      { { "request" }, { "send", OK }, { "request" }, { "delay", 50 },
         { "send", head:format(size) .. ("x"):rep(size) .. evil }, { "close" } },
       { { "request" }, { "send", OK }, { "hang" } } })
     local client <close> = ms.client()
@@ -198,7 +198,8 @@ describe("HTTP/1:", function()
       assert.equal(size, #assert(client:fetch(p:url())).body)
       return assert(client:fetch(p:url()))
     end)
-    ms.spawn(function() let_it_come(p) end)
+    while p:count("request") < 2 do ms.sleep(1) end
+    let_it_come(p)
     local _, res = assert(task:wait())
     assert.equal("ok", res.body)
     assert.equal(2, client:stats().opened)
@@ -238,6 +239,30 @@ describe("HTTP/1:", function()
     assert.is_nil(none)
     assert.equal("unexpected_eof", err.code)
     assert.equal(2, err.attempts)
+  end))
+
+  it("A27: what dies on a new connection is not tried again", async(function()
+    local p <close> = peer.start({ { { "request" }, { "close" } },
+      { { "request" }, { "send", OK } } })
+    local client <close> = ms.client()
+    local none, err = client:fetch(p:url())
+    assert.is_nil(none)
+    assert.equal("unexpected_eof", err.code)
+    assert.equal(1, err.attempts)
+    assert.equal(1, #p:requests())
+  end))
+
+  it("A27: nor is a body that can be produced only once", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", OK }, { "request" }, { "close" } },
+      { { "request" }, { "send", OK }, { "hang" } } })
+    local client <close> = ms.client()
+    assert(client:fetch(p:url()))
+    local pieces = { "once" }
+    local none, err = client:fetch(p:url(), { method = "PUT",
+      body = function() return table.remove(pieces) end })
+    assert.is_nil(none)
+    assert.equal("unexpected_eof", err.code)
+    assert.equal(1, client:stats().opened)
   end))
 
   it("A28: an answer before the request is out is delivered and ends the upload", async(function()

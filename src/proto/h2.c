@@ -453,8 +453,8 @@ static bool h2_done(const struct ms_session *base)
 {
     const struct h2 *h = MS_CONTAINER(base, struct h2, base);
 
-    return h->closed || h->failed || h->goaway || h->drained ||
-           h->last_id == LAST_STREAM_ID;
+    return h->closed || h->failed || (h->goaway && !MS_MUTANT_IS(125)) ||
+           h->drained || h->last_id == LAST_STREAM_ID;
 }
 
 static size_t h2_capacity(const struct ms_session *base)
@@ -589,7 +589,7 @@ static int new_nghttp2(struct h2 *h)
 static int submit_preface(struct h2 *h)
 {
     static const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, MS_MUTANT_IS(129)},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, MS_H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MS_H2_HEADER_LIST},
     };
