@@ -183,6 +183,9 @@ enum ms_option {
     MS_OPT_LOW_SPEED_LIMIT,    /* bytes per second, either way: a transfer that
                                 * is slower ends, default none, */
     MS_OPT_LOW_SPEED_TIME,     /* when it was so for that many ms; 30000 */
+    MS_OPT_MAX_SEND_SPEED,     /* bytes of body per second that are sent, and */
+    MS_OPT_MAX_RECV_SPEED,     /* taken, at most; they average out, after a
+                                * burst of an eighth of a second; none */
     MS_OPT_MAX_BODY,           /* bytes of body; default 1 GiB when it is
                                 * collected, none when on_data takes it */
     MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */

@@ -75,6 +75,8 @@ void ms_run_arm(struct ms_easy *e)
     }
     if (MS_UNLIKELY(e->agent != NULL))
         at = earlier(at, e->agent->wake_us);
+    if (MS_UNLIKELY(ms_run_options(e)->paced))
+        at = earlier(at, ms_run_pace_us(e));
     if (at != MS_NEVER)
         ms_timer_start(ms_run_loop(e), &e->deadline, at);
 }
@@ -146,6 +148,8 @@ void ms_run_on_deadline(struct ms_timer *t)
         ms_run_end(e, MS_ETIMEOUT, why);
     else if (e->agent && e->agent->wake_us <= ms_run_loop(e)->now_us)
         ms_run_wake(e);
+    else if (ms_run_options(e)->paced)
+        ms_run_pace_wake(e);
     else
         ms_run_arm(e);
 }
@@ -155,10 +159,12 @@ ms_err ms_run_prepare_limits(struct ms_easy *e)
 {
     const struct ms_options *o = ms_run_options(e);
 
-    if (!o->watched && !(e->on_data && o->max_body_set))
+    if (!o->watched && !o->paced && !(e->on_data && o->max_body_set))
         return MS_OK;
     if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
         return MS_ENOMEM;
     *e->watch = (struct ms_watch){0};
+    if (o->paced)
+        ms_run_pace_begin(e);
     return MS_OK;
 }
