@@ -127,6 +127,8 @@ local ENGINE = {
     { total = TIMEOUT, connect = TIMEOUT, first_byte = TIMEOUT, idle = TIMEOUT }, TIMEOUT.more),
   low_speed = group("a table or false", { table = true },
     { limit = number(1), time = number(1) }),
+  max_send_speed = number(1),
+  max_recv_speed = number(1),
   redirect = number(0),
   redirect_post = BOOLEAN,
   allow_downgrade = BOOLEAN,

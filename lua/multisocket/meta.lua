@@ -187,6 +187,8 @@ function Response:cancel(reason) end
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
+---@field max_send_speed? integer|false bytes of the request's body per second, at most
+---@field max_recv_speed? integer|false bytes of the response's body per second, at most
 ---@field redirect? integer|false how many are followed at most, default 10; 0: the 3xx is the response
 ---@field redirect_post? boolean a POST stays one after 301 and 302
 ---@field allow_downgrade? boolean a redirect from https to http is followed

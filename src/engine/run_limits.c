@@ -34,7 +34,12 @@ static uint64_t first_byte_deadline(const struct ms_easy *e)
 
 static uint64_t idle_deadline(const struct ms_easy *e)
 {
-    return after_ms(e->watch->progress.at_us, ms_run_options(e)->timeout_idle);
+    uint64_t since = e->watch->progress.at_us, rest = e->watch->recv_us;
+
+    /* What rests for its speed does so on our account. */
+    rest = rest > e->watch->send_us ? rest : e->watch->send_us;
+    return after_ms(since > rest ? since : rest,
+                    ms_run_options(e)->timeout_idle);
 }
 
 static uint64_t speed_deadline(const struct ms_easy *e)

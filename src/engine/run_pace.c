@@ -100,6 +100,8 @@ void ms_run_pace_wake(struct ms_easy *e)
         w->recv_us = 0;
         any = true;
     }
+    if (any)
+        w->progress.at_us = now;
     ms_run_arm(e);
     if (any)
         ms_run_hold(e);
