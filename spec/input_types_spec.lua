@@ -228,6 +228,8 @@ local MULTI = {
   max_connections = number(1),
   max_connections_per_host = number(1),
   max_age = number(1),
+  per_host = group("a table or false", { table = true },
+    { concurrency = number(1), rate = number(1) }),
   edge_triggered = BOOLEAN,
   errorfunction = FUNCTION, donefunction = FUNCTION, socketfunction = FUNCTION,
   timerfunction = FUNCTION,

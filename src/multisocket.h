@@ -636,6 +636,11 @@ enum ms_multi_option {
                                         * else */
     MS_MULTI_MAX_AGE, /* ms from opened on; an older connection is not used
                        * again. -1: no limit, the default */
+    MS_MULTI_HOST_CONCURRENCY, /* transfers to one scheme, host and port that
+                                * go on at a time; the others wait in order.
+                                * -1: no limit, the default */
+    MS_MULTI_HOST_RATE,     /* transfers to one of them that begin in a second,
+                             * evenly. -1: no limit, the default */
     MS_MULTI_EDGE_TRIGGERED /* 1: the host tells a readiness once, as epoll does
                              * with EPOLLET: sockets are worked on until they
                              * block, over as many exits as that takes. Default

@@ -7,6 +7,7 @@
 #ifndef MS_ENGINE_EASY_H
 #define MS_ENGINE_EASY_H
 
+#include "engine/gate.h"
 #include "engine/pace.h"
 #include "engine/pool.h"
 #include "engine/response.h"
@@ -71,6 +72,7 @@ struct ms_easy {
         struct ms_grave grave; /* once it is closed */
     };
     struct ms_timer deadline;
+    struct ms_gate_pass pass;
     struct ms_waiter waiter;
     struct ms_stream stream;
     struct ms_conn *conn;   /* while active; does not own */

@@ -80,6 +80,7 @@ static void release(struct ms_easy *e)
 
     ms_task_cancel(&e->start);
     ms_timer_cancel(ms_run_loop(e), &e->deadline);
+    ms_gate_leave(&e->pass);
     ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
     e->conn = NULL;
     if (c && e->stream.session)
@@ -127,6 +128,7 @@ static void next_hop(struct ms_easy *e)
     unsigned attempts = a->led ? 0 : e->error.attempts;
 
     clear_hop(e->response);
+    ms_gate_leave(&e->pass); /* this one may be to another host */
     if (a->led)
         stamp(e, MS_TIMING_REDIRECT, ms_run_loop(e)->now_us);
     e->error = (struct ms_error){.attempts = attempts};
@@ -715,12 +717,25 @@ static ms_err rewind_source(struct ms_easy *e)
     return v == MS_ABORT ? MS_ECALLBACK : MS_OK;
 }
 
+/* MS_ECANCELLED: it is not its turn yet, and will be started again then. */
+static MS_RARE ms_err pass_gate(struct ms_easy *e)
+{
+    ms_err err = MS_OK;
+
+    if (!e->pass.host)
+        err = ms_gate_enter(&ms_run_env_of(e)->gate, &e->pass, ms_agent_url(e),
+                            &e->start);
+    return err || e->pass.inside ? err : MS_ECANCELLED;
+}
+
 static void on_start(struct ms_task *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, start);
     const char *why = NULL;
     ms_err err = e->response->url.p ? MS_OK : prepare(e, &why);
 
+    if (!err && MS_UNLIKELY(ms_gate_limited(&ms_run_env_of(e)->gate)))
+        err = pass_gate(e);
     if (!err && MS_UNLIKELY(e->source && e->source->asked))
         err = rewind_source(e);
     if (!err && MS_UNLIKELY(e->agent != NULL))
@@ -753,6 +768,7 @@ void ms_run_init(struct ms_easy *e)
     ms_list_init(&e->ended);
     ms_task_init(&e->start, on_start);
     ms_timer_init(&e->deadline, ms_run_on_deadline);
+    ms_gate_pass_init(&e->pass);
     ms_waiter_init(&e->waiter);
     e->waiter.on_conn = on_conn;
     e->waiter.on_fail = on_no_conn;
@@ -814,8 +830,10 @@ const char *ms_run_check(const struct ms_easy *e)
         return "a transfer's stream and its state disagree";
     if ((e->waiter.endpoint != NULL) != (e->state == MS_RUN_WAITING))
         return "a transfer waits for a connection in another state";
+    if (e->pass.host && !ms_run_under_way(e))
+        return "an ended transfer counts for its host's limits";
     if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node) &&
-        !(e->agent && e->agent->wake_us != MS_NEVER))
+        !e->pass.host && !(e->agent && e->agent->wake_us != MS_NEVER))
         return "a queued transfer has no start to come";
     if (attached && e->conn->session != e->stream.session)
         return "a connection serves another stream than its transfer's";
