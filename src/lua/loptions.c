@@ -7,6 +7,7 @@
  * callbacks are the binding's own. A wrong type raises; what a string says is
  * not looked at here, because wrong content is the transfer's to report.
  */
+#include <math.h>
 #include <string.h>
 
 #include "lua/binding.h"
@@ -164,11 +165,17 @@ static void check(struct parse *p, ms_err err, const char *name)
         lb_raise(p->L, err, name);
 }
 
+/* What false means: no limit, but of what is done anew how often: never. */
+static lua_Integer false_as(enum ms_option id)
+{
+    return id == MS_OPT_REDIRECT || id == MS_OPT_RETRY_MAX ? 0 : -1;
+}
+
 static void set_int(struct parse *p, const struct ms_option_info *info,
                     int index)
 {
     lua_State *L = p->L;
-    lua_Integer value = -1; /* what false means: no limit */
+    lua_Integer value = false_as(info->id);
     int whole = 1;
 
     if (!is_false(L, index)) {
@@ -206,7 +213,8 @@ static void unset_string(struct parse *p, const struct ms_option_info *info)
  * that it goes back to. */
 static bool may_be_unset(const struct ms_option_info *info)
 {
-    return info->id == MS_OPT_USER_AGENT || strncmp(info->name, "tls.", 4) == 0;
+    return info->id == MS_OPT_USER_AGENT || info->type == MS_TYPE_LIST ||
+           strncmp(info->name, "tls.", 4) == 0;
 }
 
 static void set_string(struct parse *p, const struct ms_option_info *info,
@@ -234,6 +242,11 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
 
 #define LIST_WORDS "a string or a list of them"
 
+static bool takes_numbers(lua_State *L, const struct ms_option_info *info)
+{
+    return info->id == MS_OPT_RETRY_STATUS && lua_isinteger(L, -1);
+}
+
 /* A string, or a list of them, which has none with a separator in it. */
 static void set_list(struct parse *p, const struct ms_option_info *info,
                      int index)
@@ -252,7 +265,8 @@ static void set_list(struct parse *p, const struct ms_option_info *info,
     for (lua_Integer i = 1; i <= count; i++) {
         if (i > 1)
             luaL_addchar(&b, info->separator);
-        if (lua_rawgeti(L, index, i) != LUA_TSTRING)
+        lua_rawgeti(L, index, i);
+        if (lua_type(L, -1) != LUA_TSTRING && !takes_numbers(L, info))
             lb_wrong_type(L, info->name, LIST_WORDS, index);
         luaL_addvalue(&b);
     }
@@ -262,6 +276,32 @@ static void set_list(struct parse *p, const struct ms_option_info *info,
 }
 
 /* ---- headers ----------------------------------------------------------- */
+
+/* The value of header `name` as text. */
+static const char *header_value(lua_State *L, const char *name, int value,
+                                size_t *n)
+{
+    int whole;
+
+    if (!lua_isstring(L, value))
+        lb_usage(L, "bad_option",
+                 "header \"%s\" must be a string, a number, a list of them "
+                 "or false, not %s",
+                 name, lb_typename(L, value));
+    if (lua_type(L, value) == LUA_TSTRING || lua_isinteger(L, value))
+        return lua_tolstring(L, value, n);
+    if (!isfinite(lua_tonumber(L, value)))
+        lb_usage(L, "bad_option",
+                 "header \"%s\" must be a finite number, not %f", name,
+                 lua_tonumber(L, value));
+    lua_Integer i = lua_tointegerx(L, value, &whole);
+    if (whole)
+        lua_pushinteger(L, i);
+    else
+        lua_pushvalue(L, value);
+    lua_replace(L, value);
+    return lua_tolstring(L, value, n);
+}
 
 static void set_header(struct parse *p, enum ms_header_mode mode, int name,
                        int value)
@@ -278,14 +318,8 @@ static void set_header(struct parse *p, enum ms_header_mode mode, int name,
      * says so. */
     if (!name_len)
         n = " ", name_len = 1;
-    if (mode != MS_HEADER_REMOVE) {
-        if (!lua_isstring(L, value))
-            lb_usage(L, "bad_option",
-                     "header \"%s\" must be a string, a number, a list of them "
-                     "or false, not %s",
-                     n, lb_typename(L, value));
-        v = lua_tolstring(L, value, &value_len);
-    }
+    if (mode != MS_HEADER_REMOVE)
+        v = header_value(L, n, value, &value_len);
     check(p, ms_options_header(p->o, mode, n, name_len, v, value_len),
           "headers");
 }
@@ -477,6 +511,7 @@ static const struct group {
     {"low_speed", "a table or false", false, true},
     {"tls", "a table", false, false},
     {"dns", "a table or false", false, true},
+    {"retry", "a number, a table or false", true, true},
 };
 
 static const struct group *find_group(const char *name)

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * transfer.h - one run of an easy handle, from its start to its end.
+ * run.h - one run of an easy handle, from its start to its end.
  *
  *     QUEUED --start--> WAITING --connection--> ACTIVE --end--> DONE
  *
  * The run asks the pool for a connection, opens a stream on it and collects
  * or delivers what comes. Whatever ends it, ends it through one function.
  */
-#ifndef MS_ENGINE_TRANSFER_H
-#define MS_ENGINE_TRANSFER_H
+#ifndef MS_ENGINE_RUN_H
+#define MS_ENGINE_RUN_H
 
 #include "engine/easy.h"
+
+/* What the retries of a multi's transfers have cost of their budget. */
+struct ms_retry_account {
+    int64_t spent; /* thousandths of a retry */
+    uint64_t at_us;
+};
 
 /* What a run needs of its multi. */
 struct ms_run_env {
@@ -19,6 +25,8 @@ struct ms_run_env {
     struct ms_options *defaults;
     /* The run of `easy` is over: error and response are final. */
     void (*on_end)(struct ms_easy *easy);
+    struct ms_retry_account retries;
+    uint64_t random; /* state of a generator, for delays */
 };
 
 /* For a new easy. */
