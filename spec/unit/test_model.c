@@ -24,6 +24,7 @@
 #define EASIES    6
 #define MAX_FD    512
 #define UPLOAD    3000
+#define PATIENCE  4000 /* turns, most of them of a millisecond */
 
 /* How the host drives. */
 enum way {
@@ -512,7 +513,8 @@ static void check(void)
 
     CHECK_THAT(!wrong, "%s", wrong);
     ms_multi_sockets(w.multi, check_socket, &settled);
-    CHECK(w.host < 0 || timeout < 0 || w.timer >= 0 || w.way == BY_PERFORM);
+    CHECK_THAT(w.host < 0 || timeout < 0 || w.timer >= 0 || w.way == BY_PERFORM,
+               "nobody wakes it in %d ms", (int)timeout);
     ms_multi_stats(w.multi, &stats);
     w.counts[EV_HELD_UP] += stats.waiting > 0;
     w.counts[EV_SHUTDOWN] += stats.closing > 0;
@@ -520,18 +522,22 @@ static void check(void)
 
 /* ---- steps --------------------------------------------------------------- */
 
+static void change_limit(enum ms_multi_option id, int64_t value)
+{
+    bool closed = w.closed; /* callbacks of this call may do that */
+
+    CHECK(ms_multi_set(w.multi, id, value) == (closed ? MS_EOPTION : MS_OK));
+}
+
 /* One to four, or none. */
 static void change_limits(void)
 {
     unsigned all = any(5), host = any(5);
-    ms_err expected = w.closed ? MS_EOPTION : MS_OK;
 
     note(EV_LIMITS);
-    CHECK(ms_multi_set(w.multi, MS_MULTI_MAX_CONNECTIONS,
-                       all ? (int64_t)all : -1) == expected);
-    CHECK(ms_multi_set(w.multi, MS_MULTI_MAX_CONNECTIONS_PER_HOST,
-                       host ? (int64_t)host : -1) == expected);
-    CHECK(ms_multi_set(w.multi, MS_MULTI_MAX_IDLE, any(4)) == expected);
+    change_limit(MS_MULTI_MAX_CONNECTIONS, all ? (int64_t)all : -1);
+    change_limit(MS_MULTI_MAX_CONNECTIONS_PER_HOST, host ? (int64_t)host : -1);
+    change_limit(MS_MULTI_MAX_IDLE, any(4));
 }
 
 static void swap_callbacks(void)
@@ -684,6 +690,19 @@ static void begin(unsigned seed)
         make_easy(&w.easies[i]);
 }
 
+static void print_line(const char *text, size_t n, unsigned depth, void *user)
+{
+    (void)user;
+    fprintf(stderr, "%*s%.*s\n", (int)depth * 2, "", (int)n, text);
+}
+
+static void hang(void)
+{
+    ms_multi_dump(w.multi, print_line, NULL);
+    unit_fail(__FILE__, __LINE__, "%d transfers hang",
+              ms_multi_running(w.multi));
+}
+
 /* Everything that runs is let run to its end, with no callback interfering:
  * nothing may be lost. */
 static void settle(void)
@@ -692,7 +711,8 @@ static void settle(void)
     if (w.host < 0 && any(2))
         set_host(1);
     for (int turn = 0; ms_multi_running(w.multi); turn++) {
-        CHECK_THAT(turn < 4000, "%d transfers hang", ms_multi_running(w.multi));
+        if (turn == PATIENCE)
+            hang();
         for (int i = 0; i < EASIES; i++)
             ms_easy_pause(w.easies[i].easy, MS_PAUSE_CONT);
         serve_all();
