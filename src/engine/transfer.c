@@ -540,6 +540,7 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
         return;
     }
     e->stream.head = &e->response->head;
+    e->stream.hold_send = e->pause & MS_PAUSE_SEND; /* not an earlier run's */
     e->stream.trailers = &e->response->trailers;
     e->stream.max_head_bytes = ms_run_options(e)->max_header_size < 0
                                    ? SIZE_MAX
