@@ -88,7 +88,9 @@ local function attempts(stderr)
   for line in stderr:gmatch("[^\n]+") do
     host = line:match("^BEGIN (%S+)") or host
     local what = line:match(" dial (.*)$")
-    if what then list[host] = (list[host] and list[host] .. ", " or "") .. what:gsub(":8080", "") end
+    if what then
+      list[host] = (list[host] and list[host] .. ", " or "") .. what:gsub(":8080", "")
+    end
   end
   return list
 end
