@@ -72,6 +72,8 @@ function build.engine()
     { timeout = TIMEOUT })
   local libs = flags({ "pkg-config", "--libs", "libcares", "libnghttp2", "openssl" },
     "-lcares -lnghttp2 -lssl -lcrypto")
+  -- As the Makefile has it: where it is there.
+  table.move(flags({ "pkg-config", "--libs", "libidn2" }, ""), 1, 8, #libs + 1, libs)
   compile("engine_client",
     { "bench/c/client.c", "build/release/engine.a", table.unpack(libs) })
 end
