@@ -106,13 +106,10 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
 /* What the response holds of the hop that is over. */
 static void clear_hop(struct ms_response *r)
 {
-    int64_t redirect_us = r->timing_us[MS_TIMING_REDIRECT];
-
     ms_head_clear(&r->head);
     ms_fields_clear(&r->trailers);
     ms_buf_clear(&r->body);
     memset(r->timing_us, 0, sizeof(r->timing_us));
-    r->timing_us[MS_TIMING_REDIRECT] = redirect_us;
     r->remote.any.sa_family = 0;
     r->reused = r->streamed = r->expecting = false;
     ms_tls_info_free(r->tls);
@@ -128,7 +125,8 @@ static MS_RARE void next_hop(struct ms_easy *e)
 
     clear_hop(e->response);
     if (a->led)
-        stamp(e, MS_TIMING_REDIRECT, ms_run_loop(e)->now_us);
+        e->response->trip->redirect_us =
+            (int64_t)(ms_run_loop(e)->now_us - e->added_us);
     e->error = (struct ms_error){.attempts = attempts};
     e->detail = NULL;
     e->retried = e->headed = e->unwanted = e->by_h1 = a->led = false;
