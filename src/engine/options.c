@@ -548,9 +548,11 @@ static struct ms_span retried_statuses(const struct ms_options *o)
 
 static ms_err check_retry(struct ms_options *o)
 {
-    struct ms_span list = retried_statuses(o), item;
+    struct ms_span list = ms_buf_span(&o->retry_status), item;
     uint64_t status;
 
+    if (MS_LIKELY(!o->retry_status.p && !o->retry_methods.p))
+        return MS_OK;
     o->why = "retry.status is a list of statuses, 100 to 599";
     while (ms_span_next_item(&list, &item))
         if (!ms_span_decimal(item, 599, &status) || status < 100)
