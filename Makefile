@@ -59,7 +59,13 @@ NGHTTP2_LIBS   := $(if $(NGHTTP2_LIBDIR),-L$(NGHTTP2_LIBDIR) -lnghttp2,$(shell \
 OPENSSL_CFLAGS := $(if $(OPENSSL_INCDIR),-I$(OPENSSL_INCDIR),$(call pkg_cflags,openssl))
 OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(shell \
                     pkg-config --libs openssl 2>/dev/null || echo -lssl -lcrypto))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS)
+# The public suffix list is optional: PSL= builds without it.
+PSL        ?= $(if $(PSL_INCDIR),yes,$(shell pkg-config --exists libpsl && echo yes))
+PSL_CFLAGS := $(if $(PSL),-DMS_WITH_PSL $(if $(PSL_INCDIR),-I$(PSL_INCDIR),$(call \
+                pkg_cflags,libpsl)))
+PSL_LIBS   := $(if $(PSL),$(if $(PSL_LIBDIR),-L$(PSL_LIBDIR) -lpsl,$(shell \
+                pkg-config --libs libpsl 2>/dev/null || echo -lpsl)))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(PSL_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -81,7 +87,7 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
-           $(OPENSSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(OPENSSL_CFLAGS) $(PSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
