@@ -124,7 +124,7 @@ static unsigned days_of(unsigned month, unsigned year)
     static const unsigned char days[] = {31, 28, 31, 30, 31, 30,
                                          31, 31, 30, 31, 30, 31};
 
-    return days[month - 1] + (month == 2 && is_leap(year));
+    return days[month - 1] + (month == 2 && is_leap(year) ? 1u : 0u);
 }
 
 static bool exists(const struct parts *d)
