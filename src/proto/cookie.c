@@ -6,6 +6,7 @@
 #include "proto/cookie.h"
 
 #include "proto/cookie_date.h"
+#include "proto/host.h"
 
 struct attribute {
     struct ms_span name, value;
@@ -203,19 +204,11 @@ struct ms_span ms_cookie_host(struct ms_span host)
     return host;
 }
 
-/* The URL parser refuses names whose last label is a number: what ends in a
- * digit there is an IPv4 address, and only IPv6 has brackets. */
-static bool is_address(struct ms_span host)
-{
-    return host.n &&
-           (host.p[0] == '[' || ms_is_digit((unsigned char)host.p[host.n - 1]));
-}
-
 bool ms_cookie_domain_match(struct ms_span host, struct ms_span domain)
 {
     if (ms_span_equal(host, domain))
         return true;
-    if (domain.n == 0 || host.n <= domain.n || is_address(host))
+    if (domain.n == 0 || host.n <= domain.n || ms_host_is_address(host))
         return false;
     size_t rest = host.n - domain.n;
     return host.p[rest - 1] == '.' &&

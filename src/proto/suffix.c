@@ -11,19 +11,12 @@
 #include <libpsl.h>
 #endif
 
-/* Only an address has a colon or brackets, and only an IPv4 address ends in a
- * digit: the host parser refuses other names whose last label is a number. */
-static bool is_address(struct ms_span host)
-{
-    return host.p[0] == '[' || ms_is_digit((unsigned char)host.p[host.n - 1]);
-}
-
 #ifdef MS_WITH_PSL
 
 /* libpsl wants a NUL behind it; false when `host` is no name. */
 static bool to_text(struct ms_span host, char text[MS_HOST_MAX + 1])
 {
-    if (host.n == 0 || host.n > MS_HOST_MAX || is_address(host))
+    if (host.n == 0 || host.n > MS_HOST_MAX || ms_host_is_address(host))
         return false;
     memcpy(text, host.p, host.n);
     text[host.n] = 0;
@@ -59,7 +52,7 @@ const char *ms_suffix_version(void)
 
 bool ms_suffix_is_public(struct ms_span host)
 {
-    return host.n > 0 && !is_address(host) && !memchr(host.p, '.', host.n);
+    return host.n > 0 && !ms_host_is_address(host) && !memchr(host.p, '.', host.n);
 }
 
 struct ms_span ms_suffix_registrable(struct ms_span host)
