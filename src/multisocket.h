@@ -72,6 +72,8 @@ struct ms_response;
     X(EOPTION, USAGE, "bad_option", "bad option value")                        \
     X(EURL, USAGE, "bad_url", "not a valid URL")                               \
     X(ESCHEME, USAGE, "unsupported_scheme", "unsupported URL scheme")          \
+    X(ECOOKIE, USAGE, "bad_cookie", "not a valid cookie")                      \
+    X(EFILE, USAGE, "file_error", "the file could not be read or written")     \
     X(EHEADER, USAGE, "bad_header", "not a valid header")                      \
     X(EHOST, RESOLVE, "host_not_found", "no such host")                        \
     X(ERESOLVE, RESOLVE, "resolve_failed", "name lookup failed")               \

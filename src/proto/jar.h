@@ -117,6 +117,11 @@ ms_err ms_jar_take(struct ms_jar *j, const struct ms_url *url,
                    struct ms_span line, int64_t now_s,
                    const char **why) MS_MUST_CHECK;
 
+/* Why no jar keeps such a cookie, from wherever it comes: it is for a public
+ * suffix, or its name promises what it does not keep. NULL: nothing is wrong.
+ * `says_path`: its path was given, not derived. */
+const char *ms_jar_refuses(const struct ms_cookie_spec *spec, bool says_path);
+
 /* Finds what goes to `url`, in the order it is sent in: longest path first,
  * then oldest. Pointers hold until the jar changes. To be freed also after
  * MS_ENOMEM. */

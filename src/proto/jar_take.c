@@ -37,21 +37,19 @@ static const char *settle_domain(struct ms_cookie_spec *spec,
         spec->domain = from->host;
     if (!ms_cookie_domain_match(from->host, spec->domain))
         return "its domain is not that of the URL";
-    if (!spec->host_only && ms_suffix_is_public(spec->domain))
-        return "its domain is a public suffix";
     return NULL;
 }
 
 /* Steps 19 to 21: names that promise something. */
 static const char *check_prefix(const struct ms_cookie_spec *spec,
-                                bool has_path)
+                                bool says_path)
 {
     bool host = ms_cookie_has_prefix(spec->name, MS_SPAN("__Host-"));
     bool secure = ms_cookie_has_prefix(spec->name, MS_SPAN("__Secure-"));
 
     if ((host || secure) && !spec->secure)
         return "its name asks for Secure";
-    if (host && (!spec->host_only || !has_path ||
+    if (host && (!spec->host_only || !says_path ||
                  !ms_span_equal(spec->path, MS_SPAN("/"))))
         return "its name asks for Path=/ and no Domain";
     if (spec->name.n == 0 &&
@@ -59,6 +57,13 @@ static const char *check_prefix(const struct ms_cookie_spec *spec,
          ms_cookie_has_prefix(spec->value, MS_SPAN("__Secure-"))))
         return "it has no name and looks as if it had one";
     return NULL;
+}
+
+const char *ms_jar_refuses(const struct ms_cookie_spec *spec, bool says_path)
+{
+    if (!spec->host_only && ms_suffix_is_public(spec->domain))
+        return "its domain is a public suffix";
+    return check_prefix(spec, says_path);
 }
 
 /* Step 16: without TLS nobody hides a cookie that was set with it. */
@@ -81,7 +86,7 @@ static bool hides_secure(const struct ms_jar *j,
 }
 
 static const char *check(const struct ms_jar *j, struct ms_cookie_spec *spec,
-                         const struct source *from, bool has_path)
+                         const struct source *from, bool says_path)
 {
     const char *why = settle_domain(spec, from);
 
@@ -93,7 +98,7 @@ static const char *check(const struct ms_jar *j, struct ms_cookie_spec *spec,
         return "it is Secure and came without TLS";
     if (!from->secure && hides_secure(j, spec))
         return "it would hide a cookie that is Secure";
-    why = check_prefix(spec, has_path);
+    why = ms_jar_refuses(spec, says_path);
     /* Nobody may set a cookie for a part of an address. */
     spec->host_only |= ms_host_is_address(from->host);
     return why;
