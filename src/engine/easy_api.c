@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "engine/transfer.h"
+#include "engine/run.h"
 
 /* Bytes of a host or URL in an error message. */
 #define MAX_NAMED 255
@@ -30,6 +30,7 @@ static void free_easy(struct ms_grave *g)
     ms_response_free(e->response);
     ms_free(e->watch);
     ms_free(e->source);
+    ms_free(e->said);
     ms_free(e);
 }
 
