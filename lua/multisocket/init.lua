@@ -68,6 +68,11 @@ ms.wrap = wrap.wrap
 
 ms.url = core.url
 
+-- ---- cookies ---------------------------------------------------------------
+
+ms.jar = core.jar
+ms.registrable_domain = core.registrable_domain
+
 -- ---- settings --------------------------------------------------------------
 
 local USE = { uv = true, wait = true, mode = true }
