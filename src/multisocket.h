@@ -188,6 +188,9 @@ enum ms_option {
     MS_OPT_VERSION,         /* string: "auto", the default, "1.1", "2" or
                              * "2-prior-knowledge" (also without TLS) */
     MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
+    MS_OPT_COOKIES,         /* bool: cookies are kept and sent, in the jar of
+                             * ms_options_jar(), or in one of the run's own for
+                             * its redirects */
 
     /* TLS. A connection is used again only by a transfer for which all of
      * these are the same. */
@@ -815,6 +818,12 @@ MS_API size_t ms_registrable_domain(const char *host, size_t n,
 /* The version of libpsl, NULL when the build has none: then only names of one
  * label count as public suffixes. */
 MS_API const char *ms_psl_version(void);
+
+/* Transfers with these options send the cookies of `jar` and put those of every
+ * response into it, redirects included; sets MS_OPT_COOKIES. The option set and
+ * its copies keep a reference. NULL: no jar and no cookies. MS_EUSAGE: it is
+ * frozen. */
+MS_API ms_err ms_options_jar(struct ms_options *o, struct ms_jar *jar);
 
 /* ---- looking inside -------------------------------------------------- */
 
