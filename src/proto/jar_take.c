@@ -129,8 +129,9 @@ ms_err ms_jar_take(struct ms_jar *j, const struct ms_url *url,
     struct ms_set_cookie c;
     char room[MS_HOST_MAX];
 
-    *why =
-        from.host.n ? ms_cookie_parse(line, now_s, &c) : "its URL has no host";
+    /* What DNS cannot carry is nobody's. */
+    bool named = from.host.n && from.host.p[from.host.n - 1] != '.';
+    *why = named ? ms_cookie_parse(line, now_s, &c) : "its URL has no host";
     if (*why)
         return MS_OK;
     struct ms_cookie_spec spec = spec_of(&c, &from);
