@@ -469,7 +469,8 @@ TEST(urls_without_a_host_name_have_no_cookies)
 
     begin(&w);
     w.url = (struct ms_url){0};
-    static const char *const urls[] = {"http://./", "http://a.org../"};
+    static const char *const urls[] = {"http://./", "http://a.org../",
+                                       "http://.org/", "http://a..org/"};
     for (size_t i = 0; i < MS_COUNT(urls); i++) {
         if (ms_url_parse(&w.url, ms_span_text(urls[i]), NULL, NULL))
             continue;

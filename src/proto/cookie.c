@@ -204,6 +204,18 @@ struct ms_span ms_cookie_host(struct ms_span host)
     return host;
 }
 
+bool ms_cookie_host_counts(struct ms_span host)
+{
+    bool dot = true; /* before this byte */
+
+    for (size_t i = 0; i < host.n; i++) {
+        if (dot && host.p[i] == '.')
+            return false;
+        dot = host.p[i] == '.';
+    }
+    return !dot;
+}
+
 bool ms_cookie_domain_match(struct ms_span host, struct ms_span domain)
 {
     if (ms_span_equal(host, domain))

@@ -49,6 +49,10 @@ const char *ms_cookie_parse(struct ms_span line, int64_t now_s,
  * is no other host. */
 struct ms_span ms_cookie_host(struct ms_span host);
 
+/* Whether such a host can have cookies: it is not empty, nor a label of it,
+ * which DNS could not carry. */
+bool ms_cookie_host_counts(struct ms_span host);
+
 /* Whether a cookie for `domain` goes to `host` (5.1.3): it is the same, or
  * one below it and not an address. Both are as ms_cookie_host() has them. */
 bool ms_cookie_domain_match(struct ms_span host, struct ms_span domain);

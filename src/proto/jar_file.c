@@ -155,7 +155,7 @@ static bool read_domain(struct ms_span s, struct room *room,
     if (ms_host_put(&room->host, ms_span(room->text, (size_t)n), &why))
         return false;
     *domain = ms_cookie_host(ms_buf_span(&room->host));
-    return domain->n > 0 && domain->p[domain->n - 1] != '.';
+    return ms_cookie_host_counts(*domain);
 }
 
 static bool read_expires(struct ms_span s, int64_t now_s, int64_t *expires_s)

@@ -129,9 +129,9 @@ ms_err ms_jar_take(struct ms_jar *j, const struct ms_url *url,
     struct ms_set_cookie c;
     char room[MS_HOST_MAX];
 
-    /* What DNS cannot carry is nobody's. */
-    bool named = from.host.n && from.host.p[from.host.n - 1] != '.';
-    *why = named ? ms_cookie_parse(line, now_s, &c) : "its URL has no host";
+    *why = "its URL has no host";
+    if (ms_cookie_host_counts(from.host))
+        *why = ms_cookie_parse(line, now_s, &c);
     if (*why)
         return MS_OK;
     struct ms_cookie_spec spec = spec_of(&c, &from);

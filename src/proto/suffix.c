@@ -52,7 +52,8 @@ const char *ms_suffix_version(void)
 
 bool ms_suffix_is_public(struct ms_span host)
 {
-    return host.n > 0 && !ms_host_is_address(host) && !memchr(host.p, '.', host.n);
+    return host.n > 0 && !ms_host_is_address(host) &&
+           !memchr(host.p, '.', host.n);
 }
 
 struct ms_span ms_suffix_registrable(struct ms_span host)
