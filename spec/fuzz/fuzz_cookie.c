@@ -83,6 +83,14 @@ static void check_sent(struct ms_jar *j, const struct ms_url *url)
     ms_buf_free(&line);
 }
 
+static void take_all(struct ms_jar *j, const struct ms_url *url,
+                     struct ms_span lines)
+{
+    while (lines.n)
+        take(j, url, next_line(&lines));
+    check_sent(j, url);
+}
+
 static void check_file(struct ms_jar *j)
 {
     struct ms_buf one = {0}, two = {0};
@@ -128,10 +136,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_as_file(all);
     if (!ms_url_parse(&url, next_line(&rest), NULL, NULL)) {
         ms_jar_init(&j);
-        while (rest.n)
-            take(&j, &url, next_line(&rest));
-        check_sent(&j, &url);
+        take_all(&j, &url, rest);
         check_file(&j);
+        url.secure = !url.secure; /* the same host, with and without TLS */
+        take_all(&j, &url, rest);
+        expect(!ms_jar_all(&j, NOW + MS_COOKIE_AGE_MAX_S, &j.scratch));
+        expect(!ms_jar_check(&j) && !j.deadlines.root);
         ms_jar_fini(&j);
     }
     ms_url_free(&url);
