@@ -43,8 +43,9 @@ local FUNCTION = { words = "a function or false", types = { ["function"] = true 
   also = { false } }
 local STRING = { words = "a string", types = { string = true }, also = { "" } }
 
-local function group(words, types, members, more)
+local function group(words, types, members, more, first)
   local row = { words = words, types = types, members = members, also = { false, {} } }
+  row.first = first or "total" -- the member that a number stands for
   row.more = more
   return row
 end
@@ -83,6 +84,8 @@ end
 local UNSET = { words = "a string", types = { string = true }, also = { false, "" } }
 local NAMES = { words = "a string or a list of them", types = { string = true, table = true },
   also = { false, {}, { "a", "b" } } }
+local STATUSES = { words = "a string or a list of them", types = NAMES.types,
+  also = { false, { 503 }, { "503", 429 }, "503" } }
 local TLS = { words = "a table", types = { table = true }, also = { {} }, members = {
   verify = BOOLEAN, verify_host = BOOLEAN, ca_file = UNSET, ca_path = UNSET, crl_file = UNSET,
   cert = UNSET, key = UNSET, key_password = UNSET, min_version = UNSET, max_version = UNSET,
@@ -119,6 +122,13 @@ local ENGINE = {
     { total = TIMEOUT, connect = TIMEOUT, first_byte = TIMEOUT, idle = TIMEOUT }, TIMEOUT.more),
   low_speed = group("a table or false", { table = true },
     { limit = number(1), time = number(1) }),
+  redirect = number(0),
+  redirect_post = BOOLEAN,
+  allow_downgrade = BOOLEAN,
+  unrestricted_auth = BOOLEAN,
+  retry = group("a number, a table or false", { number = true, table = true },
+    { max = number(0), status = STATUSES, methods = NAMES, max_delay = number(0),
+      budget = number(0) }, number(0).more, "max"),
   max_body = number(0),
   max_header_size = number(1),
   tcp_nodelay = BOOLEAN,
@@ -257,7 +267,7 @@ local function each_wrong(name, row, try)
   end
   for value, words in pairs(row.said or {}) do try(value, code, words) end
   for _, case in ipairs(row.more or {}) do
-    local full = row.members and name .. ".total" or name
+    local full = row.members and name .. "." .. row.first or name
     try(case[1], code, ('option "%s" must be %s, not %s'):format(full, case[2],
       tostring(case[1])))
   end

@@ -249,6 +249,13 @@ describe("surface: multisocket", function()
       good = function() assert.is_nil(ms.registrable_domain("127.0.0.1")) end,
       bad = { bad("bad_argument", "the host must be a string, not nil", ms.registrable_domain) },
     }
+    rows.http_date = {
+      good = function()
+        assert.equal(784111777, ms.http_date("Sunday, 06-Nov-94 08:49:37 GMT"))
+        assert.is_nil(ms.http_date("yesterday"))
+      end,
+      bad = { bad("bad_argument", "a date must be a string, not number", ms.http_date, 1) },
+    }
     rows.on_error = {
       good = function()
         local reports = async.reports(function()

@@ -57,7 +57,7 @@ ms_err ms_jar_set(struct ms_jar *jar, const char *url, size_t url_len,
 
     ms_err err = ms_url_parse(&u, ms_span(url, url_len), NULL, why);
     if (!err)
-        err = ms_jar_take(jar, &u, ms_span(line, line_len), ms_loop_wall_s(),
+        err = ms_jar_take(jar, &u, ms_span(line, line_len), ms_wall_seconds(),
                           why);
     if (!err && *why)
         err = MS_ECOOKIE;
@@ -135,7 +135,7 @@ ms_err ms_jar_get(struct ms_jar *jar, const char *url, size_t url_len,
 
     ms_err err = ms_url_parse(&u, ms_span(url, url_len), NULL, why);
     if (!err)
-        err = ms_jar_find(jar, &u, ms_loop_wall_s(), &found);
+        err = ms_jar_find(jar, &u, ms_wall_seconds(), &found);
     if (!err)
         err = make_list(&found, out);
     ms_jar_found_free(&found);
@@ -147,7 +147,7 @@ ms_err ms_jar_list(struct ms_jar *jar, struct ms_cookie_list **out)
 {
     struct ms_jar_found found = {0};
 
-    ms_err err = ms_jar_all(jar, ms_loop_wall_s(), &found);
+    ms_err err = ms_jar_all(jar, ms_wall_seconds(), &found);
     if (!err)
         err = make_list(&found, out);
     ms_jar_found_free(&found);
@@ -179,7 +179,7 @@ ms_err ms_jar_save(struct ms_jar *jar, const char *path,
     struct ms_buf text = {0};
 
     *error = (struct ms_jar_error){0};
-    ms_err err = ms_jar_write(jar, ms_loop_wall_s(), &text);
+    ms_err err = ms_jar_write(jar, ms_wall_seconds(), &text);
     if (!err)
         err = ms_file_replace(path, ms_buf_span(&text), &error->os_errno);
     ms_buf_free(&text);
@@ -195,7 +195,7 @@ ms_err ms_jar_load(struct ms_jar *jar, const char *path,
     *error = (struct ms_jar_error){0};
     ms_err err = ms_file_read(path, &text, &error->os_errno);
     if (!err)
-        err = ms_jar_read(jar, ms_buf_span(&text), ms_loop_wall_s(), &fault);
+        err = ms_jar_read(jar, ms_buf_span(&text), ms_wall_seconds(), &fault);
     if (err == MS_ECOOKIE) {
         error->line = fault.line;
         error->reason = fault.why;
@@ -212,7 +212,7 @@ ms_err ms_cookie_read(const char *line, size_t n, struct ms_cookie_info *out,
 {
     struct ms_set_cookie c;
 
-    *why = ms_cookie_parse(ms_span(line, n), ms_loop_wall_s(), &c);
+    *why = ms_cookie_parse(ms_span(line, n), ms_wall_seconds(), &c);
     if (*why)
         return MS_ECOOKIE;
     *out = (struct ms_cookie_info){

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * url_api.c - URLs for applications: the public functions over proto/url.
+ * url_api.c - URLs and dates for applications: the public functions over
+ * proto/url and proto/date.
  */
 #include "base/mem.h"
 #include "multisocket.h"
+#include "net/loop.h"
+#include "proto/date.h"
 #include "proto/url.h"
 
 struct ms_url_info {
@@ -113,4 +116,9 @@ const char *ms_url_info_get(const struct ms_url_info *i,
 
     *n = s.n;
     return s.n ? s.p : "";
+}
+
+bool ms_http_date(const char *text, size_t n, int64_t *seconds)
+{
+    return ms_date_parse(ms_span(text, n), ms_wall_seconds(), seconds);
 }

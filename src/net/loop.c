@@ -25,12 +25,9 @@ static uint64_t monotonic_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
-int64_t ms_loop_wall_s(void)
+int64_t ms_wall_seconds(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return t.tv_sec;
+    return (int64_t)time(NULL);
 }
 
 void ms_loop_init(struct ms_loop *l, const struct ms_loop_hooks *hooks,

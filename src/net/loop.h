@@ -94,9 +94,8 @@ static inline bool ms_loop_inside(const struct ms_loop *l)
     return l->depth > 0;
 }
 
-/* Unix seconds: what cookies and dates go by. The clock on the wall may jump:
- * no deadline is reckoned with it. */
-int64_t ms_loop_wall_s(void);
+/* Seconds since 1970, by the clock that people set. */
+int64_t ms_wall_seconds(void);
 
 /* Reads the clock again, after host code ran. */
 void ms_loop_touch(struct ms_loop *l);

@@ -6,6 +6,8 @@
  */
 #include "proto/cookie_date.h"
 
+#include "proto/date.h"
+
 /* Years before it are refused by the algorithm: the Gregorian calendar is
  * younger than 1601's predecessors. */
 #define FIRST_YEAR 1601
@@ -134,20 +136,10 @@ static bool exists(const struct parts *d)
            d->minute <= 59 && d->second <= 59;
 }
 
-/* Days of all years before `year`, counted from the year 0. */
-static int64_t days_before(unsigned year)
-{
-    int64_t y = (int64_t)year - 1;
-
-    return y * 365 + y / 4 - y / 100 + y / 400;
-}
-
 static int64_t to_seconds(const struct parts *d)
 {
-    int64_t days = days_before(d->year) - days_before(1970) + d->day - 1;
+    int64_t days = ms_date_days(d->year, d->month, d->day);
 
-    for (unsigned m = 1; m < d->month; m++)
-        days += days_of(m, d->year);
     return ((days * 24 + d->hour) * 60 + d->minute) * 60 + d->second;
 }
 
