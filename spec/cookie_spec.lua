@@ -153,3 +153,98 @@ describe("ms.registrable_domain", function()
       ("a"):rep(300) }) do assert.is_nil(ms.registrable_domain(host), host) end
   end)
 end)
+
+-- ---- files ---------------------------------------------------------------------
+
+-- Runs curl, which does nothing over the network.
+local function curl_rewrites(from, to)
+  local result = process.run({ "curl", "-s", "-b", from, "-c", to, "file:///dev/null" })
+  assert.equal(0, result.code, result.stderr)
+end
+
+describe("E7: the file of a jar", function()
+  local function filled()
+    local jar = ms.jar()
+    jar:set("https://a.example.org/p/q", "a=1; Max-Age=1000; Secure; HttpOnly")
+    jar:set(URL, 'b="2 3"; domain=example.org')
+    jar:set("http://127.0.0.1/", "c=")
+    return jar
+  end
+
+  it("reads back to the same", function()
+    local jar, again = filled(), ms.jar()
+    assert.is_true(jar:save(path("jar")))
+    assert.is_true(again:load(path("jar")))
+    for cookie in jar:each() do
+      local other = again:get(("https://%s%s"):format(cookie.domain, cookie.path))[1]
+      other.created, cookie.created = nil, nil
+      assert.same(cookie, other)
+    end
+    assert.is_true(again:save(path("again")))
+    assert.equal(read_file(path("jar")), read_file(path("again")))
+  end)
+
+  it("is for its owner only, and a link is replaced, not followed", function()
+    write_file(path("target"), "untouched")
+    os.execute(("chmod 644 %s; ln -sf target %s"):format(path("target"), path("link")))
+    assert.is_true(filled():save(path("link")))
+    assert.equal("untouched", read_file(path("target")))
+    assert.equal("600 regular file\n", process.run({ "stat", "-c", "%a %F", path("link") }).stdout)
+  end)
+
+  it("leaves nothing beside it, whatever happens", function()
+    assert(os.execute("mkdir " .. path("d")))
+    assert.is_true(filled():save(path("d/jar")))
+    refused("file_error", filled():save(path("d")))
+    assert.equal("jar\n", process.run({ "ls", "-A", path("d") }).stdout)
+  end)
+
+  it("that cannot be had is an error with its errno", function()
+    for name, errno in pairs({ ["none/jar"] = 2, ["."] = 21, ["a\0b"] = 2 }) do
+      for _, how in ipairs({ "save", "load" }) do
+        local err = refused("file_error", ms.jar()[how](ms.jar(), path(name)))
+        assert.equal(errno, err.errno, name)
+      end
+    end
+    assert.matches("/nowhere: No such file or directory$",
+      refused("file_error", ms.jar():load("/nowhere")).message)
+  end)
+
+  it("that is none is named with its line, and nothing of it is read", function()
+    local jar = ms.jar()
+    for text, where in pairs({
+      ["# c\na.org\tFALSE\t/\tFALSE\t0\ta\t1\n<html>"] = ":3: not seven fields with a tab between",
+      ["a.org\tFALSE\t/\tFALSE\tsoon\ta\t1\n"] = ":1: no time in the fifth field",
+      ["\n\n#HttpOnly_\tFALSE\t/\tFALSE\t0\ta\t1"] = ":3: no domain in the first field",
+      ["a.org\tFALSE\t/\tFALSE\t0\ta\t\x001"] = ":1: a control character in it",
+    }) do
+      write_file(path("bad"), text)
+      local err = refused("bad_cookie", jar:load(path("bad")))
+      assert.equal(path("bad") .. where, err.message)
+    end
+    for _ in jar:each() do error("it is empty") end
+  end)
+
+  it("adds to what is in the jar", function()
+    local jar = filled()
+    write_file(path("more"), "a.example.org\tFALSE\t/\tFALSE\t0\td\t4\n")
+    assert.is_true(jar:load(path("more")))
+    assert.equal('b="2 3"; d=4', sent(jar, URL))
+  end)
+
+  it("means the same to curl, which writes it anew", function()
+    assert.is_true(filled():save(path("ours")))
+    curl_rewrites(path("ours"), path("curls"))
+    local again = ms.jar()
+    assert.is_true(again:load(path("curls")))
+    assert.is_true(again:save(path("again")))
+    local function lines(name)
+      local list = {}
+      for line in read_file(path(name)):gmatch("[^\n]+") do list[#list + 1] = line end
+      table.sort(list) -- curl has an order of its own
+      return list
+    end
+    assert.same(lines("ours"), lines("again"))
+    assert.equal("a=1; b=\"2 3\"", sent(again, "https://a.example.org/p"))
+  end)
+end)
