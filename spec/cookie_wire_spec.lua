@@ -155,3 +155,128 @@ describe("cookies", function()
     assert.equal(8 + 8006, #p:requests()[1]:match("Cookie: [^\r]*"))
   end))
 end)
+
+-- ---- redirects -------------------------------------------------------------------
+
+describe("on a redirect, cookies", function()
+  it("of each answer are there for the next request", async(function()
+    for _, base in ipairs({ at(A, ""), secure, h2 }) do
+      local c <close> = client()
+      local res = assert(c:fetch(base .. "/go", { headers = { ["X-Set"] = "a=1; path=/show" } }))
+      assert.equal(1, #res.redirects)
+      assert.equal("a=1", res.body)
+      assert.is_nil(res.cookies.a) -- that was another response's
+    end
+  end))
+
+  it("D1: go to the other host only if they are its own", async(function()
+    local c <close> = client()
+    set(c, at(A, "/set"), "a=1; path=/")
+    set(c, at("b.test", "/set"), "b=2; path=/")
+    local res = assert(c:fetch(at(A, "/away"), { headers = { Cookie = "hand=3" } }))
+    assert.equal("http://b.test:" .. nginx.port .. "/show", res.url)
+    assert.equal("b=2", res.body)
+    assert.equal("a=1; hand=3", shown(c, at(A, "/show"), { headers = { Cookie = "hand=3" } }))
+  end))
+
+  it("by hand go along where everything may", async(function()
+    local c <close> = client()
+    local opts = { headers = { Cookie = "hand=3" }, unrestricted_auth = true }
+    assert.equal("hand=3", shown(c, at(A, "/away"), opts))
+  end))
+
+  it("that one answer sets last for a run that has no jar", async(function()
+    local opts = { cookies = true, resolve = RESOLVE, headers = { ["X-Set"] = "a=1; path=/show" } }
+    for _ = 1, 2 do
+      assert.equal("a=1", assert(ms.fetch(at(A, "/go"), opts)).body)
+      opts.headers["X-Set"] = nil
+      assert.equal("", assert(ms.fetch(at(A, "/show"), opts)).body)
+      opts.headers["X-Set"] = "a=1; path=/show"
+    end
+  end))
+end)
+
+-- ---- the option ------------------------------------------------------------------
+
+describe("the option cookies", function()
+  it("is off by default, and false switches a client's off", async(function()
+    local off <close> = client({ cookies = false })
+    local on <close> = client()
+    assert.is_nil(off.cookies)
+    set(off, at(A, "/set"), "a=1; path=/")
+    assert.equal("", shown(off, at(A, "/show")))
+    set(on, at(A, "/set"), "a=1; path=/")
+    assert.equal("", shown(on, at(A, "/show"), { cookies = false }))
+    assert(on:fetch(at(A, "/set"), { cookies = false, headers = { ["X-Set"] = "b=2; path=/" } }))
+    assert.equal("a=1", shown(on, at(A, "/show"), { cookies = true }))
+  end))
+
+  it("is a jar that several clients and requests share", async(function()
+    local jar = ms.jar()
+    local one <close> = client({ cookies = jar })
+    local two <close> = client()
+    assert.equal(jar, one.cookies)
+    set(one, at(A, "/set"), "a=1; path=/")
+    assert.equal("", shown(two, at(A, "/show")))
+    assert.equal("a=1", shown(two, at(A, "/show"), { cookies = jar }))
+    assert(two:fetch(at(A, "/set"), { cookies = jar, headers = { ["X-Set"] = "b=2; path=/" } }))
+    assert.equal("a=1; b=2", shown(one, at(A, "/show")))
+    assert.equal("a=1; b=2", shown(one, at(A, "/show"), { method = "POST", body = "x" }))
+  end))
+
+  it("keeps the jar as long as anything has it", async(function()
+    local c <close> = client()
+    set(c, at(A, "/set"), "a=1; path=/")
+    c.cookies = nil
+    collectgarbage()
+    collectgarbage()
+    assert.equal("a=1", shown(c, at(A, "/show")))
+  end))
+
+  it("is one of an easy handle too, whose jar outlives no run", function()
+    local jar = core.jar()
+    local d <close> = drive.new()
+    local function run(easy)
+      d.multi:add_handle(easy)
+      d:run()
+      local _, ok, err = d.multi:info_read()
+      d.multi:remove_handle(easy)
+      assert(ok, tostring(err))
+      return easy:response().body
+    end
+    local easy = core.easy({ url = at(A, "/go"), resolve = RESOLVE, cookies = jar,
+      headers = { ["X-Set"] = "a=1; path=/" } })
+    assert.equal("a=1", run(easy))
+    assert.same({ a = "1" }, { [jar:get(at(A, "/"))[1].name] = "1" })
+    easy:setopt({ url = at(A, "/show") })
+    assert.equal("a=1", run(easy))
+    easy:setopt({ cookies = false })
+    assert.equal("", run(easy))
+    easy:setopt({ url = at(A, "/go"), cookies = true }) -- the jar again
+    assert.equal("a=1", run(easy))
+    local other = core.easy({ url = at(A, "/go"), resolve = RESOLVE, cookies = true,
+      headers = { ["X-Set"] = "b=1; path=/" } })
+    assert.equal("b=1", run(other))
+    other:setopt({ url = at(A, "/show") })
+    assert.equal("", run(other))
+    assert.same({}, easy:getinfo("cookies"))
+  end)
+end)
+
+describe("a Cookie header by hand", function()
+  it("goes behind the jar's in one line", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send",
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }, { "repeat" } } })
+    local c <close> = client()
+    c.cookies:set(p:url(), "a=1")
+    assert(c:fetch(p:url(), { headers = { { "cOOkie", "a=2" }, { "Cookie", { "b", "c=3" } } } }))
+    assert(c:fetch(p:url(), { headers = { Cookie = false } }))
+    assert(c:fetch(p:url(), { cookies = false, headers = { Cookie = "d=4" } }))
+    local lines = {}
+    for i, request in ipairs(p:requests()) do
+      lines[i] = {}
+      for line in request:gmatch("\r\n([Cc][Oo][Oo]kie: [^\r]*)") do table.insert(lines[i], line) end
+    end
+    assert.same({ { "Cookie: a=1; a=2; b; c=3" }, { "Cookie: a=1" }, { "Cookie: d=4" } }, lines)
+  end))
+end)
