@@ -275,7 +275,9 @@ describe("a Cookie header by hand", function()
     local lines = {}
     for i, request in ipairs(p:requests()) do
       lines[i] = {}
-      for line in request:gmatch("\r\n([Cc][Oo][Oo]kie: [^\r]*)") do table.insert(lines[i], line) end
+      for line in request:gmatch("\r\n([Cc][Oo][Oo]kie: [^\r]*)") do
+        table.insert(lines[i], line)
+      end
     end
     assert.same({ { "Cookie: a=1; a=2; b; c=3" }, { "Cookie: a=1" }, { "Cookie: d=4" } }, lines)
   end))

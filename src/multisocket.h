@@ -157,6 +157,9 @@ MS_API const char *ms_phase_name(enum ms_phase phase); /* "resolve" */
 /* The libraries that were found at run time: "3.0.17", "1.52.0". */
 MS_API const char *ms_openssl_version(void);
 MS_API const char *ms_nghttp2_version(void);
+/* The same; NULL: the build has no libidn2, and takes host names in ASCII
+ * only. */
+MS_API const char *ms_libidn2_version(void);
 
 /* ---- options --------------------------------------------------------- */
 
@@ -853,9 +856,9 @@ MS_API ms_err ms_cookie_read(const char *line, size_t n,
 #define MS_DOMAIN_ROOM 256
 
 /* The part of `host` that was registered, "example.co.uk" of
- * "www.Example.co.uk", by the public suffix list, into `out`; its length, 0
- * when there is none: a public suffix, an address, no host, or no list. */
-MS_API size_t ms_registrable_domain(const char *host, size_t n,
+ * "www.Example.co.uk", by the public suffix list, into `out`; empty when there
+ * is none: a public suffix, an address, no host, or no list. MS_ENOMEM. */
+MS_API ms_err ms_registrable_domain(const char *host, size_t n,
                                     char out[MS_DOMAIN_ROOM]);
 /* The version of libpsl, NULL when the build has none: then only names of one
  * label count as public suffixes. */

@@ -309,14 +309,18 @@ TEST(hosts_have_registrable_domains)
 
     if (!ms_psl_version())
         return;
-    CHECK(ms_registrable_domain("WWW.Example.co.UK.", 18, domain) == 13);
+    CHECK(!ms_registrable_domain("WWW.Example.co.UK.", 18, domain));
     CHECK(!strcmp(domain, "example.co.uk"));
     CHECK(!ms_registrable_domain("co.uk", 5, domain) && !*domain);
-    CHECK(!ms_registrable_domain("127.0.0.1", 9, domain));
-    CHECK(!ms_registrable_domain("a b", 3, domain));
-    CHECK(!ms_registrable_domain("", 0, domain));
+    CHECK(!ms_registrable_domain("127.0.0.1", 9, domain) && !*domain);
+    CHECK(!ms_registrable_domain("a b", 3, domain) && !*domain);
+    CHECK(!ms_registrable_domain("", 0, domain) && !*domain);
     memset(host, 'a', sizeof(host));
-    CHECK(!ms_registrable_domain(host, sizeof(host), domain));
+    CHECK(!ms_registrable_domain(host, sizeof(host), domain) && !*domain);
+    ms_mem_fail(1, 1);
+    ms_err err = ms_registrable_domain("a.org", 5, domain);
+    ms_mem_fail(0, 0);
+    CHECK(err == MS_ENOMEM && !*domain);
 }
 
 TEST(jars_without_memory_are_errors)

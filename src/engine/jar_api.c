@@ -233,23 +233,27 @@ ms_err ms_cookie_read(const char *line, size_t n, struct ms_cookie_info *out,
     return MS_OK;
 }
 
-size_t ms_registrable_domain(const char *host, size_t n,
+ms_err ms_registrable_domain(const char *host, size_t n,
                              char out[MS_DOMAIN_ROOM])
 {
-    char room[MS_HOST_MAX + MS_HOST_ROOM];
-    struct ms_buf put = {.p = room, .cap = sizeof(room)};
+    struct ms_buf put = {0};
     const char *why;
+    size_t room = n > MS_HOST_ROOM ? n : MS_HOST_ROOM;
 
-    if (n == 0 || n > MS_HOST_MAX || ms_host_put(&put, ms_span(host, n), &why))
-        return 0;
-    struct ms_span found =
-        ms_suffix_registrable(ms_cookie_host(ms_buf_span(&put)));
-    if (found.n >= MS_DOMAIN_ROOM)
-        return 0;
-    if (found.n)
+    *out = 0;
+    if (n == 0)
+        return MS_OK;
+    ms_err err = ms_buf_reserve(&put, room);
+    if (!err)
+        err = ms_host_put(&put, ms_span(host, n), &why);
+    if (!err && ms_buf_len(&put) < MS_DOMAIN_ROOM) {
+        struct ms_span found =
+            ms_suffix_registrable(ms_cookie_host(ms_buf_span(&put)));
         memcpy(out, found.p, found.n);
-    out[found.n] = 0;
-    return found.n;
+        out[found.n] = 0;
+    }
+    ms_buf_free(&put);
+    return err == MS_ENOMEM ? err : MS_OK;
 }
 
 const char *ms_psl_version(void)

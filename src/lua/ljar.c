@@ -280,11 +280,10 @@ static int registrable_domain(lua_State *L)
     size_t n;
     const char *host = check_text(L, 1, "the host", &n);
 
-    n = ms_registrable_domain(host, n, domain);
-    if (n)
-        lua_pushlstring(L, domain, n);
-    else
-        lua_pushnil(L);
+    ms_err err = ms_registrable_domain(host, n, domain);
+    if (err)
+        return lb_raise(L, err, "registrable_domain");
+    lua_pushstring(L, *domain ? domain : NULL);
     return 1;
 }
 

@@ -98,12 +98,12 @@ ms_err ms_jar_write(struct ms_jar *j, int64_t now_s, struct ms_buf *out)
 
 /* ---- reading ------------------------------------------------------------ */
 
-/* Room for a domain put in its one spelling, and for the brackets that an
- * IPv6 address may lack. */
+/* Room for a domain: with the brackets that an IPv6 address may lack, and put
+ * into its one spelling. */
 struct room {
     char text[MS_HOST_MAX + 3];
-    struct ms_buf host; /* over put[] */
-    char put[MS_HOST_MAX + 3 + MS_HOST_ROOM];
+    struct ms_buf host;
+    ms_err err; /* MS_ENOMEM, nothing else */
 };
 
 static struct ms_span next_line(struct ms_span *text)
@@ -151,8 +151,13 @@ static bool read_domain(struct ms_span s, struct room *room,
     bool bare = s.p[0] != '[' && memchr(s.p, ':', s.n);
     int n = snprintf(room->text, sizeof(room->text), "%s%.*s%s",
                      bare ? "[" : "", (int)s.n, s.p, bare ? "]" : "");
-    room->host = (struct ms_buf){.p = room->put, .cap = sizeof(room->put)};
-    if (ms_host_put(&room->host, ms_span(room->text, (size_t)n), &why))
+    ms_buf_clear(&room->host);
+    ms_err err = ms_buf_reserve(&room->host, sizeof(room->text) + MS_HOST_ROOM);
+    if (!err)
+        err = ms_host_put(&room->host, ms_span(room->text, (size_t)n), &why);
+    if (err == MS_ENOMEM)
+        room->err = err;
+    if (err)
         return false;
     *domain = ms_cookie_host(ms_buf_span(&room->host));
     return ms_cookie_host_counts(*domain);
@@ -227,19 +232,21 @@ static ms_err read_lines(struct ms_jar *j, struct ms_span text, int64_t now_s,
                          struct ms_jar_fault *fault)
 {
     struct ms_cookie_spec spec;
-    struct room room;
+    struct room room = {.err = MS_OK};
     ms_err err = MS_OK;
 
-    for (fault->line = 1; !err && text.n; fault->line++) {
+    for (fault->line = 0; !err && text.n;) {
         struct ms_span line = next_line(&text);
+        fault->line++;
         if (is_comment(line))
             continue;
         fault->why = read_line(line, now_s, &room, &spec);
         if (fault->why)
-            return MS_ECOOKIE;
-        if (j && !ms_jar_refuses(&spec, true))
+            err = room.err ? room.err : MS_ECOOKIE;
+        else if (j && !ms_jar_refuses(&spec, true))
             err = ms_jar_put(j, &spec, now_s);
     }
+    ms_buf_free(&room.host);
     return err;
 }
 

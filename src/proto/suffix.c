@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * suffix.c - the public suffix list, asked through libpsl where the build
- * found it (MS_WITH_PSL).
+ * found it (MS_HAVE_PSL).
  */
 #include "proto/suffix.h"
 
 #include "proto/host.h"
 
-#ifdef MS_WITH_PSL
+#ifdef MS_HAVE_PSL
 #include <libpsl.h>
 #endif
 
-#ifdef MS_WITH_PSL
+#ifdef MS_HAVE_PSL
 
 /* libpsl wants a NUL behind it; false when `host` is no name. */
 static bool to_text(struct ms_span host, char text[MS_HOST_MAX + 1])
