@@ -286,9 +286,9 @@ end)
 -- ---- beside curl -----------------------------------------------------------------
 
 -- { the Set-Cookie fields of /set/here, one request each; where to look; what is
--- sent there; what curl 7.88 sends, where that differs: docs/guide.md has the
--- reasons, and a later curl may agree }. The ground that the suite of the RFC's
--- working group covers (E1), in our words.
+-- sent there; what curl 7.88 sends, where that differs: docs/differences.md
+-- has the reasons, and a later curl may agree }. The ground that the suite of
+-- the RFC's working group covers (E1), in our words.
 local LONG = ("x"):rep(4090)
 local CASES = {
   -- names and values
