@@ -20,6 +20,10 @@ local LOCATIONS = [[
     location /fail { add_header Set-Cookie $http_x_set always; return 500 "failed"; }
     location /go { add_header Set-Cookie $http_x_set always; return 302 /show/it; }
     location /show { return 200 "$http_cookie"; }
+    location /far {
+      add_header Set-Cookie $http_x_set always;
+      return 302 http://b.test:$server_port/set/there;
+    }
     location /away { return 302 http://b.test:$server_port/show; }
 ]]
 
@@ -177,6 +181,21 @@ describe("on a redirect, cookies", function()
     assert.equal("http://b.test:" .. nginx.port .. "/show", res.url)
     assert.equal("b=2", res.body)
     assert.equal("a=1; hand=3", shown(c, at(A, "/show"), { headers = { Cookie = "hand=3" } }))
+  end))
+
+  it("are those of the host that set them", async(function()
+    local c <close> = client()
+    set(c, at(A, "/far"), "a=1; path=/")
+    set(c, at(A, "/set"), "of=A; path=/")
+    set(c, at("b.test", "/set"), "of=B; path=/")
+    assert.equal("a=1; of=A", shown(c, at(A, "/show")))
+    assert.equal("a=1; of=B", shown(c, at("b.test", "/show")))
+    set(c, at(A, "/far"), "b=2; domain=b.test; path=/")
+    assert.equal("a=1; of=A", shown(c, at(A, "/show")))
+    assert.equal("a=1; of=B; b=2", shown(c, at("b.test", "/show")))
+    set(c, at(A, "/far"), "c=3; domain=" .. A .. "; path=/")
+    assert.equal("a=1; of=A; c=3", shown(c, at(A, "/show")))
+    assert.equal("a=1; of=B; b=2", shown(c, at("b.test", "/show")))
   end))
 
   it("by hand go along where everything may", async(function()

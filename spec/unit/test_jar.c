@@ -503,6 +503,9 @@ TEST(a_jar_is_written_oldest_first)
     CHECK(!take(&w, TLS, "b=2; secure; HttpOnly; domain=example.org"));
     CHECK(!take(&w, "http://[::1]/", "c="));
     CHECK(!take(&w, AT, "d=x\ty"));
+    CHECK(!take(&w, AT, "d\te=x; path=/other"));
+    CHECK(!take(&w, AT, "f=x; path=/other\t/"));
+    CHECK(!take(&w, "http://127.0.0.1/", "g=3; domain=127.0.0.1"));
     CHECK(!take(&w, AT, "e"));
     CHECK_SENT(&w, TLS "p/",
                "a=1; b=2; d=x\ty; e"); /* sending changes nothing */
@@ -510,6 +513,7 @@ TEST(a_jar_is_written_oldest_first)
                        "a.example.org\tFALSE\t/p\tFALSE\t1700000010\ta\t1\n"
                        "#HttpOnly_.example.org\tTRUE\t/\tTRUE\t0\tb\t2\n"
                        "::1\tFALSE\t/\tFALSE\t0\tc\t\n"
+                       "127.0.0.1\tFALSE\t/\tFALSE\t0\tg\t3\n"
                        "a.example.org\tFALSE\t/\tFALSE\t0\t\te\n"),
                "%s", written(&w));
     end(&w);
