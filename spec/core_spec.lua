@@ -93,7 +93,7 @@ describe("core:", function()
     it("have names", function()
       local names = core.option_names()
       table.sort(names)
-      assert.same({ "allow_address", "allow_downgrade", "body", "connect_to", "dns",
+      assert.same({ "allow_address", "allow_downgrade", "body", "connect_to", "cookies", "dns",
         "expect_continue", "fresh_connection", "happy_eyeballs_delay", "headers", "interface",
         "ip", "local_port", "low_speed", "max_body", "max_header_size", "method", "on_data",
         "on_headers", "priority", "redirect", "redirect_post", "resolve", "resolver", "retry",

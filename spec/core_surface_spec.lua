@@ -456,6 +456,12 @@ describe("surface: the module multisocket.core", function()
       good = function() assert.equal("http://h/", core.url("http://h").href) end,
       bad = { bad("bad_argument", "the URL must be a string, not nil", core.url) },
     }
+    rows.jar = { good = function() core.jar():clear() end, why = "takes nothing" }
+    rows.registrable_domain = {
+      good = function() assert.is_nil(core.registrable_domain("com")) end,
+      bad = { bad("bad_argument", "the host must be a string, not number",
+        core.registrable_domain, 1) },
+    }
     rows.http_date = {
       good = function()
         assert.equal(784111777, core.http_date("Sun, 06 Nov 1994 08:49:37 GMT"))

@@ -144,6 +144,8 @@ local ENGINE = {
     said = { ["3"] = "version: bad option value", ["2.0"] = "version: bad option value",
       [""] = "version: bad option value" } },
   priority = STRING,
+  cookies = { words = "a boolean or a jar", types = { boolean = true },
+    also = { true, false, core.jar() } },
   ip = { words = "a number or false", apart = false, types = { number = true },
     also = { 4, 6, false }, more = whole(4),
     said = { [5] = "ip: bad option value", [7] = "ip: bad option value" } },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/policy.h"
 
+#include "engine/cookies.h"
 #include "engine/follow.h"
 #include "engine/retry.h"
 #include "engine/run_parts.h"
@@ -16,14 +17,19 @@ ms_err ms_policy_begin(struct ms_easy *e)
 
 ms_err ms_policy_before_hop(struct ms_easy *e)
 {
-    return ms_agent_render(e);
+    ms_err err = ms_agent_render(e);
+
+    return err ? err : ms_cookies_before_hop(e);
 }
 
 ms_err ms_policy_after_head(struct ms_easy *e, enum ms_then *then,
                             const char **why)
 {
-    ms_err err = ms_follow(e, then, why);
+    /* Cookies first: they are of this hop, and following leads to the next. */
+    ms_err err = ms_cookies_after_head(e);
 
+    if (!err)
+        err = ms_follow(e, then, why);
     if (!err && *then == MS_THEN_DELIVER && e->agent)
         ms_retry_after_head(e, then);
     return err;
