@@ -110,6 +110,8 @@ local ENGINE = {
         .. "not table",
       [{ A = { true } }] = 'header "A" must be a string, a number, a list of them or false, '
         .. "not boolean",
+      [{ A = 0 / 0 }] = 'header "A" must be a finite number, not ',
+      [{ A = { 1, 1 / 0 } }] = 'header "A" must be a finite number, not inf',
       [cyclic] = "names of headers are strings, not table",
     } },
   user_agent = { words = "a string", types = { string = true }, also = { false, "" } },
@@ -166,6 +168,8 @@ local function fields(what)
     said = { [{ a = true }] = value .. "boolean", [{ a = print }] = value .. "function",
       [{ a = { {} } }] = value .. "table", [{ 1 }] = name .. "number",
       [{ [true] = 1 }] = name .. "boolean", [{ { 1, 2 } }] = name .. "number",
+      [{ a = -1 / 0 }] = what .. ' "a" must be a finite number, not -inf',
+      [{ a = { 0 / 0 } }] = what .. ' "a" must be a finite number, not ',
       [{ {} }] = name .. "nil", [cyclic] = name .. "table",
       [{ { "a", "b" }, 1 }] = ('option "%s" %s'):format(what, MAP) } }
 end

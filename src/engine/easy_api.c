@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "engine/transfer.h"
+#include "engine/run.h"
 
 /* Bytes of a host or URL in an error message. */
 #define MAX_NAMED 255

@@ -5,11 +5,6 @@
 
 #include "base/mem.h"
 
-/* How long a connection that became idle in this entry is used again without a
- * look at its socket: a thousand completions in a row take some milliseconds,
- * what blocks in one of them takes more. */
-#define TRUSTED_US 10000
-
 /* What most servers allow (nginx 128, h2o and Apache 100). */
 #define DEFAULT_MAX_STREAMS 100
 
@@ -455,6 +450,7 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
     ms_list_init(&p->env.closing);
     ms_pool_init_idle(p);
     ms_pool_init_slots(p);
+    ms_pool_init_look(p);
     p->env.scratch = ms_alloc(MS_SCRATCH_BYTES);
     if (!p->env.scratch)
         return MS_ENOMEM;
@@ -507,6 +503,7 @@ void ms_pool_fini(struct ms_pool *p)
             &p->endpoints,
             MS_CONTAINER(p->remembered.next, struct ms_endpoint, remembered));
     ms_map_fini(&p->endpoints);
+    ms_pool_fini_look(p);
     ms_link_env_fini(&p->env.link);
     ms_free(p->env.scratch);
 }
@@ -572,19 +569,6 @@ static struct ms_conn *find_room(const struct ms_endpoint *e)
     return NULL;
 }
 
-/* The entry that left a connection idle had read its socket empty. Later the
- * peer may have closed or spoken, and the host not told of it yet. One that is
- * in use hears of it anyway. */
-static bool is_usable(const struct ms_pool *p, struct ms_conn *c)
-{
-    const struct ms_loop *l = p->env.loop;
-    bool just_now = c->idle_entry == l->entries &&
-                    l->now_us - c->idle_since_us < TRUSTED_US;
-
-    return MS_LIKELY(just_now) ||
-           (!ms_pool_is_aged(p, c) && (!ms_pool_is_idle(c) || ms_conn_look(c)));
-}
-
 ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
                    const struct ms_pool_wish *wish)
 {
@@ -594,7 +578,7 @@ ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
 
     while (!(err = get_endpoint(p, &wish->key, &e)) && !wish->fresh &&
            (c = find_room(e))) {
-        if (is_usable(p, c)) {
+        if (ms_pool_is_usable(p, c)) {
             reuse(p, w, c);
             return MS_OK;
         }

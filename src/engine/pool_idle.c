@@ -130,7 +130,7 @@ static void close_surplus(struct ms_pool *p)
 static void become_idle(struct ms_pool *p, struct ms_conn *c)
 {
     c->idle_since_us = p->env.loop->now_us;
-    c->idle_entry = p->env.loop->entries;
+    ms_pool_heard_out(p, c);
     c->resting = false;
     if (can_rest(c) && !ms_timer_active(&p->rest_timer))
         ms_timer_start(p->env.loop, &p->rest_timer, c->idle_since_us + REST_US);

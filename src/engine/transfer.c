@@ -1,10 +1,13 @@
-/* SPDX-License-Identifier: MIT */
-#include "engine/transfer.h"
-
+/* SPDX-License-Identifier: MIT
+ *
+ * transfer.c - a run from its start over its connection to its end: what
+ * run.h promises, but for the limits.
+ */
 #include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/run_parts.h"
 
 /* Connections a request is tried on when one after the other refuses it and
  * serves nobody: a server that restarts does so once or twice. */
@@ -14,16 +17,6 @@
 
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
-
-static struct ms_loop *loop_of(const struct ms_easy *e)
-{
-    return ms_run_env_of(e)->loop;
-}
-
-static const struct ms_options *options_of(const struct ms_easy *e)
-{
-    return e->response->options;
-}
 
 const char *ms_run_state_name(const struct ms_easy *e)
 {
@@ -38,7 +31,7 @@ static void set_state(struct ms_easy *e, enum ms_run_state state)
     /* Forward, or back to the start of another run or a retry. */
     assert(state > e->state || state <= MS_RUN_QUEUED);
     e->state = (unsigned char)state;
-    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "%s",
+    MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, 0, e->id, "%s",
              ms_run_state_name(e));
 }
 
@@ -77,7 +70,7 @@ static void release(struct ms_easy *e)
     struct ms_conn *c = e->conn;
 
     ms_task_cancel(&e->start);
-    ms_timer_cancel(loop_of(e), &e->deadline);
+    ms_timer_cancel(ms_run_loop(e), &e->deadline);
     ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
     e->conn = NULL;
     if (c && e->stream.session)
@@ -94,7 +87,7 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
         return false;
     if (e->error.phase <= MS_PHASE_TLS || err == MS_EREFUSEDSTREAM)
         return true;
-    return ms_options_idempotent(options_of(e)) &&
+    return ms_options_idempotent(ms_run_options(e)) &&
            (err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
             err == MS_ETIMEOUT);
 }
@@ -112,10 +105,10 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
         stamp(e, MS_TIMING_QUEUE, ms_waiter_begun_us(&e->waiter));
     e->error.retryable = err && is_passing(e, err);
     release(e);
-    stamp(e, MS_TIMING_TOTAL, loop_of(e)->now_us);
+    stamp(e, MS_TIMING_TOTAL, ms_run_loop(e)->now_us);
     set_state(e, MS_RUN_DONE);
     if (err)
-        MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "failed: %s",
+        MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, 0, e->id, "failed: %s",
                  detail ? detail : ms_err_text(err));
     ms_run_env_of(e)->on_end(e);
 }
@@ -126,150 +119,6 @@ void ms_run_drop(struct ms_easy *e)
         release(e);
     e->run++;
     set_state(e, MS_RUN_IDLE);
-}
-
-/* ---- deadlines -------------------------------------------------------- */
-
-/* One timer stands for all limits of a run. What moves bytes only notes when;
- * the timer looks at that when it fires, and goes on waiting. */
-
-static uint64_t after_ms(uint64_t from_us, int64_t ms)
-{
-    return ms < 0 ? MS_NEVER : from_us + (uint64_t)ms * 1000u;
-}
-
-static bool is_watching(const struct ms_easy *e)
-{
-    return e->state == MS_RUN_ACTIVE && options_of(e)->watched && !e->pause;
-}
-
-/* When the response has to begin at the latest; before the request has left
- * that is looked at again later. */
-static uint64_t first_byte_deadline(const struct ms_easy *e)
-{
-    uint64_t sent = e->stream.sent_us;
-
-    if (e->stream.first_byte_us)
-        return MS_NEVER;
-    return after_ms(sent ? sent : loop_of(e)->now_us,
-                    options_of(e)->timeout_first_byte);
-}
-
-static uint64_t idle_deadline(const struct ms_easy *e)
-{
-    return after_ms(e->watch->progress.at_us, options_of(e)->timeout_idle);
-}
-
-static uint64_t speed_deadline(const struct ms_easy *e)
-{
-    const struct ms_options *o = options_of(e);
-
-    return o->low_speed_limit < 0
-               ? MS_NEVER
-               : after_ms(e->watch->mark_us, o->low_speed_time);
-}
-
-/* How long a 100 is waited for (RFC 9110, 10.1.1: not for ever): servers that
- * know of it answer within a round trip. */
-#define EXPECT_MS 1000
-
-static uint64_t expect_deadline(const struct ms_easy *e)
-{
-    uint64_t since = e->watch->sent_head_us;
-
-    return since ? after_ms(since, EXPECT_MS) : MS_NEVER;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static void arm_deadline(struct ms_easy *e)
-{
-    uint64_t at = after_ms(e->added_us, options_of(e)->timeout_total);
-
-    if (is_watching(e)) {
-        at = earlier(at, first_byte_deadline(e));
-        at = earlier(at, idle_deadline(e));
-        at = earlier(at, speed_deadline(e));
-        at = earlier(at, expect_deadline(e));
-    }
-    if (at != MS_NEVER)
-        ms_timer_start(loop_of(e), &e->deadline, at);
-}
-
-static void start_measuring(struct ms_easy *e)
-{
-    struct ms_watch *w = e->watch;
-
-    w->progress.at_us = w->mark_us = loop_of(e)->now_us;
-    w->mark_bytes = w->progress.bytes;
-}
-
-/* The body that was kept back for a 100 leaves now. */
-static void send_body(struct ms_easy *e)
-{
-    if (!e->watch || !e->watch->sent_head_us)
-        return;
-    e->watch->sent_head_us = 0;
-    ms_conn_proceed(e->conn, &e->stream);
-}
-
-/* Whether too little moved since the mark, which goes on to now. */
-static bool is_too_slow(struct ms_easy *e)
-{
-    struct ms_watch *w = e->watch;
-    uint64_t moved = w->progress.bytes - w->mark_bytes;
-    double seconds = (double)(loop_of(e)->now_us - w->mark_us) / 1e6;
-
-    w->mark_us = loop_of(e)->now_us;
-    w->mark_bytes = w->progress.bytes;
-    return (double)moved < (double)options_of(e)->low_speed_limit * seconds;
-}
-
-/* Which limit is passed, NULL for none. */
-static const char *limit_passed(struct ms_easy *e)
-{
-    uint64_t now = loop_of(e)->now_us;
-
-    if (after_ms(e->added_us, options_of(e)->timeout_total) <= now)
-        return "the total timeout passed";
-    if (!is_watching(e))
-        return NULL;
-    if (e->stream.sent_us && first_byte_deadline(e) <= now)
-        return "no response within the first_byte timeout";
-    if (idle_deadline(e) <= now)
-        return "nothing moved within the idle timeout";
-    if (speed_deadline(e) <= now && is_too_slow(e))
-        return "slower than low_speed allows";
-    return NULL;
-}
-
-static void on_deadline(struct ms_timer *t)
-{
-    struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, deadline);
-    const char *why = limit_passed(e);
-
-    if (!why && is_watching(e) && expect_deadline(e) <= loop_of(e)->now_us)
-        send_body(e);
-    if (why)
-        ms_run_end(e, MS_ETIMEOUT, why);
-    else
-        arm_deadline(e);
-}
-
-/* What no option needs is not there. */
-static ms_err prepare_watch(struct ms_easy *e)
-{
-    const struct ms_options *o = options_of(e);
-
-    if (!o->watched && !(e->on_data && o->max_body_set))
-        return MS_OK;
-    if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
-        return MS_ENOMEM;
-    *e->watch = (struct ms_watch){0};
-    return MS_OK;
 }
 
 /* ---- the response comes in -------------------------------------------- */
@@ -317,7 +166,7 @@ static bool was_misdirected(struct ms_easy *e)
 static ms_err on_head(struct ms_stream *s)
 {
     struct ms_easy *e = easy_of(s);
-    struct ms_loop *l = loop_of(e);
+    struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
     MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
@@ -328,7 +177,7 @@ static ms_err on_head(struct ms_stream *s)
     if (e->headed)
         make_room(e);
     else if (e->response->head.status == 100)
-        send_body(e);
+        ms_run_send_body(e);
     if (!e->on_headers)
         return MS_OK;
     enum ms_verdict v = e->on_headers(e, e->response, e->headers_user);
@@ -338,7 +187,7 @@ static ms_err on_head(struct ms_stream *s)
 
 static ms_err collect(struct ms_easy *e, const char *p, size_t n)
 {
-    int64_t limit = options_of(e)->max_body;
+    int64_t limit = ms_run_options(e)->max_body;
 
     if (limit >= 0 && n > (uint64_t)limit - ms_buf_len(&e->response->body))
         return MS_ETOOLARGE;
@@ -348,7 +197,7 @@ static ms_err collect(struct ms_easy *e, const char *p, size_t n)
 /* With on_data there is a limit only where one was set. */
 static bool is_too_much(const struct ms_easy *e, size_t n)
 {
-    int64_t limit = options_of(e)->max_body;
+    int64_t limit = ms_run_options(e)->max_body;
 
     return limit >= 0 && n > (uint64_t)limit - e->watch->body_bytes;
 }
@@ -357,7 +206,7 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
                       size_t *taken)
 {
     struct ms_easy *e = easy_of(s);
-    struct ms_loop *l = loop_of(e);
+    struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
     *taken = 0;
@@ -367,7 +216,7 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
         *taken = n;
         return collect(e, p, n);
     }
-    if (options_of(e)->max_body_set && is_too_much(e, n))
+    if (ms_run_options(e)->max_body_set && is_too_much(e, n))
         return MS_ETOOLARGE;
     enum ms_verdict v = e->on_data(e, p, n, e->data_user);
     ms_loop_touch(l);
@@ -388,7 +237,7 @@ static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
                       bool *end)
 {
     struct ms_easy *e = easy_of(s);
-    struct ms_loop *l = loop_of(e);
+    struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
     e->source->asked = true;
@@ -415,7 +264,7 @@ static bool was_refused(struct ms_easy *e, ms_err err)
      * it comes to this one too, however few a connection serves. */
     if (!e->stream.passed_over && ++e->refusals >= MAX_ATTEMPTS)
         return false;
-    if (e->stream.needs_h1 && options_of(e)->version == MS_VERSION_AUTO) {
+    if (e->stream.needs_h1 && ms_run_options(e)->version == MS_VERSION_AUTO) {
         e->by_h1 = true;
         return true;
     }
@@ -431,7 +280,7 @@ static bool died_unused(const struct ms_easy *e, ms_err err)
                 err == MS_ETLS;
 
     return died && !e->retried && e->response->reused && !e->stream.answered &&
-           ms_options_idempotent(options_of(e));
+           ms_options_idempotent(ms_run_options(e));
 }
 
 /* What is said about a connection is good for this call only. */
@@ -459,7 +308,7 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
     }
     e->conn = NULL;
     set_state(e, MS_RUN_QUEUED);
-    ms_task_post(loop_of(e), &e->start);
+    ms_task_post(ms_run_loop(e), &e->start);
 }
 
 static const struct ms_stream_ops stream_ops = {.on_head = on_head,
@@ -471,7 +320,7 @@ static const struct ms_stream_ops stream_ops = {.on_head = on_head,
 
 static struct ms_request request_of(const struct ms_easy *e)
 {
-    const struct ms_options *o = options_of(e);
+    const struct ms_options *o = ms_run_options(e);
     bool streamed = e->source && e->source->cb;
     bool has_body = ms_options_sends_body(o);
 
@@ -506,7 +355,7 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
         stamp(e, MS_TIMING_CONNECT, c->connected_us);
         stamp(e, MS_TIMING_TLS, c->secured_us);
     } else {
-        stamp(e, MS_TIMING_QUEUE, loop_of(e)->now_us);
+        stamp(e, MS_TIMING_QUEUE, ms_run_loop(e)->now_us);
     }
 }
 
@@ -529,10 +378,11 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     }
     e->stream.head = &e->response->head;
     e->stream.trailers = &e->response->trailers;
-    e->stream.max_head_bytes = options_of(e)->max_header_size < 0
+    e->stream.max_head_bytes = ms_run_options(e)->max_header_size < 0
                                    ? SIZE_MAX
-                                   : (size_t)options_of(e)->max_header_size;
-    e->stream.progress = options_of(e)->watched ? &e->watch->progress : NULL;
+                                   : (size_t)ms_run_options(e)->max_header_size;
+    e->stream.progress =
+        ms_run_options(e)->watched ? &e->watch->progress : NULL;
     ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);
     if (err) {
         ms_pool_release(c);
@@ -541,20 +391,20 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     }
     note_connection(e, c);
     e->conn = c;
-    if (options_of(e)->close)
+    if (ms_run_options(e)->close)
         c->last_exchange = true;
     set_state(e, MS_RUN_ACTIVE);
-    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, c->id, e->id,
+    MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, c->id, e->id,
              "request %.*s %.*s", (int)req.method.n, req.method.p,
              (int)req.target.n, req.target.p);
     if (e->pause)
         ms_run_pause(e);
-    if (!options_of(e)->watched)
+    if (!ms_run_options(e)->watched)
         return;
-    start_measuring(e);
+    ms_run_measure(e);
     if (req.expect)
-        e->watch->sent_head_us = loop_of(e)->now_us;
-    arm_deadline(e);
+        e->watch->sent_head_us = ms_run_loop(e)->now_us;
+    ms_run_arm(e);
 }
 
 static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
@@ -622,7 +472,7 @@ static void on_start(struct ms_task *t)
         ms_run_end(e, err, why);
         return;
     }
-    const struct ms_options *o = options_of(e);
+    const struct ms_options *o = ms_run_options(e);
     struct ms_pool_wish wish = {
         .key = ms_endpoint_key_of(&e->url, e->host_hash, o),
         .connect_timeout_ms = o->timeout_connect,
@@ -641,7 +491,7 @@ void ms_run_init(struct ms_easy *e)
     ms_list_init(&e->member);
     ms_list_init(&e->ended);
     ms_task_init(&e->start, on_start);
-    ms_timer_init(&e->deadline, on_deadline);
+    ms_timer_init(&e->deadline, ms_run_on_deadline);
     ms_waiter_init(&e->waiter);
     e->waiter.on_conn = on_conn;
     e->waiter.on_fail = on_no_conn;
@@ -669,10 +519,10 @@ ms_err ms_run_queue(struct ms_easy *e)
         e->source->asked = false;
     e->run++;
     e->added_us = env->loop->now_us;
-    ms_err err = prepare_watch(e);
+    ms_err err = ms_run_prepare_limits(e);
     if (err)
         return err;
-    arm_deadline(e);
+    ms_run_arm(e);
     set_state(e, MS_RUN_QUEUED);
     ms_task_post(env->loop, &e->start);
     return MS_OK;
@@ -684,10 +534,10 @@ void ms_run_pause(struct ms_easy *e)
         ms_conn_hold(e->conn, &e->stream, e->pause & MS_PAUSE_RECV,
                      e->pause & MS_PAUSE_SEND);
     /* Time stood still for it. */
-    if (!is_watching(e))
+    if (!ms_run_watched(e))
         return;
-    start_measuring(e);
-    arm_deadline(e);
+    ms_run_measure(e);
+    ms_run_arm(e);
 }
 
 const char *ms_run_check(const struct ms_easy *e)

@@ -7,6 +7,7 @@
  * callbacks are the binding's own. A wrong type raises; what a string says is
  * not looked at here, because wrong content is the transfer's to report.
  */
+#include <math.h>
 #include <string.h>
 
 #include "lua/binding.h"
@@ -263,6 +264,32 @@ static void set_list(struct parse *p, const struct ms_option_info *info,
 
 /* ---- headers ----------------------------------------------------------- */
 
+/* The value of header `name` as text. */
+static const char *header_value(lua_State *L, const char *name, int value,
+                                size_t *n)
+{
+    int whole;
+
+    if (!lua_isstring(L, value))
+        lb_usage(L, "bad_option",
+                 "header \"%s\" must be a string, a number, a list of them "
+                 "or false, not %s",
+                 name, lb_typename(L, value));
+    if (lua_type(L, value) == LUA_TSTRING || lua_isinteger(L, value))
+        return lua_tolstring(L, value, n);
+    if (!isfinite(lua_tonumber(L, value)))
+        lb_usage(L, "bad_option",
+                 "header \"%s\" must be a finite number, not %f", name,
+                 lua_tonumber(L, value));
+    lua_Integer i = lua_tointegerx(L, value, &whole);
+    if (whole)
+        lua_pushinteger(L, i);
+    else
+        lua_pushvalue(L, value);
+    lua_replace(L, value);
+    return lua_tolstring(L, value, n);
+}
+
 static void set_header(struct parse *p, enum ms_header_mode mode, int name,
                        int value)
 {
@@ -278,14 +305,8 @@ static void set_header(struct parse *p, enum ms_header_mode mode, int name,
      * says so. */
     if (!name_len)
         n = " ", name_len = 1;
-    if (mode != MS_HEADER_REMOVE) {
-        if (!lua_isstring(L, value))
-            lb_usage(L, "bad_option",
-                     "header \"%s\" must be a string, a number, a list of them "
-                     "or false, not %s",
-                     n, lb_typename(L, value));
-        v = lua_tolstring(L, value, &value_len);
-    }
+    if (mode != MS_HEADER_REMOVE)
+        v = header_value(L, n, value, &value_len);
     check(p, ms_options_header(p->o, mode, n, name_len, v, value_len),
           "headers");
 }

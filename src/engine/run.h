@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * transfer.h - one run of an easy handle, from its start to its end.
+ * run.h - one run of an easy handle, from its start to its end.
  *
  *     QUEUED --start--> WAITING --connection--> ACTIVE --end--> DONE
  *
  * The run asks the pool for a connection, opens a stream on it and collects
  * or delivers what comes. Whatever ends it, ends it through one function.
  */
-#ifndef MS_ENGINE_TRANSFER_H
-#define MS_ENGINE_TRANSFER_H
+#ifndef MS_ENGINE_RUN_H
+#define MS_ENGINE_RUN_H
 
 #include "engine/easy.h"
 
