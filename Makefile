@@ -186,7 +186,7 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
-FUZZED := $(addprefix src/proto/,h1 header host upload url wire) \
+FUZZED := $(addprefix src/proto/,auth_digest challenge h1 header host netrc upload url wire) \
           $(addprefix src/net/,addr hosts)
 LEAST  := 90
 fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines
