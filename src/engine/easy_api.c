@@ -30,6 +30,7 @@ static void free_easy(struct ms_grave *g)
     ms_response_free(e->response);
     ms_free(e->watch);
     ms_free(e->source);
+    ms_free(e->said);
     ms_free(e);
 }
 

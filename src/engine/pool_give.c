@@ -544,9 +544,19 @@ void ms_pool_start(struct ms_pool *p, struct ms_endpoint *e)
     ms_conn_start(c, timeout_ms);
 }
 
+/* Whether a connection that took another stream goes on as it was: offered to
+ * all, with room left, and nobody waits for that. */
+static bool is_settled(const struct ms_pool *p, const struct ms_conn *c)
+{
+    return !ms_list_empty(&c->idle) && ms_conn_room(c) && !p->limited &&
+           !c->endpoint->waiters && !c->endpoint->tired;
+}
+
 static void reuse(struct ms_pool *p, struct ms_waiter *w, struct ms_conn *c)
 {
-    if (ms_pool_is_idle(c))
+    bool was_in_use = !ms_pool_is_idle(c);
+
+    if (!was_in_use)
         ms_pool_leave_idle(p, c);
     p->reused++;
     if (!c->many) {
@@ -556,7 +566,7 @@ static void reuse(struct ms_pool *p, struct ms_waiter *w, struct ms_conn *c)
     c->handing = true;
     w->on_conn(w, c);
     c->handing = false;
-    if (c->state == MS_CONN_OPEN)
+    if (c->state == MS_CONN_OPEN && !(was_in_use && is_settled(p, c)))
         hand_out_streams(c);
 }
 

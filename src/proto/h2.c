@@ -93,9 +93,18 @@ static struct h2_stream *new_record(struct h2 *h)
 
 void ms_h2_drop(struct h2_stream *s)
 {
+    if (s->h2->found == s)
+        s->h2->found = NULL;
     ms_list_unlink(&s->due);
     ms_buf_free(&s->kept);
     ms_list_push_front(&s->h2->spare, &s->node);
+}
+
+/* What is left of the header block coming in is nobody's. */
+static void stop_reading_head(const struct h2_stream *s)
+{
+    if (s->h2->heads == s)
+        s->h2->heads = NULL;
 }
 
 /* Nobody listens any more. The record goes when nghttp2 has forgotten it. */
@@ -104,6 +113,7 @@ static void detach(struct h2_stream *s)
     size_t kept = ms_buf_len(&s->kept);
 
     s->h2->base.streams--;
+    stop_reading_head(s);
     s->up->session = NULL;
     s->up->part = NULL;
     s->up = NULL;
@@ -130,6 +140,7 @@ void ms_h2_fail(struct h2_stream *s, ms_err err, const char *detail)
         return;
     s->failed = err;
     s->detail = detail;
+    stop_reading_head(s);
     ms_h2_due(s);
 }
 
