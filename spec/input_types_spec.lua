@@ -43,9 +43,9 @@ local FUNCTION = { words = "a function or false", types = { ["function"] = true 
   also = { false } }
 local STRING = { words = "a string", types = { string = true }, also = { "" } }
 
-local function group(words, types, members, more)
+local function group(words, types, members, more, first)
   local row = { words = words, types = types, members = members, also = { false, {} } }
-  row.more = more
+  row.more, row.first = more, first -- what is said of the first of a list
   return row
 end
 
@@ -129,6 +129,12 @@ local ENGINE = {
     said = { ["3"] = "version: bad option value", ["2.0"] = "version: bad option value",
       [""] = "version: bad option value" } },
   priority = STRING,
+  auth = group("a table or false", { table = true },
+    { user = UNSET, password = UNSET, digest = BOOLEAN }, nil,
+    'option "auth.user" must be a string, not number'),
+  bearer = UNSET,
+  netrc = { words = "a path, true or false", types = { string = true, boolean = true },
+    also = { true, false, "", "/x" }, said = { ["a\0b"] = 'option "netrc" has a NUL in it' } },
   ip = { words = "a number or false", apart = false, types = { number = true },
     also = { 4, 6, false }, more = whole(4),
     said = { [5] = "ip: bad option value", [7] = "ip: bad option value" } },
@@ -266,7 +272,8 @@ local function each_wrong(name, row, try)
   end
   if row.members then
     try({ no_such = 1 }, code, ('unknown option "%s.no_such"'):format(name))
-    try({ 1 }, code, "option names are strings, not number")
+    try({ 1 }, code, row.first or "option names are strings, not number")
+    try({ [0] = 1 }, code, "option names are strings, not number")
     try({ [cyclic] = 1 }, code, "option names are strings, not table")
   end
 end

@@ -187,6 +187,19 @@ enum ms_option {
                              * "2-prior-knowledge" (also without TLS) */
     MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
 
+    /* Who one is. The first of these counts: a header Authorization (also when
+     * it is removed), MS_OPT_BEARER, MS_OPT_AUTH_USER, the URL, the netrc
+     * file. What is not in the URL and not in the file goes to the origin of
+     * the URL only, also after redirects. */
+    MS_OPT_AUTH_USER,     /* string, bytes of UTF-8 mostly; no colon in Basic */
+    MS_OPT_AUTH_PASSWORD, /* string */
+    MS_OPT_AUTH_DIGEST,   /* bool, default false: Basic, with every request.
+                           * Otherwise Digest, once the server asks for it;
+                           * also for what the URL or the file says */
+    MS_OPT_BEARER,        /* string: a token */
+    MS_OPT_NETRC,         /* string: a path, or empty: $NETRC, or .netrc in
+                           * $HOME, which need not be there */
+
     /* TLS. A connection is used again only by a transfer for which all of
      * these are the same. */
     MS_OPT_TLS_VERIFY,       /* bool, default true: the peer's certificate has

@@ -42,6 +42,11 @@ struct option {
     X(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue, SAME)      \
     X(VERSION, "version", STRING, 0, version, DIFFERS)                         \
     X(PRIORITY, "priority", STRING, 0, priority, SAME)                         \
+    X(AUTH_USER, "auth.user", STRING, 0, auth.user, SAME)                      \
+    X(AUTH_PASSWORD, "auth.password", STRING, 0, auth.password, SAME)          \
+    X(AUTH_DIGEST, "auth.digest", BOOL, 0, auth.digest, SAME)                  \
+    X(BEARER, "bearer", STRING, 0, auth.bearer, SAME)                          \
+    X(NETRC, "netrc", STRING, 0, auth.netrc, SAME)                             \
     X(IP, "ip", INT, 4, way[MS_ROUTE_IP], DIFFERS)                             \
     X(INTERFACE, "interface", STRING, 0, way_text[MS_ROUTE_INTERFACE],         \
       DIFFERS)                                                                 \
@@ -183,6 +188,7 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
         (err = copy_string(&o->user_agent, &base->user_agent)) ||
         (err = copy_string(&o->priority, &base->priority)) ||
         (err = ms_tls_settings_copy(&o->tls, &base->tls)) ||
+        (err = ms_auth_settings_copy(&o->auth, &base->auth)) ||
         (err = copy_fields(&o->headers, &base->headers)))
         return err;
     return copy_fields(&o->removed, &base->removed);
@@ -240,6 +246,7 @@ void ms_options_free(struct ms_options *o)
     ms_resolve_hook_unref(o->hook);
     ms_route_unref(o->route);
     ms_tls_settings_free(&o->tls);
+    ms_auth_settings_free(&o->auth);
     ms_tls_profile_free(o->tls_profile);
     ms_free(o);
 }
@@ -476,6 +483,21 @@ static ms_err compile_route(struct ms_options *o)
     return ms_route_new(&o->route, &spec);
 }
 
+/* A line by hand, or that there is to be none, comes before all options. */
+static ms_err add_authorization(struct ms_options *o)
+{
+    struct ms_span name = MS_SPAN("Authorization");
+    struct ms_buf value = {0};
+    ms_err err = ms_auth_settings_value(&o->auth, &value, &o->why);
+
+    o->authorized =
+        ms_fields_find(&o->headers, name, 0) != SIZE_MAX || is_removed(o, name);
+    if (!err && ms_buf_len(&value) && !o->authorized)
+        err = add_line(o, name, ms_buf_span(&value));
+    ms_buf_free(&value);
+    return err;
+}
+
 /* Checks and renders the request's fields. */
 static ms_err compile(struct ms_options *o)
 {
@@ -497,7 +519,8 @@ static ms_err compile(struct ms_options *o)
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
         (o->priority.p && (err = add_default(o, MS_SPAN("Priority"),
-                                             ms_buf_span(&o->priority)))))
+                                             ms_buf_span(&o->priority)))) ||
+        (err = add_authorization(o)))
         return err;
     for (uint32_t i = 0; i < o->headers.count; i++) {
         struct ms_span name = ms_fields_name(&o->headers, i);
