@@ -456,6 +456,16 @@ describe("surface: the module multisocket.core", function()
       good = function() assert.equal("http://h/", core.url("http://h").href) end,
       bad = { bad("bad_argument", "the URL must be a string, not nil", core.url) },
     }
+    rows.shown_url = {
+      good = function()
+        for text, shown in pairs({ ["http://u:p@h/a@b"] = "http://h/a@b", ["//u@h"] = "//h",
+          ["HTTPS:\\\\u:p@q@h?a@b"] = "HTTPS:\\\\h?a@b", ["http:u:p@h#@"] = "http:h#@",
+          ["http://h/"] = "http://h/", ["/a@b"] = "/a@b", [""] = "", ["u@h/"] = "u@h/", ["x:u@h"] = "x:h", [":@"] = ":" }) do
+          assert.equal(shown, core.shown_url(text))
+        end
+      end,
+      bad = { bad("bad_argument", "the URL must be a string, not nil", core.shown_url) },
+    }
     local RESPONSE = "argument #1 must be a response, not "
     for name, fn in pairs({ attach = core.attach, attached = core.attached }) do
       rows[name] = {
