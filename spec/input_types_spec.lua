@@ -43,9 +43,10 @@ local FUNCTION = { words = "a function or false", types = { ["function"] = true 
   also = { false } }
 local STRING = { words = "a string", types = { string = true }, also = { "" } }
 
-local function group(words, types, members, more, first)
+local function group(words, types, members, more, first, listed)
   local row = { words = words, types = types, members = members, also = { false, {} } }
-  row.more, row.first = more, first -- what is said of the first of a list
+  row.first = first or "total" -- the member that a number stands for
+  row.more, row.listed = more, listed -- what is said of the first of a list
   return row
 end
 
@@ -83,6 +84,8 @@ end
 local UNSET = { words = "a string", types = { string = true }, also = { false, "" } }
 local NAMES = { words = "a string or a list of them", types = { string = true, table = true },
   also = { false, {}, { "a", "b" } } }
+local STATUSES = { words = "a string or a list of them", types = NAMES.types,
+  also = { false, { 503 }, { "503", 429 }, "503" } }
 local TLS = { words = "a table", types = { table = true }, also = { {} }, members = {
   verify = BOOLEAN, verify_host = BOOLEAN, ca_file = UNSET, ca_path = UNSET, crl_file = UNSET,
   cert = UNSET, key = UNSET, key_password = UNSET, min_version = UNSET, max_version = UNSET,
@@ -119,6 +122,13 @@ local ENGINE = {
     { total = TIMEOUT, connect = TIMEOUT, first_byte = TIMEOUT, idle = TIMEOUT }, TIMEOUT.more),
   low_speed = group("a table or false", { table = true },
     { limit = number(1), time = number(1) }),
+  redirect = number(0),
+  redirect_post = BOOLEAN,
+  allow_downgrade = BOOLEAN,
+  unrestricted_auth = BOOLEAN,
+  retry = group("a number, a table or false", { number = true, table = true },
+    { max = number(0), status = STATUSES, methods = NAMES, max_delay = number(0),
+      budget = number(0) }, number(0).more, "max"),
   max_body = number(0),
   max_header_size = number(1),
   tcp_nodelay = BOOLEAN,
@@ -130,7 +140,7 @@ local ENGINE = {
       [""] = "version: bad option value" } },
   priority = STRING,
   auth = group("a table or false", { table = true },
-    { user = UNSET, password = UNSET, digest = BOOLEAN }, nil,
+    { user = UNSET, password = UNSET, digest = BOOLEAN }, nil, nil,
     'option "auth.user" must be a string, not number'),
   bearer = UNSET,
   netrc = { words = "a path, true or false", types = { string = true, boolean = true },
@@ -261,7 +271,7 @@ local function each_wrong(name, row, try)
   end
   for value, words in pairs(row.said or {}) do try(value, code, words) end
   for _, case in ipairs(row.more or {}) do
-    local full = row.members and name .. ".total" or name
+    local full = row.members and name .. "." .. row.first or name
     try(case[1], code, ('option "%s" must be %s, not %s'):format(full, case[2],
       tostring(case[1])))
   end
@@ -272,7 +282,7 @@ local function each_wrong(name, row, try)
   end
   if row.members then
     try({ no_such = 1 }, code, ('unknown option "%s.no_such"'):format(name))
-    try({ 1 }, code, row.first or "option names are strings, not number")
+    try({ 1 }, code, row.listed or "option names are strings, not number")
     try({ [0] = 1 }, code, "option names are strings, not number")
     try({ [cyclic] = 1 }, code, "option names are strings, not table")
   end

@@ -243,6 +243,13 @@ describe("surface: multisocket", function()
         bad("bad_argument", "the URL must be a string, not number", ms.url, 1),
         bad("bad_argument", "the base must be a string, not table", ms.url, "/", {}) },
     }
+    rows.http_date = {
+      good = function()
+        assert.equal(784111777, ms.http_date("Sunday, 06-Nov-94 08:49:37 GMT"))
+        assert.is_nil(ms.http_date("yesterday"))
+      end,
+      bad = { bad("bad_argument", "a date must be a string, not number", ms.http_date, 1) },
+    }
     rows.on_error = {
       good = function()
         local reports = async.reports(function()

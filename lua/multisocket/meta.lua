@@ -45,6 +45,7 @@ function Headers:each() end
 ---@field send number the request had left
 ---@field first_byte number the first byte of the response came
 ---@field total number the end
+---@field redirect number the last redirect was followed
 
 ---@class multisocket.Certificate
 ---@field subject string RFC 2253, "CN=localhost"
@@ -76,6 +77,7 @@ function Headers:each() end
 ---@field trailers multisocket.Headers
 ---@field timings multisocket.Timings
 ---@field reused boolean the connection had served a request before
+---@field redirects { status: integer, url: string, location: string }[] that were followed
 ---@field remote_address string "127.0.0.1:80" or "[::1]:80"
 ---@field request { method: string, url: string, headers: multisocket.Headers }
 ---@field tls multisocket.TlsInfo? nil in the clear
@@ -185,6 +187,11 @@ function Response:cancel(reason) end
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
+---@field redirect? integer|false how many are followed at most, default 10; 0: the 3xx is the response
+---@field redirect_post? boolean a POST stays one after 301 and 302
+---@field allow_downgrade? boolean a redirect from https to http is followed
+---@field unrestricted_auth? boolean credentials go along to other origins
+---@field retry? integer|multisocket.Retry|false when a request that failed in passing is made again; a number is `max`
 ---@field max_body? integer|false bytes of body, default 1 GiB, none with on_data
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
@@ -202,6 +209,13 @@ function Response:cancel(reason) end
 ---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---@class multisocket.Retry
+---@field max? integer how often; default 0
+---@field status? (integer|string)[]|string|false default 408 429 502 503 504
+---@field methods? string[]|string|false of requests that may be made twice; default the idempotent ones
+---@field max_delay? integer|false ms before a retry at most; default 30000
+---@field budget? integer|false retries of all transfers of a client in ten seconds; default 100
 
 ---@class multisocket.Dns
 ---@field servers? string|string[] "address" or "address:port"; default those of resolv.conf
@@ -386,6 +400,11 @@ function ms.spawn(fn, ...) end
 ---@return multisocket.Url?
 ---@return multisocket.Error? err `bad_url` or `unsupported_scheme`
 function ms.url(input, base) end
+
+---A date as HTTP fields have it, in any of its three forms.
+---@param text string
+---@return integer? seconds since 1970; nil: it is none
+function ms.http_date(text) end
 
 ---@param milliseconds number
 function ms.sleep(milliseconds) end

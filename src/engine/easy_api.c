@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "engine/agent.h"
 #include "engine/run.h"
 
 /* Bytes of a host or URL in an error message. */
@@ -28,6 +29,7 @@ static void free_easy(struct ms_grave *g)
     ms_url_free(&e->url);
     ms_options_free(e->options);
     ms_response_free(e->response);
+    ms_agent_free(e);
     ms_free(e->watch);
     ms_free(e->source);
     ms_free(e->said);
@@ -105,6 +107,12 @@ ms_err ms_easy_on_body(struct ms_easy *e, ms_body_cb *cb, void *user,
     return MS_OK;
 }
 
+void ms_easy_on_rewind(struct ms_easy *e, ms_rewind_cb *cb)
+{
+    if (e->source)
+        e->source->rewind = cb;
+}
+
 void ms_easy_set_oneshot(struct ms_easy *e, bool oneshot)
 {
     e->oneshot = oneshot;
@@ -143,7 +151,7 @@ static struct ms_span host_of(const struct ms_easy *e)
     size_t from, to;
 
     if (ms_buf_len(&e->url.href))
-        return ms_url_authority(&e->url);
+        return ms_url_authority(ms_agent_url(e));
     ms_url_userinfo(text.p, text.n, &from, &to);
     return from < to ? ms_span(text.p + to, text.n - to) : text;
 }

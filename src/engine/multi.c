@@ -118,7 +118,12 @@ ms_err ms_multi_new(struct ms_multi **out)
     ms_list_init(&m->finished);
     ms_list_init(&m->messages);
     ms_task_init(&m->ended, on_ended);
-    m->env = (struct ms_run_env){&m->loop, &m->pool, NULL, on_run_end};
+    m->env = (struct ms_run_env){
+        .loop = &m->loop,
+        .pool = &m->pool,
+        .on_end = on_run_end,
+        .random = m->loop.now_us ^ (uint64_t)(uintptr_t)m,
+    };
     err = ms_options_new(&m->env.defaults, NULL);
     if (err)
         goto fail_options;

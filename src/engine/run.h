@@ -12,6 +12,12 @@
 
 #include "engine/easy.h"
 
+/* What the retries of a multi's transfers have cost of their budget. */
+struct ms_retry_account {
+    int64_t spent; /* thousandths of a retry */
+    uint64_t at_us;
+};
+
 /* What a run needs of its multi. */
 struct ms_run_env {
     struct ms_loop *loop;
@@ -19,6 +25,8 @@ struct ms_run_env {
     struct ms_options *defaults;
     /* The run of `easy` is over: error and response are final. */
     void (*on_end)(struct ms_easy *easy);
+    struct ms_retry_account retries;
+    uint64_t random; /* state of a generator, for delays */
 };
 
 /* For a new easy. */

@@ -3,6 +3,7 @@
  * run_limits.c - how long a run may take, and how slow it may be.
  */
 #include "base/mem.h"
+#include "engine/agent.h"
 #include "engine/run_parts.h"
 
 /* One timer stands for all limits of a run. What moves bytes only notes when;
@@ -70,6 +71,8 @@ void ms_run_arm(struct ms_easy *e)
         at = earlier(at, speed_deadline(e));
         at = earlier(at, expect_deadline(e));
     }
+    if (MS_UNLIKELY(e->agent != NULL))
+        at = earlier(at, e->agent->wake_us);
     if (at != MS_NEVER)
         ms_timer_start(ms_run_loop(e), &e->deadline, at);
 }
@@ -103,12 +106,18 @@ static bool is_too_slow(struct ms_easy *e)
     return (double)moved < (double)ms_run_options(e)->low_speed_limit * seconds;
 }
 
+bool ms_run_is_late(const struct ms_easy *e)
+{
+    return after_ms(e->added_us, ms_run_options(e)->timeout_total) <=
+           ms_run_loop(e)->now_us;
+}
+
 /* Which limit is passed, NULL for none. */
 static const char *limit_passed(struct ms_easy *e)
 {
     uint64_t now = ms_run_loop(e)->now_us;
 
-    if (after_ms(e->added_us, ms_run_options(e)->timeout_total) <= now)
+    if (ms_run_is_late(e))
         return "the total timeout passed";
     if (!ms_run_watched(e))
         return NULL;
@@ -131,6 +140,8 @@ void ms_run_on_deadline(struct ms_timer *t)
         ms_run_send_body(e);
     if (why)
         ms_run_end(e, MS_ETIMEOUT, why);
+    else if (e->agent && e->agent->wake_us <= ms_run_loop(e)->now_us)
+        ms_run_wake(e);
     else
         ms_run_arm(e);
 }

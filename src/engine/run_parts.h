@@ -33,10 +33,18 @@ void ms_run_on_deadline(struct ms_timer *t);
 /* Whether the run is held to a limit on how it gets on right now. */
 bool ms_run_watched(const struct ms_easy *e);
 
+/* Whether the time for the whole run is over. */
+bool ms_run_is_late(const struct ms_easy *e);
+
 /* Measuring begins here. */
 void ms_run_measure(struct ms_easy *e);
 
 /* The body that was kept back for a 100 leaves now. */
 void ms_run_send_body(struct ms_easy *e);
+
+/* ---- transfer.c -------------------------------------------------------- */
+
+/* The time has come that the agent had the timer set for. */
+void ms_run_wake(struct ms_easy *e);
 
 #endif

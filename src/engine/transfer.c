@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/agent.h"
+#include "engine/policy.h"
 #include "engine/run_parts.h"
 
 /* Connections a request is tried on when one after the other refuses it and
@@ -14,6 +16,13 @@
 #define MAX_ATTEMPTS 5
 /* Misdirected Request (RFC 9110, 15.5.20). */
 #define MISDIRECTED 421
+
+/* What is left of a response that nobody gets is read, so that its connection
+ * can be used again, but no more of it than costs less than a new connection,
+ */
+#define MAX_DRAIN (64 * 1024)
+/* and no longer. */
+#define MAX_DRAIN_US 1000000u
 
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
@@ -42,8 +51,6 @@ static void stamp(struct ms_easy *e, enum ms_timing which, uint64_t at_us)
         e->response->timing_us[which] =
             at_us > e->added_us ? (int64_t)(at_us - e->added_us) : 0;
 }
-
-/* ---- the end ---------------------------------------------------------- */
 
 enum ms_phase ms_run_phase(const struct ms_easy *e)
 {
@@ -92,6 +99,126 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
             err == MS_ETIMEOUT);
 }
 
+/* ---- from hop to hop --------------------------------------------------- */
+
+/* What the response holds of the hop that is over. */
+static void clear_hop(struct ms_response *r)
+{
+    int64_t redirect_us = r->timing_us[MS_TIMING_REDIRECT];
+
+    ms_head_clear(&r->head);
+    ms_fields_clear(&r->trailers);
+    ms_buf_clear(&r->body);
+    memset(r->timing_us, 0, sizeof(r->timing_us));
+    r->timing_us[MS_TIMING_REDIRECT] = redirect_us;
+    r->remote.any.sa_family = 0;
+    r->reused = r->streamed = r->expecting = false;
+    ms_tls_info_free(r->tls);
+    r->tls = NULL;
+}
+
+/* Another hop begins, at once or when the timer says so. The run holds no
+ * connection. */
+static void next_hop(struct ms_easy *e)
+{
+    struct ms_agent *a = e->agent;
+    unsigned attempts = a->led ? 0 : e->error.attempts;
+
+    clear_hop(e->response);
+    if (a->led)
+        stamp(e, MS_TIMING_REDIRECT, ms_run_loop(e)->now_us);
+    e->error = (struct ms_error){.attempts = attempts};
+    e->detail = NULL;
+    e->retried = e->headed = e->unwanted = e->by_h1 = a->led = false;
+    e->refusals = 0;
+    e->pause &= (unsigned char)~MS_PAUSE_SEND;
+    if (e->watch)
+        e->watch->sent_head_us = e->watch->body_bytes = 0;
+    set_state(e, MS_RUN_QUEUED);
+    a->drained = 0;
+    a->wake_us = a->delay_us ? ms_run_loop(e)->now_us + a->delay_us : MS_NEVER;
+    if (!a->delay_us)
+        ms_task_post(ms_run_loop(e), &e->start);
+    a->delay_us = 0;
+    ms_timer_cancel(ms_run_loop(e), &e->deadline);
+    ms_run_arm(e);
+}
+
+/* What is left of the response is not read. */
+static void break_off(struct ms_easy *e)
+{
+    struct ms_conn *c = e->conn;
+
+    e->conn = NULL;
+    ms_conn_cancel_stream(c, &e->stream);
+    next_hop(e);
+}
+
+void ms_run_wake(struct ms_easy *e)
+{
+    e->agent->wake_us = MS_NEVER;
+    if (e->unwanted) {
+        break_off(e);
+        return;
+    }
+    ms_task_post(ms_run_loop(e), &e->start);
+    ms_run_arm(e);
+}
+
+/* Whether reading to the end leaves a connection that is of use. */
+static bool is_worth_reading(const struct ms_easy *e)
+{
+    const struct ms_head *head = &e->response->head;
+
+    if (!e->stream.sent_us)
+        return false; /* the rest of the body would have to be sent */
+    if (head->length < 0 && head->version != MS_HTTP_2)
+        return ms_fields_find(&head->fields, MS_SPAN("transfer-encoding"), 0) !=
+               SIZE_MAX;
+    return head->length <= MAX_DRAIN ||
+           ms_span_equal(e->response->trip->method, MS_SPAN("HEAD"));
+}
+
+static ms_err drain(struct ms_easy *e, size_t n, size_t *taken)
+{
+    *taken = n;
+    e->agent->drained += n;
+    if (e->agent->drained <= MAX_DRAIN)
+        return MS_OK;
+    break_off(e);
+    return MS_ECANCELLED;
+}
+
+/* Nobody gets this response. */
+static ms_err discard(struct ms_easy *e)
+{
+    if (!is_worth_reading(e)) {
+        break_off(e);
+        return MS_ECANCELLED;
+    }
+    e->unwanted = true;
+    e->agent->wake_us = ms_run_loop(e)->now_us + MAX_DRAIN_US;
+    ms_run_arm(e);
+    return MS_OK;
+}
+
+/* A final response: whether it is one to deliver. MS_ECANCELLED: the stream is
+ * detached. */
+static ms_err ask_policies(struct ms_easy *e)
+{
+    enum ms_then then = MS_THEN_DELIVER;
+    const char *why = NULL;
+    ms_err err = ms_policy_after_head(e, &then, &why);
+
+    if (err) {
+        ms_run_end(e, err, why);
+        return MS_ECANCELLED;
+    }
+    return then == MS_THEN_AGAIN ? discard(e) : MS_OK;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
 void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
 {
     if (!ms_run_under_way(e))
@@ -105,6 +232,11 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
         stamp(e, MS_TIMING_QUEUE, ms_waiter_begun_us(&e->waiter));
     e->error.retryable = err && is_passing(e, err);
     release(e);
+    if (err && MS_UNLIKELY(e->agent != NULL) &&
+        ms_policy_after_failure(e, err)) {
+        next_hop(e);
+        return;
+    }
     stamp(e, MS_TIMING_TOTAL, ms_run_loop(e)->now_us);
     set_state(e, MS_RUN_DONE);
     if (err)
@@ -147,17 +279,13 @@ static void make_room(struct ms_easy *e)
     (void)!ms_buf_reserve(&e->response->body, (size_t)n);
 }
 
-static bool is_replayable(const struct ms_easy *e)
-{
-    return !e->source || !e->source->asked;
-}
-
 /* 421: this connection is the wrong one for the request, which was not acted
  * on. One of its own is tried, once (RFC 9110, 15.5.20). */
 static bool was_misdirected(struct ms_easy *e)
 {
     if (e->response->head.status != MISDIRECTED || !e->response->reused ||
-        e->retried || e->refusals + 1 >= MAX_ATTEMPTS || !is_replayable(e))
+        e->retried || e->refusals + 1 >= MAX_ATTEMPTS ||
+        !ms_agent_can_repeat(e))
         return false;
     e->retried = true;
     return true;
@@ -173,6 +301,12 @@ static ms_err on_head(struct ms_stream *s)
              e->response->head.status);
     if (MS_UNLIKELY(was_misdirected(e)))
         return MS_EREFUSEDSTREAM;
+    if (MS_UNLIKELY(e->agent || e->response->head.status >= 300) &&
+        e->response->head.status >= 200) {
+        ms_err err = ask_policies(e);
+        if (err || e->unwanted)
+            return err;
+    }
     e->headed = e->response->head.status >= 200;
     if (e->headed)
         make_room(e);
@@ -210,6 +344,8 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
     unsigned run = e->run;
 
     *taken = 0;
+    if (MS_UNLIKELY(e->unwanted))
+        return drain(e, n, taken);
     if (e->pause & MS_PAUSE_RECV)
         return MS_OK;
     if (!e->on_data) {
@@ -294,10 +430,15 @@ static const char *keep_text(struct ms_easy *e, const char *text)
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 {
     struct ms_easy *e = easy_of(s);
-    bool replayable = is_replayable(e);
+    bool replayable = ms_agent_can_repeat(e);
 
     if (e->state != MS_RUN_ACTIVE)
         return;
+    if (MS_UNLIKELY(e->unwanted)) {
+        e->conn = NULL;
+        next_hop(e);
+        return;
+    }
     if (err && !detail && e->conn)
         detail = keep_text(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
@@ -317,6 +458,21 @@ static const struct ms_stream_ops stream_ops = {.on_head = on_head,
                                                 .on_end = on_end};
 
 /* ---- the request goes out --------------------------------------------- */
+
+/* Of a run with an agent: what the hop has that the options have not. */
+static void adapt(const struct ms_easy *e, struct ms_request *req)
+{
+    const struct ms_trip *trip = e->response->trip;
+
+    req->method = trip->method;
+    req->target = ms_url_target(ms_agent_url(e));
+    req->fields = ms_buf_span(&e->agent->block);
+    req->list = &trip->sent;
+    if (!trip->bodyless)
+        return;
+    req->streamed = req->expect = req->has_body = false;
+    req->body = ms_span(NULL, 0);
+}
 
 static struct ms_request request_of(const struct ms_easy *e)
 {
@@ -371,6 +527,8 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
     struct ms_request req = request_of(e);
 
+    if (MS_UNLIKELY(e->agent != NULL))
+        adapt(e, &req);
     if (note_request(e->response, &req)) {
         ms_pool_release(c);
         ms_run_end(e, MS_ENOMEM, NULL);
@@ -412,6 +570,7 @@ static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
 
+    e->error.attempts++;
     e->error.os_errno = end->os_errno;
     e->error.reason = end->reason;
     ms_run_end(e, end->err, keep_text(e, end->text));
@@ -462,12 +621,35 @@ static ms_err prepare(struct ms_easy *e, const char **why)
     return MS_OK;
 }
 
+/* The body begins again. MS_ECANCELLED: the run is over, or another. */
+static ms_err rewind_source(struct ms_easy *e)
+{
+    struct ms_source *s = e->source;
+    struct ms_loop *l = ms_run_loop(e);
+    unsigned run = e->run;
+
+    if (e->agent && e->agent->bodyless)
+        return MS_OK;
+    s->asked = false;
+    enum ms_verdict v = s->rewind(e, s->user);
+    ms_loop_touch(l);
+    if (e->run != run || e->state != MS_RUN_QUEUED)
+        return MS_ECANCELLED;
+    return v == MS_ABORT ? MS_ECALLBACK : MS_OK;
+}
+
 static void on_start(struct ms_task *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, start);
     const char *why = NULL;
-    ms_err err = e->error.attempts ? MS_OK : prepare(e, &why);
+    ms_err err = e->response->url.p ? MS_OK : prepare(e, &why);
 
+    if (!err && MS_UNLIKELY(e->source && e->source->asked))
+        err = rewind_source(e);
+    if (!err && MS_UNLIKELY(e->agent != NULL))
+        err = ms_policy_before_hop(e);
+    if (err == MS_ECANCELLED)
+        return;
     if (err) {
         ms_run_end(e, err, why);
         return;
@@ -478,6 +660,8 @@ static void on_start(struct ms_task *t)
         .connect_timeout_ms = o->timeout_connect,
         .fresh = o->fresh_connection || e->retried,
     };
+    if (MS_UNLIKELY(e->agent != NULL))
+        wish.key = ms_agent_key(e);
     if (e->by_h1)
         wish.key.version = MS_VERSION_1_1;
     set_state(e, MS_RUN_WAITING);
@@ -512,13 +696,18 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->detail = NULL;
     if (e->said)
         keep_text(e, NULL);
-    e->retried = e->by_h1 = e->told = e->headed = false;
+    e->retried = e->by_h1 = e->told = e->headed = e->unwanted = false;
     e->refusals = 0;
     e->pause = 0;
     if (e->source)
         e->source->asked = false;
     e->run++;
     e->added_us = env->loop->now_us;
+    if (MS_UNLIKELY(e->agent || e->response->options->guided)) {
+        ms_err err = ms_policy_begin(e);
+        if (err)
+            return err;
+    }
     ms_err err = ms_run_prepare_limits(e);
     if (err)
         return err;
@@ -548,7 +737,8 @@ const char *ms_run_check(const struct ms_easy *e)
         return "a transfer's stream and its state disagree";
     if ((e->waiter.endpoint != NULL) != (e->state == MS_RUN_WAITING))
         return "a transfer waits for a connection in another state";
-    if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node))
+    if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node) &&
+        !(e->agent && e->agent->wake_us != MS_NEVER))
         return "a queued transfer has no start to come";
     if (attached && e->conn->session != e->stream.session)
         return "a connection serves another stream than its transfer's";

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * url_api.c - URLs for applications: the public functions over proto/url.
+ * url_api.c - URLs and dates for applications: the public functions over
+ * proto/url and proto/date.
  */
 #include "base/mem.h"
 #include "multisocket.h"
+#include "net/loop.h"
+#include "proto/date.h"
 #include "proto/url.h"
 
 struct ms_url_info {
@@ -144,4 +147,9 @@ void ms_url_userinfo(const char *text, size_t n, size_t *from, size_t *to)
     for (; i < n && !is_authority_end(text[i]); i++)
         if (text[i] == '@')
             *to = i + 1;
+}
+
+bool ms_http_date(const char *text, size_t n, int64_t *seconds)
+{
+    return ms_date_parse(ms_span(text, n), ms_wall_seconds(), seconds);
 }

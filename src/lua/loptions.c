@@ -165,11 +165,17 @@ static void check(struct parse *p, ms_err err, const char *name)
         lb_raise(p->L, err, name);
 }
 
+/* What false means: no limit, but of what is done anew how often: never. */
+static lua_Integer false_as(enum ms_option id)
+{
+    return id == MS_OPT_REDIRECT || id == MS_OPT_RETRY_MAX ? 0 : -1;
+}
+
 static void set_int(struct parse *p, const struct ms_option_info *info,
                     int index)
 {
     lua_State *L = p->L;
-    lua_Integer value = -1; /* what false means: no limit */
+    lua_Integer value = false_as(info->id);
     int whole = 1;
 
     if (!is_false(L, index)) {
@@ -209,7 +215,8 @@ static bool may_be_unset(const struct ms_option_info *info)
 {
     return info->id == MS_OPT_USER_AGENT || info->id == MS_OPT_AUTH_USER ||
            info->id == MS_OPT_AUTH_PASSWORD || info->id == MS_OPT_BEARER ||
-           info->id == MS_OPT_NETRC || strncmp(info->name, "tls.", 4) == 0;
+           info->id == MS_OPT_NETRC || info->type == MS_TYPE_LIST ||
+           strncmp(info->name, "tls.", 4) == 0;
 }
 
 /* true: the file where one usually has it. */
@@ -261,6 +268,11 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
 
 #define LIST_WORDS "a string or a list of them"
 
+static bool takes_numbers(lua_State *L, const struct ms_option_info *info)
+{
+    return info->id == MS_OPT_RETRY_STATUS && lua_isinteger(L, -1);
+}
+
 /* A string, or a list of them, which has none with a separator in it. */
 static void set_list(struct parse *p, const struct ms_option_info *info,
                      int index)
@@ -279,7 +291,8 @@ static void set_list(struct parse *p, const struct ms_option_info *info,
     for (lua_Integer i = 1; i <= count; i++) {
         if (i > 1)
             luaL_addchar(&b, info->separator);
-        if (lua_rawgeti(L, index, i) != LUA_TSTRING)
+        lua_rawgeti(L, index, i);
+        if (lua_type(L, -1) != LUA_TSTRING && !takes_numbers(L, info))
             lb_wrong_type(L, info->name, LIST_WORDS, index);
         luaL_addvalue(&b);
     }
@@ -536,6 +549,7 @@ static const struct group {
     {"tls", "a table", false, false},
     {"dns", "a table or false", false, true},
     {"auth", "a table or false", false, true},
+    {"retry", "a number, a table or false", true, true},
 };
 
 static const struct group *find_group(const char *name)

@@ -183,13 +183,14 @@ enum info {
     REMOTE,
     REQUEST,
     ENCRYPTED, /* tls */
-    TIMING     /* and so on, one for each enum ms_timing */
+    REDIRECTS,
+    TIMING /* and so on, one for each enum ms_timing */
 };
 
 static const char *const field_names[] = {
     "status",  "body",     "ok",      "reason", "version",        "url",
     "headers", "trailers", "timings", "reused", "remote_address", "request",
-    "tls"};
+    "tls",     "redirects"};
 #define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
 
 /* The enum info of a field of responses, 0 when there is none of that name. */
@@ -208,7 +209,8 @@ static int field_of(const char *name, size_t n)
 
 /* In the order of enum ms_timing. */
 static const char *const timing_names[MS_TIMING_COUNT] = {
-    "queue", "resolve", "connect", "tls", "send", "first_byte", "total"};
+    "queue", "resolve",    "connect", "tls",
+    "send",  "first_byte", "total",   "redirect"};
 
 /* What the last run left, NULL for nothing. */
 static const struct ms_response *left_by(const struct lb_easy *le)
@@ -455,6 +457,23 @@ static void push_request(lua_State *L, const struct ms_response *r)
     lua_setfield(L, -2, "headers");
 }
 
+static void push_redirects(lua_State *L, const struct ms_response *r)
+{
+    struct ms_redirect hop;
+
+    lua_newtable(L);
+    for (size_t i = 0; ms_response_redirect(r, i, &hop); i++) {
+        lua_createtable(L, 0, 3);
+        lua_pushinteger(L, hop.status);
+        lua_setfield(L, -2, "status");
+        lua_pushlstring(L, hop.url, hop.url_len);
+        lua_setfield(L, -2, "url");
+        lua_pushlstring(L, hop.location, hop.location_len);
+        lua_setfield(L, -2, "location");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
 void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
 {
     int status = ms_response_status(r);
@@ -507,6 +526,9 @@ void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
             lb_push_tls_table(L, ms_response_tls(r));
         else
             lua_pushnil(L);
+        break;
+    case REDIRECTS:
+        push_redirects(L, r);
         break;
     default:
         push_timing(L, r, info - TIMING);

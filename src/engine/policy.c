@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/policy.h"
+
+#include "engine/follow.h"
+#include "engine/retry.h"
+#include "engine/run_parts.h"
+
+ms_err ms_policy_begin(struct ms_easy *e)
+{
+    ms_agent_free(e);
+    if (!ms_run_options(e)->guided)
+        return MS_OK;
+    ms_retry_count(e);
+    return ms_agent_need(e);
+}
+
+ms_err ms_policy_before_hop(struct ms_easy *e)
+{
+    return ms_agent_render(e);
+}
+
+ms_err ms_policy_after_head(struct ms_easy *e, enum ms_then *then,
+                            const char **why)
+{
+    ms_err err = ms_follow(e, then, why);
+
+    if (!err && *then == MS_THEN_DELIVER && e->agent)
+        ms_retry_after_head(e, then);
+    return err;
+}
+
+bool ms_policy_after_failure(struct ms_easy *e, ms_err err)
+{
+    return ms_retry_after_failure(e, err);
+}
