@@ -29,6 +29,7 @@ void ms_agent_free(struct ms_easy *e)
     ms_url_free(&a->url[0]);
     ms_url_free(&a->url[1]);
     ms_buf_free(&a->block);
+    ms_credentials_free(&a->credentials);
     ms_tls_profile_free(a->other);
     ms_free(a);
     e->agent = NULL;

@@ -32,6 +32,13 @@ void ms_auth_settings_free(struct ms_auth_settings *s)
     ms_buf_free(&s->netrc);
 }
 
+void ms_credentials_free(struct ms_credentials *c)
+{
+    ms_buf_free(&c->user);
+    ms_buf_free(&c->password);
+    *c = (struct ms_credentials){0};
+}
+
 bool ms_auth_settings_login(const struct ms_auth_settings *s,
                             struct ms_login *login)
 {

@@ -17,6 +17,19 @@ struct ms_auth_settings {
     bool digest;         /* wait for a challenge, and answer Digest only */
 };
 
+/* Who a hop's URL or the netrc file says one is, and how often a server was
+ * answered. All zero is a good start. */
+struct ms_credentials {
+    struct ms_buf user, password;
+    unsigned hop;    /* how many redirects led to it */
+    uint8_t answers; /* challenges taken in this hop */
+    bool looked, known;
+    bool answered; /* the request carries an answer */
+};
+
+/* Empty again, and without memory. */
+void ms_credentials_free(struct ms_credentials *c);
+
 /* Copies everything; `to` is all zero before. MS_ENOMEM: `to` is to be freed
  * all the same. */
 ms_err ms_auth_settings_copy(struct ms_auth_settings *to,

@@ -604,7 +604,7 @@ static ms_err compile(struct ms_options *o)
 void ms_options_freeze(struct ms_options *o)
 {
     o->frozen = true;
-    o->guided = o->retry_max > 0;
+    o->guided = o->retry_max > 0 || ms_auth_settings_ask(&o->auth);
     o->err = check_retry(o);
     if (!o->err)
         o->err = compile(o);
