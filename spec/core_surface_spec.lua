@@ -468,7 +468,9 @@ describe("surface: the module multisocket.core", function()
       bad = { bad("bad_argument", "the URL must be a string, not nil", core.shown_url) },
     }
     rows.http_date = {
-      good = function() assert.equal(784111777, core.http_date("Sun, 06 Nov 1994 08:49:37 GMT")) end,
+      good = function()
+        assert.equal(784111777, core.http_date("Sun, 06 Nov 1994 08:49:37 GMT"))
+      end,
       bad = { bad("bad_argument", "a date must be a string, not nil", core.http_date) },
     }
     local RESPONSE = "argument #1 must be a response, not "

@@ -241,6 +241,30 @@ describe("HTTP/1:", function()
     assert.equal(2, err.attempts)
   end))
 
+  it("A27: what dies on a new connection is not tried again", async(function()
+    local p <close> = peer.start({ { { "request" }, { "close" } },
+      { { "request" }, { "send", OK } } })
+    local client <close> = ms.client()
+    local none, err = client:fetch(p:url())
+    assert.is_nil(none)
+    assert.equal("unexpected_eof", err.code)
+    assert.equal(1, err.attempts)
+    assert.equal(1, #p:requests())
+  end))
+
+  it("A27: nor is a body that can be produced only once", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", OK }, { "request" }, { "close" } },
+      { { "request" }, { "send", OK }, { "hang" } } })
+    local client <close> = ms.client()
+    assert(client:fetch(p:url()))
+    local pieces = { "once" }
+    local none, err = client:fetch(p:url(), { method = "PUT",
+      body = function() return table.remove(pieces) end })
+    assert.is_nil(none)
+    assert.equal("unexpected_eof", err.code)
+    assert.equal(1, client:stats().opened)
+  end))
+
   it("A28: an answer before the request is out is delivered and ends the upload", async(function()
     local size = 16 * 1024 * 1024 -- more than sockets hold
     for _, status in ipairs({ "413 Content Too Large", "200 OK" }) do

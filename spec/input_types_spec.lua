@@ -68,6 +68,7 @@ local PORT = 'option "local_port" must be a whole number from 1 to 65535, not '
 -- A map of strings to `what`.
 local function map(name, what, ...)
   local option = ('option "%s" '):format(name)
+  local ttl = "a ttl of " .. option .. "must be a whole number from 1, not "
   local row = { words = "a table or false", types = { table = true }, also = { false, {} },
     said = { [{ 1 }] = option .. "must be made of strings, not number",
       [{ [true] = "x" }] = option .. "must be made of strings, not boolean",
@@ -75,6 +76,10 @@ local function map(name, what, ...)
       [{ a = { {} } }] = option .. "must be made of strings, not table",
       [{ ["a=b"] = "x" }] = option .. 'cannot have "a=b" in it',
       [{ [""] = "x" }] = option .. 'cannot have "" in it',
+      [{ a = { "::1", ttl = 0 } }] = ttl .. "0",
+      [{ a = { "::1", ttl = 0.5 } }] = ttl,
+      [{ a = { "::1", ttl = "60" } }] = ttl,
+      [{ a = { "::1;5" } }] = option .. 'cannot have "::1;5" in it',
       [{ a = "x\ny=z" }] = option .. "cannot have",
       [{ ["a\0b"] = "x" }] = option .. "cannot have" } }
   for _, value in ipairs({ ... }) do row.also[#row.also + 1] = { ["a:1"] = value } end

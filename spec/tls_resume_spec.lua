@@ -129,7 +129,7 @@ describe("of many connections, nearly all:", function()
   end
 end)
 
-describe("a session is never used where", function()
+describe("C38 a session is never used where", function()
   local function copy_of(path)
     local copy = os.tmpname()
     local from <close> = assert(io.open(path, "rb"))

@@ -155,6 +155,9 @@ MS_API const char *ms_phase_name(enum ms_phase phase); /* "resolve" */
 /* The libraries that were found at run time: "3.0.17", "1.52.0". */
 MS_API const char *ms_openssl_version(void);
 MS_API const char *ms_nghttp2_version(void);
+/* The same; NULL: the build has no libidn2, and takes host names in ASCII
+ * only. */
+MS_API const char *ms_libidn2_version(void);
 
 /* ---- options --------------------------------------------------------- */
 

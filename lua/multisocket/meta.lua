@@ -202,13 +202,16 @@ function Response:cancel(reason) end
 ---@field local_port? integer|integer[]|false a port, or the first and the last of a range, to connect from
 ---@field unix_socket? string|false a path, or "@" and an abstract name, to connect to whatever the URL says
 ---@field happy_eyeballs_delay? integer|false ms after which an address that does not answer gets company; default 250
----@field resolve? table<string, string|string[]>|false "host" or "host:port" to its addresses
+---@field resolve? table<string, string|multisocket.Addresses>|false "host" or "host:port" to its addresses
 ---@field connect_to? table<string, string>|false "host" or "host:port" to the "host:port" to connect to instead
 ---@field dns? multisocket.Dns|false
 ---@field resolver? "system"|fun(host: string, family: 4|6, done: fun(addresses: string[]?): boolean)|false asked instead of hosts file and DNS; "system": getaddrinfo()
 ---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---@class multisocket.Addresses: string[]
+---@field ttl? integer seconds from the first use, then DNS is asked; nil: for ever
 
 ---@class multisocket.Retry
 ---@field max? integer how often; default 0
@@ -497,6 +500,8 @@ function ms.each(requests, opts) end
 ---@param opts { uv: table?, wait: fun(done: fun(): boolean)|false|nil, mode: "poll"|"epoll"|nil }
 function ms.use(opts) end
 
+---What this build can do: `tls`, `http2`, `idn` (libidn2's version, or false without it), `openssl`,
+---`nghttp2`, `libuv`.
 ---@return table<string, boolean|string> features
 function ms.features() end
 

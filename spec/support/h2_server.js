@@ -10,6 +10,8 @@
 //   /settings/N    MAX_CONCURRENT_STREAMS is N from now on
 //   /status/N      that status    /abort/CODE     GOAWAY with an error, and the end
 //   /cut           reset in the body                /destroy        the end, without a word
+//   /redirect/NNN/REST  that status, Location: /REST; with a body
+//   /busy/N        503 until it was asked N times
 //   /flaky/N       refused until it was asked N times
 "use strict";
 const http2 = require("http2");
@@ -63,6 +65,18 @@ const actions = {
     setTimeout(() => socket.destroy(), 5);
   },
   destroy: (stream) => sockets.get(stream.session.socket.remotePort).destroy(),
+  redirect: (stream, headers, status) => {
+    stream.respond({ ":status": Number(status),
+      location: "/" + headers[":path"].split("/").slice(3).join("/") });
+    stream.end("gone");
+  },
+  busy: (stream, headers, n) => {
+    asked += 1;
+    const late = asked >= Number(n);
+    if (late) asked = 0;
+    stream.respond({ ":status": late ? 200 : 503 });
+    stream.end(late ? "at last" : "busy");
+  },
   flaky: (stream, headers, n) => {
     asked += 1;
     if (asked < Number(n)) { stream.close(7); return; }

@@ -24,8 +24,9 @@ static int64_t grown;
  * by on_pull; "o 1 POST": with one that is lent. "e 1 PUT": keeps it back for a
  * 100; "y 1" lets it go. "/": what is to be sent is taken. "z 1": its reader
  * pauses from now on; "r 1": resumes. "x 1": cancelled. "i": ping. "g": drain.
- * "q": the peer closed. Other lines are frames that come (h2_frames.h), after
- * a "<". `ends` are the streams' ends when nothing fails. */
+ * "t": rest. "q": the peer closed. Other lines are frames that come
+ * (h2_frames.h), after a "<". `ends` are the streams' ends when nothing fails.
+ */
 static const struct script {
     const char *name, *steps, *ends;
 } scripts[] = {
@@ -63,6 +64,11 @@ static const struct script {
      "[MS_EREFUSEDSTREAM][MS_ESTREAM][MS_EPROTO]"},
     {"rules broken", "o 1 GET\n/\n< S 3=100\no 3 GET\n/\n< D 0 - x\n/",
      "[MS_EHTTP2][MS_EHTTP2]"},
+    {"requests, one at a time, with rests",
+     "o 1 GET\n/\n< S 3=100\n< H 1 eh :status=200\n/\nt\no 3 PUT\n/\n"
+     "< H 3 h :status=200\n/\n/\n< D 3 e you\n/\nt\ni\n/\nt\no 5 POST\n/\n"
+     "< H 5 h :status=200\n< D 5 e you\n/\nt",
+     "[MS_OK][MS_OK][MS_OK]"},
     {"PING, SETTINGS and a farewell",
      "o 1 GET\n/\n< S 3=100 1=0\n/\ni\n/\n< P\n< p\n< S 1=4096 4=10\n/\n"
      "< X 250 0 0 text\ng\n/\n< H 1 eh :status=200\n/",
@@ -236,6 +242,10 @@ static ms_err step(const char *p, struct ms_span in)
         break;
     case 'g':
         t.h->ops->drain(t.h);
+        break;
+    case 't':
+        if (!t.h->streams) /* something failed before */
+            t.h->ops->rest(t.h);
         break;
     case 'q':
         t.h->ops->eof(t.h, MS_OK);

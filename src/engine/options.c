@@ -178,6 +178,7 @@ static ms_err copy_way(struct ms_options *o, const struct ms_options *base)
     o->tcp_keepalive = base->tcp_keepalive;
     o->guard = ms_guard_ref(base->guard);
     o->hook = ms_resolve_hook_ref(base->hook);
+    o->use = ms_first_use_ref(base->use);
     for (size_t i = 0; !err && i < MS_ROUTE_TEXTS; i++)
         err = copy_string(&o->way_text[i], &base->way_text[i]);
     return err;
@@ -282,6 +283,7 @@ void ms_options_free(struct ms_options *o)
         ms_buf_free(&o->way_text[i]);
     ms_guard_unref(o->guard);
     ms_resolve_hook_unref(o->hook);
+    ms_first_use_unref(o->use);
     ms_route_unref(o->route);
     ms_tls_settings_free(&o->tls);
     ms_auth_settings_free(&o->auth);
@@ -350,6 +352,21 @@ static ms_err set_version(struct ms_options *o, struct ms_span value)
     return MS_EOPTION;
 }
 
+/* Lifetimes of what was set now begin when that is used. */
+static ms_err count_anew(struct ms_options *o)
+{
+    struct ms_first_use *use = NULL;
+    ms_err err = MS_OK;
+
+    if (ms_route_has_lifetimes(ms_buf_span(&o->way_text[MS_ROUTE_RESOLVE])))
+        err = ms_first_use_new(&use);
+    if (err)
+        return err;
+    ms_first_use_unref(o->use);
+    o->use = use;
+    return MS_OK;
+}
+
 ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
                              const char *value, size_t n)
 {
@@ -369,6 +386,8 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
     ms_err err = set_string(member, ms_span(value, n));
     if (!err && id == MS_OPT_BODY)
         o->has_body = true;
+    if (!err && id == MS_OPT_RESOLVE)
+        err = count_anew(o);
     return err;
 }
 
@@ -518,7 +537,8 @@ static ms_err add_user_field(struct ms_options *o, struct ms_span name,
 
 static ms_err compile_route(struct ms_options *o)
 {
-    struct ms_route_spec spec = {.guard = o->guard, .hook = o->hook};
+    struct ms_route_spec spec = {
+        .guard = o->guard, .hook = o->hook, .use = o->use};
 
     memcpy(spec.number, o->way, sizeof(spec.number));
     spec.number[MS_ROUTE_KEEPALIVE] = o->tcp_keepalive;

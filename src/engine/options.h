@@ -42,6 +42,7 @@ struct ms_options {
     bool tcp_keepalive;
     struct ms_guard *guard;       /* a reference; NULL: none */
     struct ms_resolve_hook *hook; /* a reference; NULL: none */
+    struct ms_first_use *use;     /* of the resolve entries; NULL: not needed */
     struct ms_buf method, body, user_agent, priority;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */

@@ -34,6 +34,8 @@ static ms_err get_endpoint(struct ms_pool *p, const struct ms_endpoint_key *key,
 {
     ms_err err = ms_endpoint_get(&p->endpoints, key, out);
 
+    if (!err && key->route && key->route->spec.use)
+        ms_route_renew((*out)->key.route, key->route, p->env.loop->now_us);
     if (err || ms_list_empty(&(*out)->remembered))
         return err;
     ms_list_unlink(&(*out)->remembered);
@@ -76,7 +78,10 @@ static void start_waiting(struct ms_pool *p, struct ms_waiter *w,
     w->connect_timeout_ms = wish->connect_timeout_ms;
     w->ticket = ++p->last_ticket;
     w->begun_us = 0;
-    ms_list_push(w->fresh ? &e->choosy : &e->waiting, &w->node);
+    if (MS_MUTANT_IS(112))
+        ms_list_push_front(&e->waiting, &w->node);
+    else
+        ms_list_push(w->fresh ? &e->choosy : &e->waiting, &w->node);
     if (w->fresh || !ms_endpoint_may_share(e))
         enter_bare(e, w, false);
     e->waiters++;
@@ -334,7 +339,7 @@ static void on_open(struct ms_conn *c)
     e->held++;
     ms_pool_start_age(p, c);
     hand_out(c);
-    if (shared && !c->many)
+    if (shared && !c->many && !MS_MUTANT_IS(116))
         fan_out(e);
     ms_pool_refresh(p, e);
     ms_pool_serve(p);
@@ -461,7 +466,8 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
 
 void ms_pool_network_changed(struct ms_pool *p)
 {
-    ms_resolve_set_network_changed(&p->env.resolvers);
+    if (!MS_MUTANT_IS(117))
+        ms_resolve_set_network_changed(&p->env.resolvers);
     ms_dial_history_clear(&p->env.history);
     while (!ms_list_empty(&p->open))
         ms_pool_retire(p, MS_CONTAINER(p->open.next, struct ms_conn, all));
@@ -587,7 +593,7 @@ ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
     ms_err err;
 
     while (!(err = get_endpoint(p, &wish->key, &e)) && !wish->fresh &&
-           (c = find_room(e))) {
+           !MS_MUTANT_IS(105) && (c = find_room(e))) {
         if (ms_pool_is_usable(p, c)) {
             reuse(p, w, c);
             return MS_OK;
@@ -624,9 +630,10 @@ void ms_pool_cancel(struct ms_pool *p, struct ms_waiter *w)
     e->held++;
     disown(c);
     stop_waiting(p, w);
-    adopt(e);
+    if (!MS_MUTANT_IS(211))
+        adopt(e);
     /* It goes on for the others only where there are others for it. */
-    if (c && !c->wanted_by && e->connecting > e->waiters)
+    if (c && !c->wanted_by && (e->connecting > e->waiters || MS_MUTANT_IS(211)))
         ms_conn_close(c, MS_ECANCELLED, 0);
     else if (!c)
         end_spare(e);

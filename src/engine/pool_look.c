@@ -11,7 +11,7 @@
 
 void ms_pool_heard_out(struct ms_pool *p, struct ms_conn *c)
 {
-    c->quiet_us = c->link.more ? 0 : p->env.loop->now_us;
+    c->quiet_us = p->env.loop->now_us;
 }
 
 static bool look_at_one(struct ms_pool *p, struct ms_conn *c)
@@ -61,7 +61,7 @@ static bool look(struct ms_pool *p, struct ms_conn *c)
 
 bool ms_pool_is_usable(struct ms_pool *p, struct ms_conn *c)
 {
-    if (MS_LIKELY(is_trusted(p, c)))
+    if (MS_LIKELY(is_trusted(p, c)) || MS_MUTANT_IS(107))
         return true;
     return !ms_pool_is_aged(p, c) && (!ms_pool_is_idle(c) || look(p, c));
 }

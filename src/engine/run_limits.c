@@ -16,7 +16,8 @@ static uint64_t after_ms(uint64_t from_us, int64_t ms)
 
 bool ms_run_watched(const struct ms_easy *e)
 {
-    return e->state == MS_RUN_ACTIVE && ms_run_options(e)->watched && !e->pause;
+    return e->state == MS_RUN_ACTIVE && ms_run_options(e)->watched &&
+           (!e->pause || MS_MUTANT_IS(141));
 }
 
 /* When the response has to begin at the latest; before the request has left
@@ -67,7 +68,8 @@ void ms_run_arm(struct ms_easy *e)
 
     if (ms_run_watched(e)) {
         at = earlier(at, first_byte_deadline(e));
-        at = earlier(at, idle_deadline(e));
+        if (!MS_MUTANT_IS(67))
+            at = earlier(at, idle_deadline(e));
         at = earlier(at, speed_deadline(e));
         at = earlier(at, expect_deadline(e));
     }
@@ -117,6 +119,8 @@ static const char *limit_passed(struct ms_easy *e)
 {
     uint64_t now = ms_run_loop(e)->now_us;
 
+    if (MS_MUTANT_IS(114) && e->state == MS_RUN_WAITING)
+        return NULL;
     if (ms_run_is_late(e))
         return "the total timeout passed";
     if (!ms_run_watched(e))

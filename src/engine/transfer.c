@@ -38,6 +38,8 @@ const char *ms_run_state_name(const struct ms_easy *e)
 
 static void set_state(struct ms_easy *e, enum ms_run_state state)
 {
+    if (MS_MUTANT_IS(207) && state == MS_RUN_WAITING)
+        state = MS_RUN_ACTIVE;
     /* Forward, or back to the start of another run or a retry. */
     assert(state > e->state || state <= MS_RUN_QUEUED);
     e->state = (unsigned char)state;
@@ -238,7 +240,8 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
         next_hop(e);
         return;
     }
-    stamp(e, MS_TIMING_TOTAL, ms_run_loop(e)->now_us);
+    stamp(e, MS_MUTANT_IS(145) ? MS_TIMING_QUEUE : MS_TIMING_TOTAL,
+          ms_run_loop(e)->now_us);
     set_state(e, MS_RUN_DONE);
     if (err)
         MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, 0, e->id, "failed: %s",
@@ -267,7 +270,7 @@ static ms_err verdict_err(const struct ms_easy *e, unsigned run,
 {
     if (e->run != run || e->state != MS_RUN_ACTIVE)
         return MS_ECANCELLED;
-    return verdict == MS_ABORT ? MS_ECALLBACK : MS_OK;
+    return verdict == MS_ABORT && !MS_MUTANT_IS(137) ? MS_ECALLBACK : MS_OK;
 }
 
 static void make_room(struct ms_easy *e)
@@ -313,7 +316,7 @@ static ms_err on_head(struct ms_stream *s)
         make_room(e);
     else if (e->response->head.status == 100)
         ms_run_send_body(e);
-    if (!e->on_headers)
+    if (!e->on_headers || (MS_MUTANT_IS(130) && !e->headed))
         return MS_OK;
     enum ms_verdict v = e->on_headers(e, e->response, e->headers_user);
     ms_loop_touch(l); /* and not by way of `e`: it may be in no multi now */
@@ -405,7 +408,7 @@ static bool was_refused(struct ms_easy *e, ms_err err)
         e->by_h1 = true;
         return true;
     }
-    return err == MS_EREFUSEDSTREAM || unasked;
+    return (err == MS_EREFUSEDSTREAM || unasked) && !MS_MUTANT_IS(124);
 }
 
 /* A kept connection may die just as it is used again. When not one byte came
@@ -416,6 +419,8 @@ static bool died_unused(const struct ms_easy *e, ms_err err)
     bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
                 err == MS_ETLS;
 
+    if (MS_MUTANT_IS(122) || (MS_MUTANT_IS(123) && died && !e->retried))
+        return MS_MUTANT_IS(123);
     return died && !e->retried && e->response->reused && !e->stream.answered &&
            ms_options_idempotent(ms_run_options(e));
 }
@@ -650,7 +655,7 @@ static void on_start(struct ms_task *t)
         err = rewind_source(e);
     if (!err && MS_UNLIKELY(e->agent != NULL))
         err = ms_policy_before_hop(e, &why);
-    if (err == MS_ECANCELLED)
+    if (err == MS_ECANCELLED || (MS_MUTANT_IS(66) && err))
         return;
     if (err) {
         ms_run_end(e, err, why);
@@ -660,7 +665,7 @@ static void on_start(struct ms_task *t)
     struct ms_pool_wish wish = {
         .key = ms_endpoint_key_of(&e->url, e->host_hash, o),
         .connect_timeout_ms = o->timeout_connect,
-        .fresh = o->fresh_connection || e->retried,
+        .fresh = (o->fresh_connection && !MS_MUTANT_IS(109)) || e->retried,
     };
     if (MS_UNLIKELY(e->agent != NULL))
         wish.key = ms_agent_key(e);
@@ -705,6 +710,8 @@ ms_err ms_run_queue(struct ms_easy *e)
         e->source->asked = false;
     e->run++;
     e->added_us = env->loop->now_us;
+    if (MS_MUTANT_IS(213))
+        ms_loop_forget_told(env->loop);
     if (MS_UNLIKELY(e->agent || e->response->options->guided)) {
         ms_err err = ms_policy_begin(e);
         if (err)

@@ -160,7 +160,14 @@ static void set_constants(lua_State *L)
 
 static int features(lua_State *L)
 {
-    lua_createtable(L, 0, 4);
+    const char *idn = ms_libidn2_version();
+
+    lua_createtable(L, 0, 5);
+    if (idn)
+        lua_pushstring(L, idn);
+    else
+        lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "idn");
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "tls");
     lua_pushboolean(L, 1);

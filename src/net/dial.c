@@ -60,7 +60,7 @@ static void trace_attempt(struct ms_dial *d, const char *what,
 
 static bool next_address(struct ms_dial *d, struct ms_addr *out)
 {
-    struct queue *first = d->v4_is_next ? &d->v4 : &d->v6;
+    struct queue *first = d->v4_is_next || MS_MUTANT_IS(134) ? &d->v4 : &d->v6;
     struct queue *second = d->v4_is_next ? &d->v6 : &d->v4;
     struct queue *q = first->next < first->count ? first : second;
 
@@ -165,7 +165,8 @@ static ms_err watch(struct ms_dial *d, int fd, const struct ms_addr *addr)
     ms_list_push(&d->attempts, &a->node);
     d->active++;
     ms_interest_init(&a->interest, NULL);
-    ms_interest_set(&a->interest, a->sock, MS_POLL_OUT);
+    ms_interest_set(&a->interest, a->sock,
+                    MS_MUTANT_IS(21) ? MS_POLL_IN : MS_POLL_OUT);
     return MS_OK;
 }
 
@@ -247,7 +248,7 @@ static void fail(struct ms_dial *d, ms_err err)
 {
     d->over = true;
     ms_timer_cancel(d->loop, &d->timer);
-    if (d->report.err)
+    if (d->report.err && !MS_MUTANT_IS(135))
         err = d->report.err;
     d->config.on_failed(d->config.owner, err ? err : MS_EHOST,
                         d->report.os_errno);
@@ -417,8 +418,7 @@ static void recall(struct ms_dial *d)
 /* Where the way begins that was asked for. */
 static ms_err begin_route(struct ms_dial *d, struct ms_resolver *resolver)
 {
-    struct ms_addr list[MS_DNS_MAX_ADDRESSES];
-    size_t count = 0;
+    struct ms_route_found found = {.count = 0};
 
     if (unix_path(d).n) {
         /* Nothing to look up: that is known at once. */
@@ -429,14 +429,13 @@ static ms_err begin_route(struct ms_dial *d, struct ms_resolver *resolver)
     }
     if (d->config.route) {
         ms_route_redirect(d->config.route, &d->target);
-        count =
-            ms_route_lookup(d->config.route, &d->target, list, MS_COUNT(list));
+        ms_route_lookup(d->config.route, &d->target, d->loop->now_us, &found);
     }
     recall(d);
-    if (!count)
+    if (!found.count)
         return ms_resolve_start(resolver, &d->asker, d->target.name);
     d->all_known = true;
-    on_addresses(&d->asker, list, count);
+    on_addresses(&d->asker, found.list, found.count);
     if (!d->over && !d->started)
         go_on(d);
     return MS_OK;

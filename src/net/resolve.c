@@ -455,7 +455,7 @@ static void on_answer(void *user, sa_family_t family,
 static ms_err ask_dns(struct ms_resolver *r, struct ms_asker *a,
                       struct ms_span name)
 {
-    struct ms_lookup *l = find_lookup(r, name);
+    struct ms_lookup *l = MS_MUTANT_IS(133) ? NULL : find_lookup(r, name);
     ms_err err = MS_OK;
 
     if (!l)
