@@ -159,7 +159,8 @@ describe("netrc", function()
 
   local CURL = {
     ["comments, macros and quotes"] = "# c\nmacdef m\nmachine 127.0.0.1 login x\n\nmachine other "
-      .. 'login a password b\nmachine\t127.0.0.1\n login "an\\"na" account z password "sec\\zet x"\n',
+      .. "login a password b\nmachine\t127.0.0.1\n"
+      .. ' login "an\\"na" account z password "sec\\zet x"\n',
     ["the first of two"] = machine("127.0.0.1", "anna:secret") .. machine("127.0.0.1", "otto:x"),
     ["a default"] = machine("other", "anna:secret") .. "default login otto password geheim\n",
     ["a default too early"] = "default login otto password geheim\n"

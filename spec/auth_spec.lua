@@ -7,8 +7,6 @@ local async = require "spec.support.async"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local port = require "spec.support.port"
-local server = require "spec.support.server"
-local uv = require "luv"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 local REFUSED = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %s\r\nContent-Length: 3\r\n\r\nwho"
