@@ -103,7 +103,7 @@ NPROC := $(shell nproc 2>/dev/null || echo 2)
 Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
-.PHONY: all demo test unit spec check deps format format-check layers lint warnings \
+.PHONY: print-libs all demo test unit spec check deps format format-check layers lint warnings \
         asan valgrind mutants fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
@@ -278,6 +278,9 @@ rock: ## what the rockspec calls: build with LuaRocks' settings, install nothing
 
 compile_commands.json: FORCE ## for editors (clangd)
 	@$(LUA) .ci/compile_commands.lua '$(COMPILE) -Ispec/unit' $(SOURCES) $(UNIT_SRC) > $@
+
+print-libs: # what a program with the engine in it is linked with; for bench
+	@echo $(LIBS)
 
 clean: ## remove everything built
 	rm -rf build multisocket compile_commands.json
