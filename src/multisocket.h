@@ -199,6 +199,19 @@ enum ms_option {
                              * ms_options_jar(), or in one of the run's own for
                              * its redirects */
 
+    /* Who one is. The first of these counts: a header Authorization (also when
+     * it is removed), MS_OPT_BEARER, MS_OPT_AUTH_USER, the URL, the netrc
+     * file. What is not in the URL and not in the file goes to the origin of
+     * the URL only, also after redirects. */
+    MS_OPT_AUTH_USER,     /* string, bytes of UTF-8 mostly; no colon in Basic */
+    MS_OPT_AUTH_PASSWORD, /* string */
+    MS_OPT_AUTH_DIGEST,   /* bool, default false: Basic, with every request.
+                           * Otherwise Digest, once the server asks for it;
+                           * also for what the URL or the file says */
+    MS_OPT_BEARER,        /* string: a token */
+    MS_OPT_NETRC,         /* string: a path, or empty: $NETRC, or .netrc in
+                           * $HOME, which need not be there */
+
     /* TLS. A connection is used again only by a transfer for which all of
      * these are the same. */
     MS_OPT_REDIRECT,        /* how many redirects are followed at most; default
@@ -771,6 +784,12 @@ MS_API void ms_url_info_free(struct ms_url_info *info);
 /* Not NUL-terminated; lives as long as `info`. */
 MS_API const char *ms_url_info_get(const struct ms_url_info *info,
                                    enum ms_url_member member, size_t *n);
+
+/* Where user and password stand in a URL as somebody wrote it, which need not
+ * be a valid one: text[*from, *to), with the '@' behind them. Equal: nowhere.
+ * What is said of a URL, in messages and lists, leaves them out. */
+MS_API void ms_url_userinfo(const char *text, size_t n, size_t *from,
+                            size_t *to);
 
 /* ---- dates ------------------------------------------------------------- */
 

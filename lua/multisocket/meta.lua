@@ -152,6 +152,14 @@ function Response:cancel(reason) end
 ---@field first_byte? integer|false from the request's last byte to the response's first
 ---@field idle? integer|false without a byte either way; stands still while paused
 
+---Who one is. With `digest` the server has to ask; otherwise Basic.
+---@class multisocket.Auth
+---@field [1]? string the user, or `user`
+---@field [2]? string the password, or `password`
+---@field user? string
+---@field password? string
+---@field digest? boolean
+
 ---@class multisocket.TlsOptions
 ---@field verify? boolean the peer's certificate has to be good; default true
 ---@field verify_host? boolean and for the host; default true
@@ -185,6 +193,9 @@ function Response:cancel(reason) end
 ---@field version? "auto"|"1.1"|"2"|"2-prior-knowledge" of HTTP; default "auto"
 ---@field cookies? boolean|multisocket.Jar a jar; true: the client's, or one for this call's redirects
 ---@field priority? string the Priority header (RFC 9218), such as "u=1, i"
+---@field auth? multisocket.Auth|false { user, password [, digest = true] }
+---@field bearer? string|false a token
+---@field netrc? string|boolean path of a netrc file; true: $NETRC, or .netrc in $HOME
 ---@field expect_continue? boolean send the body when the server asks for it, or after a second
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes

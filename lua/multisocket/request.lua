@@ -128,7 +128,8 @@ local function check_base_url(base)
   if not base then return nil end
   errors.check_option(base, "string", "base_url", "a string or false")
   if not base:find("^%a[%w+.-]*://[^/?#]") then
-    errors.usage("bad_option", 'base_url must be an absolute URL, not "%s"', base)
+    errors.usage("bad_option", 'base_url must be an absolute URL, not "%s"',
+      core.shown_url(base))
   end
   return base
 end

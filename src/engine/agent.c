@@ -31,6 +31,7 @@ void ms_agent_free(struct ms_easy *e)
     ms_buf_free(&a->block);
     ms_buf_free(&a->cookie);
     ms_jar_free(a->jar);
+    ms_credentials_free(&a->credentials);
     ms_tls_profile_free(a->other);
     ms_free(a);
     e->agent = NULL;

@@ -28,9 +28,10 @@ struct ms_agent {
     struct ms_jar *jar;           /* the run's own, or NULL */
     struct ms_tls_profile *other; /* a reference: settings of TLS for other
                                    * origins, where they differ */
-    uint32_t host_hash;           /* of the hop's URL */
-    uint8_t at;                   /* which url, once it moved */
-    bool moved;                   /* by a redirect */
+    struct ms_credentials credentials; /* engine/credentials.h */
+    uint32_t host_hash;                /* of the hop's URL */
+    uint8_t at;                        /* which url, once it moved */
+    bool moved;                        /* by a redirect */
     bool foreign;      /* a hop went to another origin than the one before: from
                         * then on nothing is sent that was meant for the first */
     bool bodyless;     /* the body was dropped by a redirect */

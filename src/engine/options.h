@@ -11,6 +11,7 @@
 #define MS_ENGINE_OPTIONS_H
 
 #include "base/buf.h"
+#include "engine/auth_settings.h"
 #include "net/route.h"
 #include "proto/header.h"
 #include "proto/tls_profile.h"
@@ -47,6 +48,7 @@ struct ms_options {
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
     struct ms_tls_settings tls;
+    struct ms_auth_settings auth;
     int64_t redirect; /* hops at most */
     bool redirect_post, allow_downgrade, unrestricted_auth;
     int64_t retry_max, retry_max_delay, retry_budget; /* ms; -1: no limit */
@@ -61,6 +63,7 @@ struct ms_options {
     struct ms_span host;                /* the user's Host header; no p: none */
     char length_text[24];               /* the body's length, decimal */
     bool close;                         /* "Connection: close" is asked for */
+    bool authorized;                    /* Authorization was settled by hand */
     bool guided;            /* runs have an agent from the start (agent.h) */
     bool watched;           /* a limit on how a transfer gets on is set */
     struct ms_route *route; /* NULL: the default one */
