@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "engine/agent.h"
+#include "engine/credentials.h"
 #include "engine/policy.h"
 #include "engine/run_parts.h"
 
@@ -107,13 +108,10 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
 /* What the response holds of the hop that is over. */
 static void clear_hop(struct ms_response *r)
 {
-    int64_t redirect_us = r->timing_us[MS_TIMING_REDIRECT];
-
     ms_head_clear(&r->head);
     ms_fields_clear(&r->trailers);
     ms_buf_clear(&r->body);
     memset(r->timing_us, 0, sizeof(r->timing_us));
-    r->timing_us[MS_TIMING_REDIRECT] = redirect_us;
     r->remote.any.sa_family = 0;
     r->reused = r->streamed = r->expecting = false;
     ms_tls_info_free(r->tls);
@@ -122,7 +120,7 @@ static void clear_hop(struct ms_response *r)
 
 /* Another hop begins, at once or when the timer says so. The run holds no
  * connection. */
-static void next_hop(struct ms_easy *e)
+static MS_RARE void next_hop(struct ms_easy *e)
 {
     struct ms_agent *a = e->agent;
     unsigned attempts = a->led ? 0 : e->error.attempts;
@@ -130,7 +128,8 @@ static void next_hop(struct ms_easy *e)
     clear_hop(e->response);
     ms_gate_leave(&e->pass); /* this one may be to another host */
     if (a->led)
-        stamp(e, MS_TIMING_REDIRECT, ms_run_loop(e)->now_us);
+        e->response->trip->redirect_us =
+            (int64_t)(ms_run_loop(e)->now_us - e->added_us);
     e->error = (struct ms_error){.attempts = attempts};
     e->detail = NULL;
     e->retried = e->headed = e->unwanted = e->by_h1 = a->led = false;
@@ -183,7 +182,7 @@ static bool is_worth_reading(const struct ms_easy *e)
            ms_span_equal(e->response->trip->method, MS_SPAN("HEAD"));
 }
 
-static ms_err drain(struct ms_easy *e, size_t n, size_t *taken)
+static MS_RARE ms_err drain(struct ms_easy *e, size_t n, size_t *taken)
 {
     *taken = n;
     e->agent->drained += n;
@@ -208,7 +207,7 @@ static ms_err discard(struct ms_easy *e)
 
 /* A final response: whether it is one to deliver. MS_ECANCELLED: the stream is
  * detached. */
-static ms_err ask_policies(struct ms_easy *e)
+static MS_RARE ms_err ask_policies(struct ms_easy *e)
 {
     enum ms_then then = MS_THEN_DELIVER;
     const char *why = NULL;
@@ -484,8 +483,7 @@ static bool died_unused(const struct ms_easy *e, ms_err err)
            ms_options_idempotent(ms_run_options(e));
 }
 
-/* What is said about a connection is good for this call only. */
-static const char *keep_text(struct ms_easy *e, const char *text)
+const char *ms_run_say(struct ms_easy *e, const char *text)
 {
     ms_free(e->said);
     e->said = text ? ms_memdup(text, strlen(text)) : NULL;
@@ -495,7 +493,7 @@ static const char *keep_text(struct ms_easy *e, const char *text)
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 {
     struct ms_easy *e = easy_of(s);
-    bool replayable = ms_agent_can_repeat(e);
+    bool replayable = !err || ms_agent_can_repeat(e);
 
     if (e->state != MS_RUN_ACTIVE)
         return;
@@ -505,7 +503,7 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         return;
     }
     if (err && !detail && e->conn)
-        detail = keep_text(e, ms_conn_tls_failure(e->conn, &e->error.reason));
+        detail = ms_run_say(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
         e->retried = true;
     } else if (!err || !replayable || !was_refused(e, err)) {
@@ -525,7 +523,7 @@ static const struct ms_stream_ops stream_ops = {.on_head = on_head,
 /* ---- the request goes out --------------------------------------------- */
 
 /* Of a run with an agent: what the hop has that the options have not. */
-static void adapt(const struct ms_easy *e, struct ms_request *req)
+static MS_RARE void adapt(const struct ms_easy *e, struct ms_request *req)
 {
     const struct ms_trip *trip = e->response->trip;
 
@@ -614,6 +612,7 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
         return;
     }
     e->stream.head = &e->response->head;
+    e->stream.hold_send = e->pause & MS_PAUSE_SEND; /* not an earlier run's */
     e->stream.trailers = &e->response->trailers;
     e->stream.max_head_bytes = ms_run_options(e)->max_header_size < 0
                                    ? SIZE_MAX
@@ -652,7 +651,7 @@ static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
     e->error.attempts++;
     e->error.os_errno = end->os_errno;
     e->error.reason = end->reason;
-    ms_run_end(e, end->err, keep_text(e, end->text));
+    ms_run_end(e, end->err, ms_run_say(e, end->text));
     e->error.phase = phase;
 }
 
@@ -691,6 +690,8 @@ static ms_err prepare(struct ms_easy *e, const char **why)
         err = parse_url(e, why);
     if (err)
         return err;
+    if (MS_UNLIKELY(ms_credentials_in(&e->url)) && (err = ms_agent_need(e)))
+        return err;
     r->url = ms_buf_span(&e->url.href);
     r->authority = o->host.p ? o->host : ms_url_authority(&e->url);
     if (!e->url.secure && o->version == MS_VERSION_2) {
@@ -701,7 +702,7 @@ static ms_err prepare(struct ms_easy *e, const char **why)
 }
 
 /* The body begins again. MS_ECANCELLED: the run is over, or another. */
-static ms_err rewind_source(struct ms_easy *e)
+static MS_RARE ms_err rewind_source(struct ms_easy *e)
 {
     struct ms_source *s = e->source;
     struct ms_loop *l = ms_run_loop(e);
@@ -739,7 +740,7 @@ static void on_start(struct ms_task *t)
     if (!err && MS_UNLIKELY(e->source && e->source->asked))
         err = rewind_source(e);
     if (!err && MS_UNLIKELY(e->agent != NULL))
-        err = ms_policy_before_hop(e);
+        err = ms_policy_before_hop(e, &why);
     if (err == MS_ECANCELLED || (MS_MUTANT_IS(66) && err))
         return;
     if (err) {
@@ -788,7 +789,7 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->error = (struct ms_error){0};
     e->detail = NULL;
     if (e->said)
-        keep_text(e, NULL);
+        ms_run_say(e, NULL);
     e->retried = e->by_h1 = e->told = e->headed = e->unwanted = false;
     e->refusals = 0;
     e->pause = 0;
