@@ -340,8 +340,8 @@ static bool is_too_much(const struct ms_easy *e, size_t n)
     return limit >= 0 && n > (uint64_t)limit - e->watch->body_bytes;
 }
 
-static ms_err take_data(struct ms_easy *e, const char *p, size_t n,
-                        size_t *taken)
+static inline ms_err take_data(struct ms_easy *e, const char *p, size_t n,
+                               size_t *taken)
 {
     struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
