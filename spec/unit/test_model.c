@@ -142,7 +142,9 @@ static void add(struct model_easy *m)
         m->sent = m->sent == SIZE_MAX ? SIZE_MAX : 0;
     }
     ms_err err = ms_multi_add(w.multi, m->easy);
-    CHECK_THAT(err == (closed ? MS_ECLOSED : in_it ? MS_EADDED : MS_OK),
+    CHECK_THAT(err == (closed  ? MS_ECLOSED
+                       : in_it ? MS_EADDED
+                               : MS_OK),
                "add: %s", ms_err_text(err));
 }
 
