@@ -118,28 +118,49 @@ local function on_tcp(self)
   end)
 end
 
-local function open_tcp(self, port)
+-- A number that is free for both; a port that is free for UDP may be the near
+-- end of some connection.
+local function bind_both(at)
+  for _ = 1, 100 do
+    local udp, tcp = uv.new_udp(), uv.new_tcp()
+    assert(udp:bind(at.host, at.port))
+    local port = udp:getsockname().port
+    if tcp:bind(at.host, port) and tcp:listen(16, function() end) then
+      tcp:close()
+      return udp, port
+    end
+    udp:close()
+    tcp:close()
+  end
+  error("no port is free for both")
+end
+
+local function listen(self, at, port)
   self.tcp, self.peers = uv.new_tcp(), {}
-  assert(self.tcp:bind("127.0.0.1", port))
-  self.tcp:listen(16, function() on_tcp(self) end)
+  assert(self.tcp:bind(at.host, port))
+  assert(self.tcp:listen(16, function() on_tcp(self) end))
   self.tcp:unref()
 end
 
+local function on_udp(self, udp, packet, from)
+  local answer = respond(self, packet)
+  for _, one in ipairs(type(answer) == "table" and answer or { answer or nil }) do
+    udp:try_send(one, from.ip, from.port)
+  end
+end
+
 ---@param records table<string, table|integer|false>
-function dns.start(records)
+---@param at? { host: string, port: integer } default: a free port of 127.0.0.1
+function dns.start(records, at)
+  at = at or { host = "127.0.0.1", port = 0 }
   local self = { records = records, asked = {}, total = 0, ttl = 60 }
-  local udp = uv.new_udp()
-  assert(udp:bind("127.0.0.1", 0))
+  local udp, port = bind_both(at)
+  listen(self, at, port)
   udp:recv_start(function(err, packet, from)
-    if err or not packet then return end
-    local answer = respond(self, packet)
-    for _, one in ipairs(type(answer) == "table" and answer or { answer or nil }) do
-      udp:try_send(one, from.ip, from.port)
-    end
+    if not err and packet then on_udp(self, udp, packet, from) end
   end)
   udp:unref()
-  self.address = ("127.0.0.1:%d"):format(udp:getsockname().port)
-  open_tcp(self, udp:getsockname().port)
+  self.address = ("%s:%d"):format(at.host, port)
   return setmetatable(self, { __close = function()
     udp:close()
     self.tcp:close()
