@@ -31,8 +31,9 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 
 # Most functions are small and called from another file: inlined over files, a
 # request takes a tenth fewer instructions. Fat objects, so that the static
-# library links without it too. Not every compiler can.
-LTO_FLAGS := -flto=auto -ffat-lto-objects
+# library links without it too. Nobody replaces our public functions by others
+# at run time: we call them directly. Not every compiler can.
+LTO_FLAGS := -flto=auto -ffat-lto-objects -fno-semantic-interposition
 FLAGS.release      := $(shell d=$$(mktemp -d) && \
                         echo 'int main(void) { return 0; }' >$$d/t.c && \
                         $(CC) $(LTO_FLAGS) -o $$d/t $$d/t.c 2>/dev/null && \
@@ -42,6 +43,7 @@ FLAGS.asan         := -UNDEBUG $(SANITIZE)
 FLAGS.asan-unit    := $(FLAGS.unit) $(SANITIZE)
 FLAGS.fuzz         := $(FLAGS.asan-unit) -fsanitize=fuzzer-no-link
 FLAGS.coverage     := $(FLAGS.unit) -O0 --coverage
+FLAGS.mutant       := -DMS_FAIL_ALLOC -UNDEBUG -O1
 FLAGS.gcc-werror   := -DMS_FAIL_ALLOC -Werror
 FLAGS.clang-werror := -DMS_FAIL_ALLOC -Werror
 
@@ -63,7 +65,11 @@ OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(sh
 IDN2        ?= $(shell pkg-config --exists libidn2 2>/dev/null && echo yes || echo no)
 IDN2_CFLAGS := $(if $(filter yes,$(IDN2)),-DMS_HAVE_IDN2 $(call pkg_cflags,libidn2))
 IDN2_LIBS   := $(if $(filter yes,$(IDN2)),$(shell pkg-config --libs libidn2))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS)
+# The public suffix list, where libpsl is there; PSL=no leaves it out.
+PSL        ?= $(shell pkg-config --exists libpsl 2>/dev/null && echo yes || echo no)
+PSL_CFLAGS := $(if $(filter yes,$(PSL)),-DMS_HAVE_PSL $(call pkg_cflags,libpsl))
+PSL_LIBS   := $(if $(filter yes,$(PSL)),$(shell pkg-config --libs libpsl))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS) $(PSL_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -85,7 +91,8 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
-           $(OPENSSL_CFLAGS) $(IDN2_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(OPENSSL_CFLAGS) $(IDN2_CFLAGS) $(PSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+           $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -101,8 +108,8 @@ NPROC := $(shell nproc 2>/dev/null || echo 2)
 Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
-.PHONY: all demo test unit spec check deps format format-check layers lint warnings \
-        asan valgrind fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
+.PHONY: print-libs all demo test unit spec check deps format format-check layers lint warnings \
+        asan valgrind mutants fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
 
@@ -190,7 +197,9 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
-FUZZED := $(addprefix src/proto/,h1 header host idn upload url wire) \
+FUZZED := $(addprefix src/proto/,auth_digest challenge cookie cookie_date h1 h1_request h2 \
+            h2_field h2_in h2_mem h2_out h2_window header host idn jar jar_file jar_take netrc \
+            upload url wire) \
           $(addprefix src/net/,addr hosts)
 LEAST  := 90
 fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines
@@ -220,6 +229,19 @@ valgrind: build/nodlclose.so build/tls_peer ## C tests and some fetches from Lua
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke.lua
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke_tls.lua
 
+# Freed memory is overwritten, so that what is used too late is noticed.
+MUTANT_ENV := MALLOC_PERTURB_=165 COMPILE='$(COMPILE)' LINK='$(CC) $(CFLAGS) $(LDFLAGS)' LIBS='$(LIBS)'
+MUTANTS     = $(if $(N),$(N),$(shell $(LUA) .ci/mutants.lua list))
+mutants: ## break each promise on purpose (N=24: one): does its spec notice?
+	@.ci/deps test
+	@$(MAKE) $(QUICK) VARIANT=mutant CORE=build/mutants/0/multisocket/core.so core units
+	@$(FILES) && $(MAKE) -k $(QUICK) VARIANT=mutant $(MUTANTS:%=mutant-%) 2>&1 | \
+	  { grep -v '^make' || true; }
+	@$(LUA) .ci/mutants.lua report $(MUTANTS)
+
+mutant-%: FORCE
+	@$(MUTANT_ENV) $(LUA) .ci/mutants.lua run $*
+
 bench instructions syscalls: all
 	@$(FILES) && $(ENV) bench/$(subst bench,run,$@)
 bench:        ## transfers per second, side by side with others
@@ -239,7 +261,7 @@ install-lua: ## only what Lua needs
 install-c: ## only what C needs: static and shared library, header, pkg-config file
 	@test -e $(SHARED_LIB) || { echo "nothing built yet: run make first" >&2; exit 1; }
 	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(CLIBDIR)/pkgconfig
-	install -m 644 src/multisocket.h $(DESTDIR)$(INCLUDEDIR)/multisocket.h
+	install -m 644 src/multisocket.h src/multisocket_jar.h $(DESTDIR)$(INCLUDEDIR)/
 	objcopy --wildcard --remove-section='.gnu.lto_*' $(STATIC_LIB) \
 	  $(DESTDIR)$(CLIBDIR)/libmultisocket.a # what is left any compiler links
 	chmod 644 $(DESTDIR)$(CLIBDIR)/libmultisocket.a
@@ -262,6 +284,9 @@ rock: ## what the rockspec calls: build with LuaRocks' settings, install nothing
 
 compile_commands.json: FORCE ## for editors (clangd)
 	@$(LUA) .ci/compile_commands.lua '$(COMPILE) -Ispec/unit' $(SOURCES) $(UNIT_SRC) > $@
+
+print-libs: # what a program with the engine in it is linked with; for bench
+	@echo $(LIBS)
 
 clean: ## remove everything built
 	rm -rf build multisocket compile_commands.json

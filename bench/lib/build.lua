@@ -70,10 +70,7 @@ end
 function build.engine()
   process.must({ "make", "-s", "VARIANT=release", "build/release/engine.a" },
     { timeout = TIMEOUT })
-  local libs = flags({ "pkg-config", "--libs", "libcares", "libnghttp2", "openssl" },
-    "-lcares -lnghttp2 -lssl -lcrypto")
-  -- As the Makefile has it: where it is there.
-  table.move(flags({ "pkg-config", "--libs", "libidn2" }, ""), 1, 8, #libs + 1, libs)
+  local libs = flags({ "make", "-s", "print-libs" }, "")
   compile("engine_client",
     { "bench/c/client.c", "build/release/engine.a", table.unpack(libs) })
 end

@@ -30,8 +30,9 @@ struct ms_watch {
 struct ms_source {
     ms_body_cb *cb; /* NULL: the options have the body */
     void *user;
-    int64_t length; /* -1: not known */
-    bool asked;     /* in this run: it cannot be repeated */
+    int64_t length;       /* -1: not known */
+    bool asked;           /* in this run: it has to be rewound to be repeated */
+    ms_rewind_cb *rewind; /* NULL: it cannot be */
 };
 
 struct ms_easy {
@@ -41,6 +42,7 @@ struct ms_easy {
     ms_headers_cb *on_headers;
     ms_data_cb *on_data;
     void *headers_user, *data_user, *user;
+    struct ms_agent *agent;   /* owned; NULL for most (agent.h) */
     struct ms_source *source; /* owned; NULL for most */
     bool oneshot;
 
@@ -55,10 +57,11 @@ struct ms_easy {
     unsigned char pause;    /* MS_PAUSE_* */
     unsigned char refusals; /* by connections that served nobody else */
     bool retried, closing;
-    bool by_h1;   /* the peer wanted this request over HTTP/1.1 */
-    bool told;    /* its end was told and counted */
-    bool headed;  /* the final response's head is whole */
-    unsigned run; /* counts runs, so that a callback's end sees a change */
+    bool by_h1;    /* the peer wanted this request over HTTP/1.1 */
+    bool told;     /* its end was told and counted */
+    bool unwanted; /* what comes is nobody's: another hop follows */
+    bool headed;   /* the final response's head is whole */
+    unsigned run;  /* counts runs, so that a callback's end sees a change */
     union {
         struct ms_task start;
         struct ms_grave grave; /* once it is closed */

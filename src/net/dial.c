@@ -141,7 +141,8 @@ static ms_err watch(struct ms_dial *d, int fd, const struct ms_addr *addr)
     ms_list_push(&d->attempts, &a->node);
     d->active++;
     ms_interest_init(&a->interest, NULL);
-    ms_interest_set(&a->interest, a->sock, MS_POLL_OUT);
+    ms_interest_set(&a->interest, a->sock,
+                    MS_MUTANT_IS(21) ? MS_POLL_IN : MS_POLL_OUT);
     return MS_OK;
 }
 
@@ -224,7 +225,7 @@ static void fail(struct ms_dial *d, ms_err err)
 {
     d->over = true;
     ms_timer_cancel(d->loop, &d->timer);
-    if (d->report.err)
+    if (d->report.err && !MS_MUTANT_IS(135))
         err = d->report.err;
     d->config.on_failed(d->config.owner, err ? err : MS_EHOST,
                         d->report.os_errno);

@@ -61,7 +61,8 @@ void ms_dial_queue_sort(struct ms_dial_queue *q, ms_addr_source_fn *source)
 
 bool ms_dial_queue_next(struct ms_dial_queue *q, struct ms_addr *out)
 {
-    struct ms_dial_family *first = q->v4_is_next ? &q->v4 : &q->v6;
+    struct ms_dial_family *first =
+        q->v4_is_next || MS_MUTANT_IS(134) ? &q->v4 : &q->v6;
     struct ms_dial_family *second = q->v4_is_next ? &q->v6 : &q->v4;
     struct ms_dial_family *f = has_left(first) ? first : second;
 

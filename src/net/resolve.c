@@ -483,7 +483,7 @@ static ms_err ask_dns(struct ms_resolver *r, struct ms_asker *a,
                       struct ms_span name)
 {
     struct question q = {name, a->families};
-    struct ms_lookup *l = find_lookup(r, &q);
+    struct ms_lookup *l = MS_MUTANT_IS(133) ? NULL : find_lookup(r, &q);
     ms_err err = MS_OK;
 
     if (!l)

@@ -161,7 +161,7 @@ void ms_resolve_cache_put(struct ms_resolve_cache *c,
 
     if (old)
         drop(c, old);
-    if (!c->most_ms)
+    if (!c->most_ms || MS_MUTANT_IS(132))
         return;
     struct ms_cached *e = new_entry(news);
     if (!e)
