@@ -437,8 +437,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 
     if (e->state != MS_RUN_ACTIVE)
         return;
-    if (MS_UNLIKELY(e->unwanted)) {
-        e->conn = NULL;
+    if (MS_UNLIKELY(e->unwanted) && err != MS_ECALLBACK) {
+        e->conn = NULL; /* what is left of it was of no interest */
         next_hop(e);
         return;
     }
