@@ -258,7 +258,7 @@ local function wait_after(answer, options)
   d.multi:add_handle(easy)
   local function over() return d.multi:running() == 0 end
   local function waits()
-    return d.multi:stats().idle == 1 and d.multi:dump():find("queued", 1, true)
+    return d.multi:stats().idle == 1 and d.multi:dump():find("queued again in %d+ ms")
   end
   d:run(function() return over() or waits() end)
   local wait = not over() and d.multi:timeout() or nil
