@@ -143,8 +143,10 @@ describe("D10: the body of a redirect", function()
       slow = { { "send", head .. "Content-Length: 5\r\n\r\nx" }, { "hang" } } }) do
       table.insert(script, 1, { "request" })
       local p <close> = peer.start({ script, SERVE })
-      local res = assert(ms.fetch(p:url("/a")))
+      local client <close> = ms.client()
+      local res = assert(client:fetch(p:url("/a")))
       assert.equal("ok", res.body, what)
+      assert.is_true(client:stats().bytes_in < 2 * MiB, what)
       assert.is_false(res.reused, what)
       assert.equal("GET /b", line_of(p:requests(2)[1]), what)
     end
