@@ -191,6 +191,15 @@ describe("retry: after a failure of the connection", function()
     end
   end))
 
+  it("by the methods that retry.methods lists", async(function()
+    for method, count in pairs({ POST = 2, GET = 1 }) do
+      local p <close> = peer.start({ { { "request" }, { "reset" } }, SERVE })
+      local res = ms.fetch(p:url(), { method = method, retry = retry({ methods = { "POST" } }) })
+      assert.equal(count, p:connections(), method)
+      assert.equal(count == 2, res ~= nil, method)
+    end
+  end))
+
   it("not what is no failure of the moment", async(function()
     for code, answer in pairs({ bad_response = "nonsense\r\n\r\n",
       headers_too_large = "HTTP/1.1 200 OK\r\nX: " .. ("x"):rep(300) .. "\r\n\r\n",
