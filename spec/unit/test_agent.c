@@ -323,6 +323,21 @@ TEST(a_slow_one_is_read_for_a_second)
     end();
 }
 
+/* Time stands still: what is waited for never comes. */
+TEST(one_that_says_it_is_long_is_not_read)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 302 There\r\nLocation: /b\r\nContent-Length: 65537\r\n\r\nx",
+        "HTTP/1.1 302 There\r\nLocation: /c\r\n\r\nx", OK, NULL};
+
+    begin(answers);
+    start(0, -1);
+    work();
+    CHECK(w.count == 3);
+    CHECK(ms_response_status(ms_easy_response(w.easy)) == 200);
+    end();
+}
+
 /* Its connection cannot be used again: the rest of the request would have to
  * be sent on it. */
 TEST(one_that_came_too_early_is_not_read)
