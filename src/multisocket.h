@@ -148,7 +148,8 @@ struct ms_error {
     int os_errno;       /* errno of the operating system, 0 where none is to
                          * blame */
     bool retryable;     /* nothing of the request reached the server */
-    unsigned attempts;  /* connections the request was tried on */
+    unsigned attempts;  /* how often the request was tried, behind redirects the
+                         * last one */
     const char *reason; /* the TLS library's words, static; or NULL */
 };
 

@@ -18,7 +18,7 @@
 ---@field url? string the URL at fault
 ---@field errno? integer of the operating system
 ---@field retryable? boolean nothing of the request reached the server
----@field attempts? integer connections it was tried on
+---@field attempts? integer how often it was tried (behind redirects, the last request)
 ---@field cause? any what a callback raised, a nested error, or OpenSSL's words
 ---@field response? multisocket.Response with `fail`: the response with status >= 400
 ---@field errors? any[] of code "all_failed": the error of each function

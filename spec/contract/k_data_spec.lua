@@ -73,7 +73,8 @@ describe("contract K:", function()
     assert.is_true(d.multi:stats().bytes_out > 30000000)
     -- On a stream of HTTP/2 too, and it ends with the run that it was made in.
     local s <close> = servers.node()
-    easy = d:add(s:url("/echo"), { method = "PUT", body = ("x"):rep(1000000), version = "2-prior-knowledge" })
+    easy = d:add(s:url("/echo"), { method = "PUT", body = ("x"):rep(1000000),
+      version = "2-prior-knowledge" })
     d:run(function() return d.multi:stats().connections == 2 end)
     easy:pause(core.PAUSE_SEND)
     d:idle(3)

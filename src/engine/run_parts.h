@@ -47,6 +47,14 @@ void ms_run_measure(struct ms_easy *e);
 /* The body that was kept back for a 100 leaves now. */
 void ms_run_send_body(struct ms_easy *e);
 
+/* A connection that broke, or was waited for too long: asking again may
+ * help. */
+static inline bool ms_run_broke_off(ms_err err)
+{
+    return err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
+           err == MS_ETIMEOUT;
+}
+
 /* ---- speed (run_pace.c) ------------------------------------------------ */
 
 /* Both directions begin anew: another connection, or another hop. */

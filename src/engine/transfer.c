@@ -98,9 +98,7 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
         return false;
     if (e->error.phase <= MS_PHASE_TLS || err == MS_EREFUSEDSTREAM)
         return true;
-    return ms_options_idempotent(ms_run_options(e)) &&
-           (err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
-            err == MS_ETIMEOUT);
+    return ms_options_idempotent(ms_run_options(e)) && ms_run_broke_off(err);
 }
 
 /* ---- from hop to hop --------------------------------------------------- */
@@ -497,8 +495,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 
     if (e->state != MS_RUN_ACTIVE)
         return;
-    if (MS_UNLIKELY(e->unwanted)) {
-        e->conn = NULL;
+    if (MS_UNLIKELY(e->unwanted) && err != MS_ECALLBACK) {
+        e->conn = NULL; /* what is left of it was of no interest */
         next_hop(e);
         return;
     }
