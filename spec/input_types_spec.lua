@@ -179,6 +179,7 @@ local ENGINE = {
   tls = TLS,
   on_headers = FUNCTION,
   on_data = FUNCTION,
+  on_debug = FUNCTION,
 }
 
 local function fields(what)
