@@ -65,7 +65,11 @@ OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(sh
 IDN2        ?= $(shell pkg-config --exists libidn2 2>/dev/null && echo yes || echo no)
 IDN2_CFLAGS := $(if $(filter yes,$(IDN2)),-DMS_HAVE_IDN2 $(call pkg_cflags,libidn2))
 IDN2_LIBS   := $(if $(filter yes,$(IDN2)),$(shell pkg-config --libs libidn2))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS)
+# The public suffix list, where libpsl is there; PSL=no leaves it out.
+PSL        ?= $(shell pkg-config --exists libpsl 2>/dev/null && echo yes || echo no)
+PSL_CFLAGS := $(if $(filter yes,$(PSL)),-DMS_HAVE_PSL $(call pkg_cflags,libpsl))
+PSL_LIBS   := $(if $(filter yes,$(PSL)),$(shell pkg-config --libs libpsl))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS) $(PSL_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -87,7 +91,8 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
-           $(OPENSSL_CFLAGS) $(IDN2_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(OPENSSL_CFLAGS) $(IDN2_CFLAGS) $(PSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+           $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -192,8 +197,9 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
-FUZZED := $(addprefix src/proto/,auth_digest challenge h1 h1_request h2 h2_field h2_in \
-            h2_mem h2_out h2_window header host idn netrc upload url wire) \
+FUZZED := $(addprefix src/proto/,auth_digest challenge cookie cookie_date h1 h1_request h2 \
+            h2_field h2_in h2_mem h2_out h2_window header host idn jar jar_file jar_take netrc \
+            upload url wire) \
           $(addprefix src/net/,addr hosts)
 LEAST  := 90
 fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines
@@ -255,7 +261,7 @@ install-lua: ## only what Lua needs
 install-c: ## only what C needs: static and shared library, header, pkg-config file
 	@test -e $(SHARED_LIB) || { echo "nothing built yet: run make first" >&2; exit 1; }
 	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(CLIBDIR)/pkgconfig
-	install -m 644 src/multisocket.h $(DESTDIR)$(INCLUDEDIR)/multisocket.h
+	install -m 644 src/multisocket.h src/multisocket_jar.h $(DESTDIR)$(INCLUDEDIR)/
 	objcopy --wildcard --remove-section='.gnu.lto_*' $(STATIC_LIB) \
 	  $(DESTDIR)$(CLIBDIR)/libmultisocket.a # what is left any compiler links
 	chmod 644 $(DESTDIR)$(CLIBDIR)/libmultisocket.a

@@ -94,7 +94,7 @@ describe("core:", function()
       local names = core.option_names()
       table.sort(names)
       assert.same({ "allow_address", "allow_downgrade", "auth", "bearer", "body", "connect_to",
-        "dns", "expect_continue", "fresh_connection", "happy_eyeballs_delay", "headers",
+        "cookies", "dns", "expect_continue", "fresh_connection", "happy_eyeballs_delay", "headers",
         "interface", "ip", "local_port", "low_speed", "max_body", "max_header_size", "method",
         "netrc", "on_data", "on_debug", "on_headers", "priority", "redirect", "redirect_post",
         "resolve", "resolver", "retry", "tcp_keepalive", "tcp_nodelay", "timeout", "tls",

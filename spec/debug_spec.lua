@@ -48,10 +48,11 @@ describe("on_debug", function()
       .. "Location: http://u:secret@127.0.0.1/\r\nConnection: close\r\n\r\n" }, { "close" } } }
     local q <close> = peer.start { { { "request" }, { "send", "HTTP/1.1 103 Early Hints\r\n\r\n"
       .. OK }, { "hang" } } }
-    local on_debug, heard, texts = listener()
+    local on_debug, heard = listener()
     assert(ms.fetch(q:url(), { on_debug = on_debug, timeout = LIMIT }))
     assert.equal("response HTTP/1.1 103 Early Hints", heard[3])
     assert.equal("response HTTP/1.1 200 OK", heard[4])
+    local texts
     on_debug, heard, texts = listener()
     ms.fetch(p:url(), { on_debug = on_debug, timeout = LIMIT, redirect = 1,
       connect_to = { ["127.0.0.1:80"] = "127.0.0.1:" .. port.free() } })

@@ -144,6 +144,8 @@ local ENGINE = {
     said = { ["3"] = "version: bad option value", ["2.0"] = "version: bad option value",
       [""] = "version: bad option value" } },
   priority = STRING,
+  cookies = { words = "a boolean or a jar", types = { boolean = true },
+    also = { true, false, core.jar() } },
   auth = group("a table or false", { table = true },
     { user = UNSET, password = UNSET, digest = BOOLEAN }, nil, nil,
     'option "auth.user" must be a string, not number'),

@@ -331,39 +331,29 @@ describe("D1, D2: credentials", function()
   end))
 
   it("stay behind when only the host changes, on one port", async(function()
-    local p
-    p = peer.start({ SERVE })
-    local number = p.port
-    p:stop()
-    p = peer.start({ { { "request" },
-      { "send", redirect(302, ("http://localhost:%d/b"):format(number)) },
-      { "request" }, { "send", OK }, { "hang" } },
-      { { "request" }, { "send", OK }, { "repeat" } } }, { port = number })
-    assert(ms.fetch(p:url("/a"), { headers = SECRETS }))
-    assert.is_false(has_secrets(p:requests()[2]))
-    p:stop()
+    local p <close> = chain({ "http://two.test/b" })
+    local address = ("127.0.0.1:%d"):format(p.port)
+    assert(ms.fetch("http://one.test/a", { headers = SECRETS,
+      connect_to = { ["one.test"] = address, ["two.test"] = address } }))
+    assert.equal(2, p:connections())
+    assert.is_true(has_secrets(p:requests(1)[1]))
+    for _, request in ipairs(p:requests(2)) do assert.is_false(has_secrets(request)) end
   end))
 
   it("do not come back on the way back (CVE-2024-45336)", async(function()
-    local other = peer.start({ SERVE })
-    local number = other.port
-    other:stop()
-    local p <close> = peer.start({ { { "request" },
-      { "send", redirect(302, ("http://127.0.0.1:%d/b"):format(number)) },
-      { "request" }, { "send", redirect(302, "/d") },
-      { "request" }, { "send", OK }, { "hang" } } })
-    other = peer.start({ { { "request" }, { "send", redirect(302, p:url("/c")) }, { "hang" } } },
-      { port = number })
-    local res = assert(ms.fetch(p:url("/a"), { headers = SECRETS }))
-    assert.equal(p:url("/d"), res.url)
+    local other <close> = chain({ "http://there.test/c" })
+    local p <close> = peer.start({ { { "request" }, { "send", redirect(302, other:url("/b")) },
+      { "request" }, { "send", redirect(302, "/d") }, { "request" }, { "send", OK },
+      { "hang" } } })
+    local res = assert(ms.fetch("http://there.test/a", { headers = SECRETS,
+      connect_to = { ["there.test"] = ("127.0.0.1:%d"):format(p.port) } }))
+    assert.equal("http://there.test/d", res.url)
+    assert.is_true(has_secrets(p:requests()[1]))
+    assert.is_false(has_secrets(other:requests()[1]))
     for i = 2, 3 do
       assert.is_false(has_secrets(p:requests()[i]))
-      assert.equal(("127.0.0.1:%d"):format(p.port), header(p:requests()[i], "host"))
+      assert.equal("there.test", header(p:requests()[i], "host"))
     end
-    assert.is_false(has_secrets(other:requests()[1]))
-    other:stop()
-    -- The next call is another run.
-    assert.is_true(has_secrets(p:requests()[1]))
   end))
 
   it("go along with unrestricted_auth, but not the Host by hand", async(function()

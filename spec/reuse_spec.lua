@@ -59,6 +59,7 @@ local function make_rows(sockets)
     body = { "a", "b" },
     user_agent = { "a", "b" },
     priority = { "u=1", "u=2" },
+    cookies = { core.jar(), core.jar() },
     ["auth.user"] = { "anna", "otto" },
     ["auth.password"] = { "a", "b", with = { auth = { user = "anna" } } },
     ["auth.digest"] = { true, false, with = { auth = { user = "anna" } } },

@@ -72,6 +72,8 @@ struct ms_response;
     X(EOPTION, USAGE, "bad_option", "bad option value")                        \
     X(EURL, USAGE, "bad_url", "not a valid URL")                               \
     X(ESCHEME, USAGE, "unsupported_scheme", "unsupported URL scheme")          \
+    X(ECOOKIE, USAGE, "bad_cookie", "not a valid cookie")                      \
+    X(EFILE, USAGE, "file_error", "the file could not be read or written")     \
     X(EHEADER, USAGE, "bad_header", "not a valid header")                      \
     X(EHOST, RESOLVE, "host_not_found", "no such host")                        \
     X(ERESOLVE, RESOLVE, "resolve_failed", "name lookup failed")               \
@@ -193,6 +195,9 @@ enum ms_option {
     MS_OPT_VERSION,         /* string: "auto", the default, "1.1", "2" or
                              * "2-prior-knowledge" (also without TLS) */
     MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
+    MS_OPT_COOKIES,         /* bool: cookies are kept and sent, in the jar of
+                             * ms_options_jar(), or in one of the run's own for
+                             * its redirects */
 
     /* Who one is. The first of these counts: a header Authorization (also when
      * it is removed), MS_OPT_BEARER, MS_OPT_AUTH_USER, the URL, the netrc
@@ -859,6 +864,10 @@ MS_API void ms_multi_dump(struct ms_multi *multi, ms_dump_cb *cb, void *user);
 /* Checks every invariant of every structure; NULL when all hold, otherwise
  * what does not. For tests: O(everything). Only outside callbacks. */
 MS_API const char *ms_multi_check(struct ms_multi *multi);
+
+/* ---- cookies ---------------------------------------------------------- */
+
+#include "multisocket_jar.h"
 
 #ifdef __cplusplus
 }

@@ -24,6 +24,8 @@ enum ms_then {
 struct ms_agent {
     struct ms_url url[2];         /* the hop's, and room to parse the next */
     struct ms_buf block;          /* the hop's fields, as options have them */
+    struct ms_buf cookie;         /* its Cookie line, while that is made */
+    struct ms_jar *jar;           /* the run's own, or NULL */
     struct ms_tls_profile *other; /* a reference: settings of TLS for other
                                    * origins, where they differ */
     struct ms_credentials credentials; /* engine/credentials.h */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/credentials.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,6 +13,8 @@
 /* Challenges answered in one hop: the first, and one more for a nonce that
  * grew too old meanwhile. */
 #define MAX_ANSWERS 2
+/* Larger files are not read: no person wrote them. */
+#define MAX_NETRC ((size_t)1024 * 1024)
 /* Longer names of files are cut in messages. */
 #define MAX_MESSAGE 512
 
@@ -79,29 +82,32 @@ static ms_err search_netrc(struct ms_easy *e, const char *path,
     return MS_OK;
 }
 
+static bool is_missing(int os_errno)
+{
+    return os_errno == ENOENT || os_errno == ENOTDIR;
+}
+
+static ms_err no_netrc(struct ms_easy *e, const char *path, int os_errno,
+                       const char **why)
+{
+    if (is_missing(os_errno))
+        return file_error(e, path, 0, "there is no", why);
+    e->error.os_errno = os_errno;
+    return file_error(e, path, 0, "cannot read", why);
+}
+
 static ms_err read_netrc(struct ms_easy *e, const char *path, bool named,
                          const char **why)
 {
     struct ms_buf text = {0};
     int os_errno;
-    ms_err err = MS_OK;
+    ms_err err = ms_file_read(path, MAX_NETRC, &text, &os_errno);
 
-    switch (ms_file_text(path, &text, &os_errno)) {
-    case MS_FILE_READ:
+    if (!err)
         err = search_netrc(e, path, ms_buf_span(&text), why);
-        break;
-    case MS_FILE_MISSING:
-        if (named)
-            err = file_error(e, path, 0, "there is no", why);
-        break;
-    case MS_FILE_UNUSABLE:
-        e->error.os_errno = os_errno;
-        err = file_error(e, path, 0, "cannot read", why);
-        break;
-    case MS_FILE_NO_MEMORY:
-        err = MS_ENOMEM;
-        break;
-    }
+    else if (err == MS_EFILE)
+        err = !named && is_missing(os_errno) ? MS_OK
+                                             : no_netrc(e, path, os_errno, why);
     ms_buf_free(&text);
     return err;
 }

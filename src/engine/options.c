@@ -51,6 +51,7 @@ struct option {
     X(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue, SAME)      \
     X(VERSION, "version", STRING, 0, version, DIFFERS)                         \
     X(PRIORITY, "priority", STRING, 0, priority, SAME)                         \
+    X(COOKIES, "cookies", BOOL, 0, cookies, SAME)                              \
     X(AUTH_USER, "auth.user", STRING, 0, auth.user, SAME)                      \
     X(AUTH_PASSWORD, "auth.password", STRING, 0, auth.password, SAME)          \
     X(AUTH_DIGEST, "auth.digest", BOOL, 0, auth.digest, SAME)                  \
@@ -216,6 +217,8 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->expect_continue = base->expect_continue;
     o->version = base->version;
     o->has_body = base->has_body;
+    o->cookies = base->cookies;
+    o->jar = ms_jar_ref(base->jar);
     if ((err = copy_way(o, base)) || (err = copy_policies(o, base)) ||
         (err = copy_string(&o->method, &base->method)) ||
         (err = copy_string(&o->body, &base->body)) ||
@@ -281,6 +284,7 @@ void ms_options_free(struct ms_options *o)
     ms_fields_free(&o->sent);
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
         ms_buf_free(&o->way_text[i]);
+    ms_jar_free(o->jar);
     ms_guard_unref(o->guard);
     ms_resolve_hook_unref(o->hook);
     ms_first_use_unref(o->use);
@@ -421,6 +425,17 @@ ms_err ms_options_resolver(struct ms_options *o, ms_resolver_cb *ask,
         *h = (struct ms_resolve_hook){1, ask, user, identity, release};
     ms_resolve_hook_unref(o->hook);
     o->hook = h;
+    return MS_OK;
+}
+
+ms_err ms_options_jar(struct ms_options *o, struct ms_jar *jar)
+{
+    if (o->frozen)
+        return MS_EUSAGE;
+    ms_jar_ref(jar);
+    ms_jar_free(o->jar);
+    o->jar = jar;
+    o->cookies = jar != NULL;
     return MS_OK;
 }
 
@@ -570,9 +585,11 @@ static struct ms_span retried_statuses(const struct ms_options *o)
 
 static ms_err check_retry(struct ms_options *o)
 {
-    struct ms_span list = retried_statuses(o), item;
+    struct ms_span list = ms_buf_span(&o->retry_status), item;
     uint64_t status;
 
+    if (MS_LIKELY(!o->retry_status.p && !o->retry_methods.p))
+        return MS_OK;
     o->why = "retry.status is a list of statuses, 100 to 599";
     while (ms_span_next_item(&list, &item))
         if (!ms_span_decimal(item, 599, &status) || status < 100)
@@ -624,7 +641,8 @@ static ms_err compile(struct ms_options *o)
 void ms_options_freeze(struct ms_options *o)
 {
     o->frozen = true;
-    o->guided = o->retry_max > 0 || ms_auth_settings_ask(&o->auth);
+    o->guided =
+        o->retry_max > 0 || o->cookies || ms_auth_settings_ask(&o->auth);
     o->err = check_retry(o);
     if (!o->err)
         o->err = compile(o);

@@ -34,7 +34,7 @@ struct ms_options {
     int64_t low_speed_time;            /* ms */
     int64_t max_body, max_header_size; /* bytes, -1: no limit */
     bool tcp_nodelay, fresh_connection, expect_continue;
-    bool has_body;
+    bool has_body, cookies;
     bool max_body_set;             /* not the default */
     uint8_t version;               /* enum ms_http_choice */
     int64_t way[MS_ROUTE_NUMBERS]; /* but for keepalive */
@@ -43,6 +43,7 @@ struct ms_options {
     struct ms_guard *guard;       /* a reference; NULL: none */
     struct ms_resolve_hook *hook; /* a reference; NULL: none */
     struct ms_first_use *use;     /* of the resolve entries; NULL: not needed */
+    struct ms_jar *jar;           /* a reference; NULL: none */
     struct ms_buf method, body, user_agent, priority;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/policy.h"
 
+#include "engine/cookies.h"
 #include "engine/credentials.h"
 #include "engine/follow.h"
 #include "engine/retry.h"
@@ -19,15 +20,18 @@ ms_err ms_policy_before_hop(struct ms_easy *e, const char **why)
 {
     ms_err err = ms_agent_render(e);
 
+    if (!err)
+        err = ms_cookies_before_hop(e);
     return err ? err : ms_credentials_before_hop(e, why);
 }
 
 ms_err ms_policy_after_head(struct ms_easy *e, enum ms_then *then,
                             const char **why)
 {
-    ms_err err = MS_OK;
+    /* Cookies first: they are of this hop, and following leads to the next. */
+    ms_err err = ms_cookies_after_head(e);
 
-    if (e->agent)
+    if (!err && e->agent)
         err = ms_credentials_after_head(e, then, why);
     if (!err && *then == MS_THEN_DELIVER)
         err = ms_follow(e, then, why);

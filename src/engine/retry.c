@@ -50,7 +50,7 @@ static bool can_afford(struct ms_easy *e)
     if (budget < 0)
         return true;
     recover(a, ms_run_loop(e)->now_us, budget);
-    if (a->spent / RETRY_COST >= budget)
+    if (a->spent + RETRY_COST > budget * RETRY_COST)
         return false;
     a->spent += RETRY_COST;
     return true;

@@ -108,13 +108,10 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
 /* What the response holds of the hop that is over. */
 static void clear_hop(struct ms_response *r)
 {
-    int64_t redirect_us = r->timing_us[MS_TIMING_REDIRECT];
-
     ms_head_clear(&r->head);
     ms_fields_clear(&r->trailers);
     ms_buf_clear(&r->body);
     memset(r->timing_us, 0, sizeof(r->timing_us));
-    r->timing_us[MS_TIMING_REDIRECT] = redirect_us;
     r->remote.any.sa_family = 0;
     r->reused = r->streamed = r->expecting = false;
     ms_tls_info_free(r->tls);
@@ -123,14 +120,15 @@ static void clear_hop(struct ms_response *r)
 
 /* Another hop begins, at once or when the timer says so. The run holds no
  * connection. */
-static void next_hop(struct ms_easy *e)
+static MS_RARE void next_hop(struct ms_easy *e)
 {
     struct ms_agent *a = e->agent;
     unsigned attempts = a->led ? 0 : e->error.attempts;
 
     clear_hop(e->response);
     if (a->led)
-        stamp(e, MS_TIMING_REDIRECT, ms_run_loop(e)->now_us);
+        e->response->trip->redirect_us =
+            (int64_t)(ms_run_loop(e)->now_us - e->added_us);
     e->error = (struct ms_error){.attempts = attempts};
     e->detail = NULL;
     e->retried = e->headed = e->unwanted = e->by_h1 = a->led = false;
@@ -183,7 +181,7 @@ static bool is_worth_reading(const struct ms_easy *e)
            ms_span_equal(e->response->trip->method, MS_SPAN("HEAD"));
 }
 
-static ms_err drain(struct ms_easy *e, size_t n, size_t *taken)
+static MS_RARE ms_err drain(struct ms_easy *e, size_t n, size_t *taken)
 {
     *taken = n;
     e->agent->drained += n;
@@ -208,7 +206,7 @@ static ms_err discard(struct ms_easy *e)
 
 /* A final response: whether it is one to deliver. MS_ECANCELLED: the stream is
  * detached. */
-static ms_err ask_policies(struct ms_easy *e)
+static MS_RARE ms_err ask_policies(struct ms_easy *e)
 {
     enum ms_then then = MS_THEN_DELIVER;
     const char *why = NULL;
@@ -447,7 +445,7 @@ const char *ms_run_say(struct ms_easy *e, const char *text)
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 {
     struct ms_easy *e = easy_of(s);
-    bool replayable = ms_agent_can_repeat(e);
+    bool replayable = !err || ms_agent_can_repeat(e);
 
     if (e->state != MS_RUN_ACTIVE)
         return;
@@ -477,7 +475,7 @@ static const struct ms_stream_ops stream_ops = {.on_head = on_head,
 /* ---- the request goes out --------------------------------------------- */
 
 /* Of a run with an agent: what the hop has that the options have not. */
-static void adapt(const struct ms_easy *e, struct ms_request *req)
+static MS_RARE void adapt(const struct ms_easy *e, struct ms_request *req)
 {
     const struct ms_trip *trip = e->response->trip;
 
@@ -552,6 +550,7 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
         return;
     }
     e->stream.head = &e->response->head;
+    e->stream.hold_send = e->pause & MS_PAUSE_SEND; /* not an earlier run's */
     e->stream.trailers = &e->response->trailers;
     e->stream.max_head_bytes = ms_run_options(e)->max_header_size < 0
                                    ? SIZE_MAX
@@ -643,7 +642,7 @@ static ms_err prepare(struct ms_easy *e, const char **why)
 }
 
 /* The body begins again. MS_ECANCELLED: the run is over, or another. */
-static ms_err rewind_source(struct ms_easy *e)
+static MS_RARE ms_err rewind_source(struct ms_easy *e)
 {
     struct ms_source *s = e->source;
     struct ms_loop *l = ms_run_loop(e);

@@ -473,10 +473,25 @@ static bool set_upload(struct parse *p, const struct ms_option_info *info,
     return lo->upload;
 }
 
+/* Cookies are on, off, or in a jar of the script's. */
+static bool set_jar(struct parse *p, const struct ms_option_info *info,
+                    int index)
+{
+    struct ms_jar *jar = lb_test_jar(p->L, index);
+
+    if (info->id != MS_OPT_COOKIES)
+        return false;
+    if (jar)
+        check(p, ms_options_jar(p->o, jar), info->name);
+    else if (lua_type(p->L, index) != LUA_TBOOLEAN)
+        lb_wrong_type(p->L, info->name, "a boolean or a jar", index);
+    return jar;
+}
+
 static void set_option(struct parse *p, const struct ms_option_info *info,
                        int index)
 {
-    if (set_upload(p, info, index))
+    if (set_upload(p, info, index) || set_jar(p, info, index))
         return;
     switch (info->type) {
     case MS_TYPE_BOOL:

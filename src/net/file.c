@@ -1,59 +1,136 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * file.c - reading with a limit, and replacing by rename(2).
+ */
 #include "net/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Bytes asked for at a time. */
-#define PIECE 4096
+#include "base/mem.h"
 
-static int check_kind(int fd)
+/* Of one read(2). */
+#define STEP 65536
+
+static ms_err failed(int *os_errno)
+{
+    *os_errno = errno;
+    return MS_EFILE;
+}
+
+static ms_err read_all(int fd, size_t most, struct ms_buf *out, int *os_errno)
+{
+    for (size_t total = 0;;) {
+        ms_err err = ms_buf_reserve(out, STEP);
+        if (err)
+            return err;
+        ssize_t n = read(fd, out->p + out->to, STEP);
+        if (n == 0)
+            return MS_OK;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return failed(os_errno);
+        out->to += (size_t)n;
+        total += (size_t)n;
+        if (total > most) {
+            *os_errno = EFBIG;
+            return MS_EFILE;
+        }
+    }
+}
+
+/* A FIFO or a terminal would keep us waiting: O_NONBLOCK until we know. */
+static ms_err check_regular(int fd, int *os_errno)
 {
     struct stat st;
 
     if (fstat(fd, &st) != 0)
-        return errno;
-    if (S_ISDIR(st.st_mode))
-        return EISDIR;
-    if (!S_ISREG(st.st_mode))
-        return EINVAL;
-    return st.st_size > MS_FILE_MAX ? EFBIG : 0;
+        return failed(os_errno);
+    if (S_ISREG(st.st_mode))
+        return MS_OK;
+    *os_errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    return MS_EFILE;
 }
 
-/* To its end, also when it grows meanwhile. */
-static enum ms_file_end read_all(int fd, struct ms_buf *out, int *os_errno)
+ms_err ms_file_read(const char *path, size_t most, struct ms_buf *out,
+                    int *os_errno)
 {
-    for (;;) {
-        if (ms_buf_reserve(out, PIECE))
-            return MS_FILE_NO_MEMORY;
-        ssize_t n = read(fd, out->p + out->to, PIECE);
-        if (n == 0)
-            return MS_FILE_READ;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return failed(os_errno);
+    ms_err err = check_regular(fd, os_errno);
+    if (!err)
+        err = read_all(fd, most, out, os_errno);
+    close(fd);
+    return err;
+}
+
+static ms_err write_all(int fd, struct ms_span text, int *os_errno)
+{
+    while (text.n) {
+        ssize_t n = write(fd, text.p, text.n);
         if (n < 0 && errno == EINTR)
             continue;
-        *os_errno = n < 0 ? errno : EFBIG;
-        if (n < 0 || ms_buf_len(out) + (size_t)n > MS_FILE_MAX)
-            return MS_FILE_UNUSABLE;
-        out->to += (size_t)n;
+        if (n < 0)
+            return failed(os_errno);
+        text = ms_span(text.p + n, text.n - (size_t)n);
     }
+    /* Or the new name may outlive a crash and its content not. */
+    return fsync(fd) == 0 ? MS_OK : failed(os_errno);
 }
 
-enum ms_file_end ms_file_text(const char *path, struct ms_buf *out,
-                              int *os_errno)
+/* Renaming over /dev/null would be the end of it. */
+static ms_err check_replaceable(const char *path, int *os_errno)
 {
-    /* Non-blocking, in case somebody put a fifo there. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
 
-    ms_buf_clear(out);
-    *os_errno = fd < 0 ? errno : check_kind(fd);
-    enum ms_file_end end = MS_FILE_UNUSABLE;
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT ? MS_OK : failed(os_errno);
+    if (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
+        return MS_OK;
+    *os_errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    return MS_EFILE;
+}
+
+/* Writes `text` to a new file with a name made of `template`, mode 0600. */
+static ms_err write_new(char *template, struct ms_span text, int *os_errno)
+{
+    int fd = mkostemp(template, O_CLOEXEC);
+
     if (fd < 0)
-        return *os_errno == ENOENT || *os_errno == ENOTDIR ? MS_FILE_MISSING
-                                                           : end;
-    if (!*os_errno)
-        end = read_all(fd, out, os_errno);
-    close(fd);
-    return end;
+        return failed(os_errno);
+    ms_err err = write_all(fd, text, os_errno);
+    if (close(fd) != 0 && !err)
+        err = failed(os_errno);
+    if (err)
+        unlink(template);
+    return err;
+}
+
+ms_err ms_file_replace(const char *path, struct ms_span text, int *os_errno)
+{
+    static const char suffix[] = ".XXXXXX";
+    size_t n = strlen(path);
+
+    ms_err err = check_replaceable(path, os_errno);
+    if (err)
+        return err;
+    char *template = ms_alloc(n + sizeof(suffix));
+    if (!template)
+        return MS_ENOMEM;
+    memcpy(template, path, n);
+    memcpy(template + n, suffix, sizeof(suffix));
+    err = write_new(template, text, os_errno);
+    if (!err && rename(template, path) != 0) {
+        err = failed(os_errno);
+        unlink(template);
+    }
+    ms_free(template);
+    return err;
 }

@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
- * file.h - a small configuration file as one text.
+ * file.h - small files, read whole and replaced whole.
  *
- * Reading blocks, as long as a local disk takes; it is for files of people,
- * read where that is said.
+ * For what an application keeps from run to run. These calls wait for the
+ * disk: they are made because the application asked for the file, never on
+ * the way of a transfer.
  */
 #ifndef MS_NET_FILE_H
 #define MS_NET_FILE_H
 
 #include "base/buf.h"
 
-/* Larger files are not read: no person wrote them. */
-#define MS_FILE_MAX (1024 * 1024)
+/* Appends the regular file at `path`, which has at most `most` bytes (else
+ * EFBIG), to `out`. MS_EFILE: `*os_errno` says why. MS_ENOMEM. `out` may hold
+ * part of it then. */
+ms_err ms_file_read(const char *path, size_t most, struct ms_buf *out,
+                    int *os_errno) MS_MUST_CHECK;
 
-enum ms_file_end {
-    MS_FILE_READ,
-    MS_FILE_MISSING,  /* nothing has that name */
-    MS_FILE_UNUSABLE, /* may not be read, is a folder or too large: see errno */
-    MS_FILE_NO_MEMORY
-};
-
-/* The content of the file at `path` into `out`, which loses what it had.
- * `*os_errno` says why a file is unusable. */
-enum ms_file_end ms_file_text(const char *path, struct ms_buf *out,
-                              int *os_errno) MS_MUST_CHECK;
+/* Puts a file with `text` in the place of what is at `path`, for its owner
+ * only (mode 0600). At any time there is the old one or the new one, whole. A
+ * symbolic link is replaced, not followed; what is neither file nor link is
+ * left alone. MS_EFILE, MS_ENOMEM: nothing has changed. */
+ms_err ms_file_replace(const char *path, struct ms_span text,
+                       int *os_errno) MS_MUST_CHECK;
 
 #endif
