@@ -59,7 +59,18 @@ NGHTTP2_LIBS   := $(if $(NGHTTP2_LIBDIR),-L$(NGHTTP2_LIBDIR) -lnghttp2,$(shell \
 OPENSSL_CFLAGS := $(if $(OPENSSL_INCDIR),-I$(OPENSSL_INCDIR),$(call pkg_cflags,openssl))
 OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(shell \
                     pkg-config --libs openssl 2>/dev/null || echo -lssl -lcrypto))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS)
+ZLIB_CFLAGS := $(if $(ZLIB_INCDIR),-I$(ZLIB_INCDIR),$(call pkg_cflags,zlib))
+ZLIB_LIBS   := $(if $(ZLIB_LIBDIR),-L$(ZLIB_LIBDIR) -lz,$(shell \
+                 pkg-config --libs zlib 2>/dev/null || echo -lz))
+# Content codings whose libraries may be absent: BROTLI= or ZSTD= leaves them out.
+found   = $(shell pkg-config --exists $(1) 2>/dev/null && echo $(1))
+BROTLI ?= $(call found,libbrotlidec)
+ZSTD   ?= $(call found,libzstd)
+CODING_CFLAGS := $(ZLIB_CFLAGS) \
+  $(if $(BROTLI),-DMS_HAVE_BROTLI $(call pkg_cflags,$(BROTLI))) \
+  $(if $(ZSTD),-DMS_HAVE_ZSTD $(call pkg_cflags,$(ZSTD)))
+CODING_LIBS := $(ZLIB_LIBS) $(if $(BROTLI)$(ZSTD),$(shell pkg-config --libs $(BROTLI) $(ZSTD)))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(CODING_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -81,7 +92,7 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
-           $(OPENSSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(OPENSSL_CFLAGS) $(CODING_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -186,7 +197,7 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
-FUZZED := $(addprefix src/proto/,h1 header host upload url wire) \
+FUZZED := $(addprefix src/proto/,coding_zlib decode h1 header host upload url wire) \
           $(addprefix src/net/,addr hosts)
 LEAST  := 90
 fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines

@@ -105,6 +105,7 @@ struct ms_response;
     X(EREFUSEDSTREAM, PROTOCOL, "stream_refused", "HTTP/2 stream refused")     \
     X(EH2REQUIRED, PROTOCOL, "http2_required", "the peer has no HTTP/2")       \
     X(ETOOLARGE, BODY, "body_too_large", "response body too large")            \
+    X(EDECODE, BODY, "decode_failed", "response body cannot be decoded")       \
     X(EUPLOAD, BODY, "upload_failed", "request body could not be sent")        \
     X(ECANCELLED, CANCELLED, "cancelled", "cancelled")                         \
     X(ECALLBACK, CALLBACK, "callback_error", "a callback failed")              \
