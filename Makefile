@@ -108,7 +108,7 @@ NPROC := $(shell nproc 2>/dev/null || echo 2)
 Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
-.PHONY: all demo test unit spec check deps format format-check layers lint warnings \
+.PHONY: print-libs all demo test unit spec check deps format format-check layers lint warnings \
         asan valgrind fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
@@ -277,6 +277,9 @@ help: ## this list
 	@awk -F ':.*## *' '/^[a-z_.-]+:.*## / { printf "make %-22s %s\n", $$1, $$2 }' Makefile
 
 # ---- one variant -----------------------------------------------------------
+
+print-libs:
+	@echo '$(LIBS)'
 
 core: $(CORE)
 libs: $(STATIC_LIB) $(SHARED_LIB)

@@ -93,8 +93,9 @@ describe("core:", function()
     it("have names", function()
       local names = core.option_names()
       table.sort(names)
-      assert.same({ "allow_address", "body", "connect_to", "dns", "expect_continue",
-        "fresh_connection", "happy_eyeballs_delay", "headers", "interface", "ip", "local_port",
+      assert.same({ "allow_address", "body", "connect_to", "decompress", "dns",
+        "expect_continue", "fresh_connection", "happy_eyeballs_delay", "headers", "interface",
+        "ip", "local_port",
         "low_speed", "max_body", "max_header_size", "method", "on_data", "on_headers", "priority",
         "resolve", "resolver", "tcp_keepalive", "tcp_nodelay", "timeout", "tls",
         "unix_socket",

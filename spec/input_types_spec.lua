@@ -119,6 +119,7 @@ local ENGINE = {
     { limit = number(1), time = number(1) }),
   max_body = number(0),
   max_header_size = number(1),
+  decompress = BOOLEAN,
   tcp_nodelay = BOOLEAN,
   fresh_connection = BOOLEAN,
   expect_continue = BOOLEAN,

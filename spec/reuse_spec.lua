@@ -65,6 +65,7 @@ local function make_rows(sockets)
     fresh_connection = { false, true, second = { [true] = false, [false] = true } },
     expect_continue = { true, false },
     max_body = { 1000, 2000 },
+    decompress = { true, false },
     max_header_size = { 10000, 20000 },
     ["timeout.total"] = { 9000, 8000 },
     ["timeout.connect"] = { 9000, 8000 },

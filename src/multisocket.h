@@ -152,6 +152,10 @@ MS_API const char *ms_phase_name(enum ms_phase phase); /* "resolve" */
 /* The libraries that were found at run time: "3.0.17", "1.52.0". */
 MS_API const char *ms_openssl_version(void);
 MS_API const char *ms_nghttp2_version(void);
+MS_API const char *ms_zlib_version(void);
+/* Whether that content coding ("br", "zstd") is undone; some are only where
+ * their library was there when this was built. */
+MS_API bool ms_decodes(const char *coding, size_t n);
 
 /* ---- options --------------------------------------------------------- */
 
@@ -177,16 +181,19 @@ enum ms_option {
     MS_OPT_LOW_SPEED_LIMIT,    /* bytes per second, either way: a transfer that
                                 * is slower ends, default none, */
     MS_OPT_LOW_SPEED_TIME,     /* when it was so for that many ms; 30000 */
-    MS_OPT_MAX_BODY,           /* bytes of body; default 1 GiB when it is
-                                * collected, none when on_data takes it */
-    MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */
-    MS_OPT_TCP_NODELAY,        /* bool, default true */
-    MS_OPT_FRESH_CONNECTION,   /* bool: use no pooled connection */
-    MS_OPT_EXPECT_CONTINUE, /* bool: send the body when the server asks for it
-                             * (100), or after a second */
-    MS_OPT_VERSION,         /* string: "auto", the default, "1.1", "2" or
-                             * "2-prior-knowledge" (also without TLS) */
-    MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
+    MS_OPT_MAX_BODY,         /* bytes of body, decoded; default 1 GiB when it is
+                              * collected, none when on_data takes it */
+    MS_OPT_DECOMPRESS,       /* bool, default true: say what codings we know
+                              * (Accept-Encoding) and undo those the body
+                              * has; its limits count what comes out */
+    MS_OPT_MAX_HEADER_SIZE,  /* bytes of one response head; default 256 KiB */
+    MS_OPT_TCP_NODELAY,      /* bool, default true */
+    MS_OPT_FRESH_CONNECTION, /* bool: use no pooled connection */
+    MS_OPT_EXPECT_CONTINUE,  /* bool: send the body when the server asks for it
+                              * (100), or after a second */
+    MS_OPT_VERSION,          /* string: "auto", the default, "1.1", "2" or
+                              * "2-prior-knowledge" (also without TLS) */
+    MS_OPT_PRIORITY,         /* string: a Priority field (RFC 9218) */
 
     /* TLS. A connection is used again only by a transfer for which all of
      * these are the same. */
@@ -370,6 +377,10 @@ MS_API size_t ms_response_find(const struct ms_response *r, const char *name,
 
 /* The collected body; NULL and 0 when it went to on_data or was taken. */
 MS_API const char *ms_response_body(const struct ms_response *r, size_t *n);
+/* The content codings that were undone, in the order they were done: `index`
+ * counts from 0, NULL past the last. */
+MS_API const char *ms_response_decoded(const struct ms_response *r,
+                                       size_t index, size_t *n);
 /* Whether the body was collected, be it empty; false when on_data took it. */
 MS_API bool ms_response_collected(const struct ms_response *r);
 

@@ -7,6 +7,7 @@
 #ifndef MS_ENGINE_EASY_H
 #define MS_ENGINE_EASY_H
 
+#include "engine/decoding.h"
 #include "engine/pool.h"
 #include "engine/response.h"
 
@@ -66,8 +67,9 @@ struct ms_easy {
     struct ms_timer deadline;
     struct ms_waiter waiter;
     struct ms_stream stream;
-    struct ms_conn *conn;   /* while active; does not own */
-    struct ms_watch *watch; /* owned; NULL where no option needs it */
+    struct ms_conn *conn;         /* while active; does not own */
+    struct ms_decoding *decoding; /* of a coded body under way; owned */
+    struct ms_watch *watch;       /* owned; NULL where no option needs it */
     struct ms_url url;
     uint32_t host_hash;           /* of url */
     bool url_parsed;              /* `url` is what was given */

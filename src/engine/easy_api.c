@@ -28,6 +28,7 @@ static void free_easy(struct ms_grave *g)
     ms_url_free(&e->url);
     ms_options_free(e->options);
     ms_response_free(e->response);
+    ms_decoding_free(e->decoding);
     ms_free(e->watch);
     ms_free(e->source);
     ms_free(e);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "proto/decode.h"
 #include "proto/wire.h"
 
 /* A connection that is not up by then hardly ever comes up later. */
@@ -36,6 +37,7 @@ struct option {
     X(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit, SAME)       \
     X(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time, SAME)          \
     X(MAX_BODY, "max_body", INT, 0, max_body, SAME)                            \
+    X(DECOMPRESS, "decompress", BOOL, 0, decompress, SAME)                     \
     X(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size, SAME)       \
     X(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay, DIFFERS)               \
     X(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection, SAME)   \
@@ -173,6 +175,7 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->max_body_set = base->max_body_set;
     o->max_header_size = base->max_header_size;
     o->tcp_nodelay = base->tcp_nodelay;
+    o->decompress = base->decompress;
     o->fresh_connection = base->fresh_connection;
     o->expect_continue = base->expect_continue;
     o->version = base->version;
@@ -197,7 +200,7 @@ static void set_defaults(struct ms_options *o)
     o->low_speed_time = DEFAULT_LOW_SPEED_MS;
     o->max_body = DEFAULT_MAX_BODY;
     o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
-    o->tcp_nodelay = o->tcp_keepalive = true;
+    o->tcp_nodelay = o->tcp_keepalive = o->decompress = true;
     memcpy(o->way, ms_route_defaults.number, sizeof(o->way));
 }
 
@@ -496,6 +499,8 @@ static ms_err compile(struct ms_options *o)
         return MS_EHEADER;
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
+        (o->decompress && (err = add_default(o, MS_SPAN("Accept-Encoding"),
+                                             MS_SPAN(MS_DECODE_ACCEPT)))) ||
         (o->priority.p && (err = add_default(o, MS_SPAN("Priority"),
                                              ms_buf_span(&o->priority)))))
         return err;

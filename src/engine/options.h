@@ -32,7 +32,7 @@ struct ms_options {
     int64_t low_speed_limit;           /* bytes per second, -1: none */
     int64_t low_speed_time;            /* ms */
     int64_t max_body, max_header_size; /* bytes, -1: no limit */
-    bool tcp_nodelay, fresh_connection, expect_continue;
+    bool tcp_nodelay, fresh_connection, expect_continue, decompress;
     bool has_body;
     bool max_body_set;             /* not the default */
     uint8_t version;               /* enum ms_http_choice */

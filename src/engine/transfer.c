@@ -71,6 +71,14 @@ static void take_times(struct ms_easy *e)
     stamp(e, MS_TIMING_FIRST_BYTE, e->stream.first_byte_us);
 }
 
+static void drop_decoding(struct ms_easy *e)
+{
+    if (MS_LIKELY(!e->decoding))
+        return;
+    ms_decoding_free(e->decoding);
+    e->decoding = NULL;
+}
+
 /* Lets go of whatever the run holds. */
 static void release(struct ms_easy *e)
 {
@@ -80,6 +88,7 @@ static void release(struct ms_easy *e)
     ms_timer_cancel(loop_of(e), &e->deadline);
     ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
     e->conn = NULL;
+    drop_decoding(e);
     if (c && e->stream.session)
         ms_conn_cancel_stream(c, &e->stream);
 }
@@ -314,6 +323,28 @@ static bool was_misdirected(struct ms_easy *e)
     return true;
 }
 
+/* Whether what comes is a whole body in the codings that its head names. A
+ * part of one (206) begins and ends anywhere, and is left as it is. */
+static bool is_decodable(const struct ms_easy *e)
+{
+    const struct ms_head *h = &e->response->head;
+
+    return options_of(e)->decompress && h->length != 0 && h->status != 204 &&
+           h->status != 206 && h->status != 304 &&
+           !ms_span_equal(ms_options_method(options_of(e)), MS_SPAN("HEAD"));
+}
+
+static MS_RARE ms_err start_decoding(struct ms_easy *e)
+{
+    if (!is_decodable(e))
+        return MS_OK;
+    ms_err err = ms_decoding_new(&e->decoding, &e->response->head.fields);
+    if (err == MS_EDECODE)
+        e->detail = ms_decoding_failure(NULL);
+    e->response->decoded = e->decoding != NULL;
+    return err;
+}
+
 static ms_err on_head(struct ms_stream *s)
 {
     struct ms_easy *e = easy_of(s);
@@ -325,6 +356,11 @@ static ms_err on_head(struct ms_stream *s)
     if (MS_UNLIKELY(was_misdirected(e)))
         return MS_EREFUSEDSTREAM;
     e->headed = e->response->head.status >= 200;
+    if (e->headed && MS_UNLIKELY(e->response->head.coded)) {
+        ms_err err = start_decoding(e);
+        if (err)
+            return err;
+    }
     if (e->headed)
         make_room(e);
     else if (e->response->head.status == 100)
@@ -353,10 +389,10 @@ static bool is_too_much(const struct ms_easy *e, size_t n)
     return limit >= 0 && n > (uint64_t)limit - e->watch->body_bytes;
 }
 
-static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
-                      size_t *taken)
+/* Hands on body bytes as the application gets them. */
+static ms_err deliver(void *user, const char *p, size_t n, size_t *taken)
 {
-    struct ms_easy *e = easy_of(s);
+    struct ms_easy *e = user;
     struct ms_loop *l = loop_of(e);
     unsigned run = e->run;
 
@@ -382,6 +418,37 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
     if (e->watch)
         e->watch->body_bytes += n;
     return MS_OK;
+}
+
+/* A callback may end this run, and start another: until it is back, what it
+ * reads is held here. */
+static MS_RARE ms_err decode(struct ms_easy *e, struct ms_span in,
+                             size_t *taken)
+{
+    struct ms_decoding *d = e->decoding;
+    unsigned run = e->run;
+
+    e->decoding = NULL;
+    ms_err err = ms_decoding_feed(d, in, taken, deliver, e);
+    if (e->run != run || e->state != MS_RUN_ACTIVE) {
+        ms_decoding_free(d);
+        return MS_ECANCELLED;
+    }
+    if (err == MS_EDECODE)
+        e->detail = ms_decoding_failure(d);
+    e->decoding = d;
+    return err;
+}
+
+static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
+                      size_t *taken)
+{
+    struct ms_easy *e = easy_of(s);
+
+    if (MS_LIKELY(!e->decoding))
+        return deliver(e, p, n, taken);
+    *taken = 0;
+    return e->pause & MS_PAUSE_RECV ? MS_OK : decode(e, ms_span(p, n), taken);
 }
 
 static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
@@ -449,6 +516,12 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 
     if (e->state != MS_RUN_ACTIVE)
         return;
+    if (!err && MS_UNLIKELY(e->decoding) && ms_decoding_end(e->decoding)) {
+        ms_run_end(e, MS_EDECODE, ms_decoding_failure(e->decoding));
+        return;
+    }
+    if (err && !detail)
+        detail = e->detail;
     if (err && !detail && e->conn)
         detail = keep_text(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
@@ -458,6 +531,7 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         return;
     }
     e->conn = NULL;
+    drop_decoding(e);
     set_state(e, MS_RUN_QUEUED);
     ms_task_post(loop_of(e), &e->start);
 }

@@ -160,7 +160,7 @@ static void set_constants(lua_State *L)
 
 static int features(lua_State *L)
 {
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 7);
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "tls");
     lua_pushboolean(L, 1);
@@ -169,6 +169,12 @@ static int features(lua_State *L)
     lua_setfield(L, -2, "openssl");
     lua_pushstring(L, ms_nghttp2_version());
     lua_setfield(L, -2, "nghttp2");
+    lua_pushstring(L, ms_zlib_version());
+    lua_setfield(L, -2, "zlib");
+    lua_pushboolean(L, ms_decodes("br", 2));
+    lua_setfield(L, -2, "brotli");
+    lua_pushboolean(L, ms_decodes("zstd", 4));
+    lua_setfield(L, -2, "zstd");
     return 1;
 }
 

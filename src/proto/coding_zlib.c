@@ -13,6 +13,7 @@
 #include <zlib.h>
 
 #include "base/mem.h"
+#include "multisocket.h"
 #include "proto/coding.h"
 
 /* The largest window of the format, and how inflateInit2() is told which of
@@ -207,6 +208,11 @@ static ms_err zlib_run(void *state, struct ms_coding_io *io)
 static bool zlib_whole(const void *state)
 {
     return ((const struct zlib_state *)state)->ended;
+}
+
+const char *ms_zlib_version(void)
+{
+    return zlibVersion();
 }
 
 const struct ms_coding ms_coding_gzip = {

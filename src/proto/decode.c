@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "multisocket.h"
 #include "proto/coding.h"
 
 /* What waits between two codings. */
@@ -87,6 +88,11 @@ static const struct ms_coding *find(struct ms_span name)
         if (is_called(codings[i], name))
             return codings[i];
     return NULL;
+}
+
+bool ms_decodes(const char *coding, size_t n)
+{
+    return find(ms_span(coding, n)) != NULL;
 }
 
 /* ---- life ---------------------------------------------------------------- */

@@ -203,6 +203,8 @@ static void field(struct h2_stream *s, struct ms_span name,
     }
     if (!s->got_head && ms_span_equal(name, MS_SPAN("content-length")))
         content_length(s, value);
+    else if (ms_span_equal(name, MS_SPAN("content-encoding")))
+        s->up->head->coded = true;
     struct ms_fields *into =
         s->got_head ? s->up->trailers : &s->up->head->fields;
     if (ms_fields_add(into, name, value))

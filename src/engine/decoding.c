@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/decoding.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+
+struct ms_decoding {
+    struct ms_decoder *decoder;
+    size_t owed;    /* 1: the first byte that comes was decoded already */
+    size_t waiting; /* bytes of `piece` that were refused */
+    char piece[MS_DECODING_PIECE];
+};
+
+ms_err ms_decoding_new(struct ms_decoding **out, const struct ms_fields *fields)
+{
+    struct ms_decoder *decoder;
+    ms_err err = ms_decoder_new(&decoder, fields);
+
+    *out = NULL;
+    if (err || !decoder)
+        return err;
+    struct ms_decoding *d = ms_alloc(sizeof(*d));
+    if (!d) {
+        ms_decoder_free(decoder);
+        return MS_ENOMEM;
+    }
+    d->decoder = decoder;
+    d->owed = d->waiting = 0;
+    *out = d;
+    return MS_OK;
+}
+
+void ms_decoding_free(struct ms_decoding *d)
+{
+    if (!d)
+        return;
+    ms_decoder_free(d->decoder);
+    ms_free(d);
+}
+
+/* Hands on what there is until all of `in` is used up or a piece is refused. */
+static ms_err pump(struct ms_decoding *d, struct ms_span *in,
+                   ms_decoding_cb *deliver, void *user)
+{
+    bool more = true;
+
+    while (more || d->waiting) {
+        ms_err err = MS_OK;
+        size_t taken = 0;
+        if (!d->waiting) {
+            err = ms_decoder_run(d->decoder, in, d->piece, sizeof(d->piece),
+                                 &d->waiting);
+            more = d->waiting == sizeof(d->piece);
+        }
+        if (!err && d->waiting)
+            err = deliver(user, d->piece, d->waiting, &taken);
+        if (err || taken < d->waiting)
+            return err;
+        d->waiting = 0;
+    }
+    return MS_OK;
+}
+
+/* A session calls again only for bytes that were not taken: while a piece
+ * waits, one at least is not, though it may have gone into a decoder. */
+ms_err ms_decoding_feed(struct ms_decoding *d, struct ms_span in, size_t *taken,
+                        ms_decoding_cb *deliver, void *user)
+{
+    size_t n = in.n;
+
+    assert(in.n > d->owed || d->waiting);
+    in = ms_span(in.p + d->owed, in.n - d->owed);
+    ms_err err = pump(d, &in, deliver, user);
+    if (err)
+        return err;
+    d->owed = d->waiting && !in.n;
+    *taken = n - in.n - d->owed;
+    return MS_OK;
+}
+
+ms_err ms_decoding_end(struct ms_decoding *d)
+{
+    assert(!d->waiting);
+    return ms_decoder_end(d->decoder);
+}
+
+const char *ms_decoding_failure(const struct ms_decoding *d)
+{
+    return ms_decoder_failure(d ? d->decoder : NULL);
+}
