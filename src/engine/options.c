@@ -16,6 +16,9 @@
 /* Chrome's limit for one response head. */
 #define DEFAULT_MAX_HEADER_SIZE (256 * 1024)
 
+/* What the fields of most requests take: room that is made once. */
+#define USUAL_BLOCK 256
+
 struct option {
     struct ms_option_info info;
     size_t member; /* offset in struct ms_options */
@@ -497,6 +500,9 @@ static ms_err compile(struct ms_options *o)
     if (!ms_wire_is_value(agent) ||
         !ms_wire_is_value(ms_buf_span(&o->priority)))
         return MS_EHEADER;
+    if ((err = ms_buf_reserve(&o->block, USUAL_BLOCK)) ||
+        (err = ms_buf_reserve(&o->sent.text, USUAL_BLOCK)))
+        return err;
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
         (o->decompress && (err = add_default(o, MS_SPAN("Accept-Encoding"),
