@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Answers with a text in the codings that the path names, /gzip+br, in the order
-// they are done: gzip, x-gzip, deflate, bare-deflate, br, zstd, identity. Prints
+// they are done (/bomb/N is N MiB of zeros): gzip, x-gzip, deflate, bare-deflate, br, zstd, identity. Prints
 // its ports, of HTTP/1.1 and of HTTP/2. With the arguments `encode gzip+br` it
 // codes what comes in on stdin instead.
 "use strict";
@@ -32,7 +32,39 @@ function encode(names, data) {
   return names.reduce((coded, name) => coders[name](coded), Buffer.from(data));
 }
 
+// ---- bombs: zeros, N MiB of them, gzipped as small as they get -----------------
+
+const MIB = 1 << 20;
+
+// What N MiB of zeros do to a CRC-32, as a matrix: zeros make it a linear map.
+function crcOfZeros() {
+  const columns = [];
+  for (let bit = 0; bit < 32; bit++) {
+    let state = (1 << bit) >>> 0;
+    for (let i = 0; i < 8 * MIB; i++) state = (state >>> 1) ^ (state & 1 ? 0xedb88320 : 0);
+    columns.push(state >>> 0);
+  }
+  return (state) => columns.reduce((sum, c, bit) => (state >>> bit) & 1 ? sum ^ c : sum, 0) >>> 0;
+}
+
+function bomb(response, mebibytes) {
+  const block = zlib.deflateRawSync(Buffer.alloc(MIB),
+    { level: 9, finishFlush: zlib.constants.Z_FULL_FLUSH });
+  const over = crcOfZeros();
+  const end = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  let crc = 0xffffffff;
+  for (let i = 0; i < mebibytes; i++) crc = over(crc);
+  end.writeUInt32LE((crc ^ 0xffffffff) >>> 0, 2);
+  end.writeUInt32LE((mebibytes * MIB) % 2 ** 32, 6);
+  response.writeHead(200, { "content-encoding": "gzip" });
+  response.write(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]));
+  for (let i = 0; i < mebibytes; i++) response.write(block);
+  response.end(end);
+}
+
 function answer(request, response) {
+  const size = request.url.match(/^\/bomb\/(\d+)$/);
+  if (size) return bomb(response, Number(size[1]));
   const names = request.url.slice(1).split("+");
   response.writeHead(200, {
     "content-encoding": names.map((name) => name.replace("bare-", "")).join(", "),

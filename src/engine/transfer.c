@@ -15,6 +15,12 @@
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
 
+/* What a coded body may unpack to before its ratio is looked at, where no limit
+ * was set. Collected it is memory, and this much nobody misses; streamed it is
+ * as much as others may collect. */
+#define TRUSTED_COLLECTED (UINT64_C(8) << 20)
+#define TRUSTED_STREAMED  (UINT64_C(1) << 30)
+
 static struct ms_loop *loop_of(const struct ms_easy *e)
 {
     return ms_run_env_of(e)->loop;
@@ -334,11 +340,20 @@ static bool is_decodable(const struct ms_easy *e)
            !ms_span_equal(ms_options_method(options_of(e)), MS_SPAN("HEAD"));
 }
 
+/* How much a body may unpack to whatever its size. */
+static uint64_t trusted_bytes(const struct ms_easy *e)
+{
+    if (options_of(e)->max_body_set)
+        return UINT64_MAX;
+    return e->on_data ? TRUSTED_STREAMED : TRUSTED_COLLECTED;
+}
+
 static MS_RARE ms_err start_decoding(struct ms_easy *e)
 {
     if (!is_decodable(e))
         return MS_OK;
-    ms_err err = ms_decoding_new(&e->decoding, &e->response->head.fields);
+    ms_err err = ms_decoding_new(&e->decoding, &e->response->head.fields,
+                                 trusted_bytes(e));
     if (err == MS_EDECODE)
         e->detail = ms_decoding_failure(NULL);
     e->response->decoded = e->decoding != NULL;
@@ -434,7 +449,7 @@ static MS_RARE ms_err decode(struct ms_easy *e, struct ms_span in,
         ms_decoding_free(d);
         return MS_ECANCELLED;
     }
-    if (err == MS_EDECODE)
+    if (err == MS_EDECODE || err == MS_ETOOLARGE)
         e->detail = ms_decoding_failure(d);
     e->decoding = d;
     return err;
