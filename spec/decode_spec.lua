@@ -6,7 +6,6 @@ local async = require "spec.support.async"
 local codings = require "spec.support.codings"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
-local process = require "spec.support.process"
 local server = require "spec.support.server"
 
 local TEXT = ("a line of text that is said again and again\n"):rep(500)
@@ -96,7 +95,8 @@ end)
 
 describe("what is not undone", function()
   it("is a coding that is not known", async(function()
-    for _, coding in ipairs { "compress", "gzip, compress", "compress, gzip", "identity", "utf-8" } do
+    for _, coding in ipairs { "compress", "gzip, compress", "compress, gzip", "identity",
+      "utf-8" } do
       local p <close> = plays(answer(coding, "as it is"))
       local res = assert(ms.fetch(p:url()))
       assert.equal("as it is", res.body)

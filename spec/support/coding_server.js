@@ -62,7 +62,20 @@ function bomb(response, mebibytes) {
   response.end(end);
 }
 
+// 40 MiB at a hundred to one: 99 of 100 bytes are zeros.
+function large(response) {
+  const data = Buffer.alloc(40 * MIB);
+  let seed = 1;
+  for (let i = 0; i < data.length; i += 100) {
+    seed = (seed * 1103515245 + 12345) % 2 ** 31;
+    data[i] = seed >>> 16;
+  }
+  response.writeHead(200, { "content-encoding": "gzip" });
+  response.end(zlib.gzipSync(data, { level: 1 }));
+}
+
 function answer(request, response) {
+  if (request.url === "/large") return large(response);
   const size = request.url.match(/^\/bomb\/(\d+)$/);
   if (size) return bomb(response, Number(size[1]));
   const names = request.url.slice(1).split("+");
