@@ -36,15 +36,21 @@ function encode(names, data) {
 
 const MIB = 1 << 20;
 
-// What N MiB of zeros do to a CRC-32, as a matrix: zeros make it a linear map.
+// What 1 MiB of zeros does to a CRC-32, as a matrix: zeros make it a linear map.
+// That of one byte, squared twenty times.
+function apply(columns, state) {
+  return columns.reduce((sum, c, bit) => (state >>> bit) & 1 ? sum ^ c : sum, 0) >>> 0;
+}
+
 function crcOfZeros() {
-  const columns = [];
+  let columns = [];
   for (let bit = 0; bit < 32; bit++) {
     let state = (1 << bit) >>> 0;
-    for (let i = 0; i < 8 * MIB; i++) state = (state >>> 1) ^ (state & 1 ? 0xedb88320 : 0);
+    for (let i = 0; i < 8; i++) state = (state >>> 1) ^ (state & 1 ? 0xedb88320 : 0);
     columns.push(state >>> 0);
   }
-  return (state) => columns.reduce((sum, c, bit) => (state >>> bit) & 1 ? sum ^ c : sum, 0) >>> 0;
+  for (let n = 1; n < MIB; n *= 2) columns = columns.map((c) => apply(columns, c));
+  return columns;
 }
 
 function bomb(response, mebibytes) {
@@ -53,7 +59,7 @@ function bomb(response, mebibytes) {
   const over = crcOfZeros();
   const end = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   let crc = 0xffffffff;
-  for (let i = 0; i < mebibytes; i++) crc = over(crc);
+  for (let i = 0; i < mebibytes; i++) crc = apply(over, crc);
   end.writeUInt32LE((crc ^ 0xffffffff) >>> 0, 2);
   end.writeUInt32LE((mebibytes * MIB) % 2 ** 32, 6);
   response.writeHead(200, { "content-encoding": "gzip" });
