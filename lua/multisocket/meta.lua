@@ -76,6 +76,7 @@ function Headers:each() end
 ---@field trailers multisocket.Headers
 ---@field timings multisocket.Timings
 ---@field reused boolean the connection had served a request before
+---@field decoded string[] content codings that were undone, in the order they were done
 ---@field remote_address string "127.0.0.1:80" or "[::1]:80"
 ---@field request { method: string, url: string, headers: multisocket.Headers }
 ---@field tls multisocket.TlsInfo? nil in the clear
@@ -185,7 +186,8 @@ function Response:cancel(reason) end
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
----@field max_body? integer|false bytes of body, default 1 GiB, none with on_data
+---@field max_body? integer|false bytes of body, decoded; default 1 GiB, none with on_data
+---@field decompress? boolean send Accept-Encoding and undo content codings; default true
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
 ---@field tcp_nodelay? boolean default true
