@@ -206,7 +206,7 @@ describe("core:", function()
     end
 
     it("come from a map", function()
-      local plain = { user_agent = "me", headers = { Accept = false } }
+      local plain = { user_agent = "me", decompress = false, headers = { Accept = false } }
       assert.same({ "User-Agent: me" }, sent(plain))
       assert.same({ "User-Agent: me", "X: 1" }, sent({ headers = { X = 1 } }, plain))
       assert.same({ "User-Agent: me", "X: 1.5", "X: b" }, sent({ headers = { X = { 1.5, "b" } } },
@@ -217,7 +217,8 @@ describe("core:", function()
     end)
 
     it("come from a list, in its order", function()
-      local base = { user_agent = false, headers = { { "Accept", false }, { "A", "old" } } }
+      local base = { user_agent = false, decompress = false,
+        headers = { { "Accept", false }, { "A", "old" } } }
       assert.same({ "A: old" }, sent({}, base))
       assert.same({ "B: 1", "a: 2", "A: 3" },
         sent({ headers = { { "B", "1" }, { "a", 2 }, { "A", "3" } } }, base))

@@ -126,11 +126,12 @@ describe("what is not undone", function()
     local head = "HTTP/1.1 %s\r\nContent-Encoding: gzip\r\n%s\r\n%s"
     local cases = { { "200 OK", "Content-Length: 0\r\n" }, { "204 No Content", "" },
       { "304 Not Modified", "" }, { "200 OK", "Content-Length: 99\r\n", method = "HEAD" },
-      { "200 OK", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n" } }
+      { "200 OK", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n", decoded = "gzip" } }
     for _, case in ipairs(cases) do
       local p <close> = plays(head:format(case[1], case[2], case[3] or ""))
       local res = assert(ms.fetch(p:url(), { method = case.method }))
       assert.equal("", res.body)
+      assert.same({ case.decoded }, res.decoded)
     end
   end))
 end)
