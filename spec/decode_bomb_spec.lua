@@ -7,6 +7,7 @@ local codings = require "spec.support.codings"
 local core = require "multisocket.core"
 local drive = require "spec.support.drive"
 local ms = require "multisocket"
+local peer = require "spec.support.peer"
 local process = require "spec.support.process"
 
 local MiB = 1 << 20
@@ -120,6 +121,29 @@ describe("a coded body in the engine", function()
     d:run(function() return d.multi:running() == 0 end)
     assert.equal(4 * MiB, n)
     assert.equal(256, pieces)
+  end)
+
+  -- All that comes is in the decoder before half of what it makes is out.
+  it("stands still when nothing more will come", function()
+    for _, coding in ipairs { "gzip", "br", "zstd" } do
+      local body = codings.encode(coding, ("\0"):rep(MiB + 5))
+      local p <close> = peer.start { { { "request" }, { "send", ("HTTP/1.1 200 OK\r\n"
+        .. "Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n"):format(coding, #body) .. body },
+        { "hang" } } }
+      local n, easy = 0, nil
+      easy = core.easy { url = p:url(), on_data = function(chunk)
+        n = n + #chunk
+        easy:pause(core.PAUSE_RECV)
+      end }
+      d.multi:add_handle(easy)
+      while d.multi:running() > 0 do
+        d:turn()
+        easy:pause(core.PAUSE_CONT)
+      end
+      local known = ms.features().brotli and ms.features().zstd or coding == "gzip"
+      assert.equal(known and MiB + 5 or #body, n)
+      assert.is_true(select(2, d.multi:info_read()))
+    end
   end)
 
   it("may be removed, closed or added again from inside on_data", function()

@@ -4,6 +4,7 @@
 -- engine's and are made when they are first asked for.
 local core = require "multisocket.core"
 local body = require "multisocket.body"
+local charset = require "multisocket.charset"
 local errors = require "multisocket.errors"
 local sink = require "multisocket.sink"
 local stream = require "multisocket.stream"
@@ -11,8 +12,6 @@ local stream = require "multisocket.stream"
 local response = core.response_methods
 local check = core.attached -- raises for what is no response
 
-local BOM = "\xEF\xBB\xBF"
-local LATIN1 = { ["iso-8859-1"] = true, ["latin1"] = true, ["iso8859-1"] = true }
 local NO_BODY = "the body was not collected: it went to on_data"
 
 local function body_error(res, message, cause)
@@ -20,23 +19,28 @@ local function body_error(res, message, cause)
     phase = "body", url = res.url, retryable = false })
 end
 
-local function charset(res)
-  local header = res.headers["content-type"] or ""
-  return (header:lower():match(';%s*charset%s*=%s*"?([^%s;"]+)') or "utf-8")
+-- The charset that the server names; nil: none.
+local function named_charset(res)
+  local header = res.headers["content-type"]
+  local _, _, rest = (header or ""):find("^[^;]*(;.*)$")
+  if not rest then return nil end
+  local quoted = rest:lower():match(';%s*charset%s*=%s*"([^"]*)"')
+  return quoted or rest:lower():match(';%s*charset%s*=%s*([^%s;"]+)')
 end
 
----The body as UTF-8: without a byte order mark, and converted when the server
----says it is ISO-8859-1. Other charsets are left as they are.
+---The body as UTF-8: from the charset that a byte order mark or else the server
+---tells, UTF-8 when none does. What means nothing in it becomes U+FFFD.
 ---@return string?
----@return multisocket.Error? err the body was not collected
+---@return multisocket.Error? err the body was not collected, or its charset is not known
 function response:text()
   check(self)
-  local text = self.body
-  if not text then return nil, body_error(self, NO_BODY) end
-  if LATIN1[charset(self)] then
-    return (text:gsub("[\x80-\xFF]", function(c) return utf8.char(c:byte()) end))
-  end
-  return text:sub(1, 3) == BOM and text:sub(4) or text
+  local body_text = self.body
+  if not body_text then return nil, body_error(self, NO_BODY) end
+  local label = named_charset(self)
+  local text = charset.decode(body_text, label)
+  if text then return text end
+  return nil, body_error(self, ('the body from %s is in the charset "%s", which is not known')
+    :format(self.url, label))
 end
 
 -- Decoders differ: cjson.safe gives nil, why; dkjson nil, position, why; others

@@ -339,6 +339,7 @@ void lb_open_task(lua_State *L);
 void lb_open_upload(lua_State *L);
 void lb_open_url(lua_State *L);
 void lb_open_tls(lua_State *L);
+void lb_open_charset(lua_State *L);
 /* Adds functions to the table at the top. */
 void lb_setfuncs(lua_State *L, const luaL_Reg *funcs);
 /* Adds a type's metamethods, and its methods as __index unless NULL. */

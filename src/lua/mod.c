@@ -245,6 +245,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_upload(L);
     lb_open_url(L);
     lb_open_tls(L);
+    lb_open_charset(L);
     lb_setfuncs(L, functions);
     return 1;
 }
