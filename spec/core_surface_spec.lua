@@ -456,6 +456,14 @@ describe("surface: the module multisocket.core", function()
       good = function() assert.equal("http://h/", core.url("http://h").href) end,
       bad = { bad("bad_argument", "the URL must be a string, not nil", core.url) },
     }
+    rows.iconv = {
+      good = function()
+        assert.equal("é", core.iconv("\xE9", "CP1252"))
+        assert.is_nil(core.iconv("x", "no such thing"))
+      end,
+      bad = { bad("bad_argument", "argument #1 must be a string, not nil", core.iconv),
+        bad("bad_argument", "argument #2 must be a string, not a table", core.iconv, "x", {}) },
+    }
     local RESPONSE = "argument #1 must be a response, not "
     for name, fn in pairs({ attach = core.attach, attached = core.attached }) do
       rows[name] = {

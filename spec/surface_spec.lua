@@ -593,6 +593,9 @@ describe("surface: a response:", function()
         lines = reader("lines", function()
           for line in get():lines() do assert.equal("[1,2]", line) end
         end),
+        events = reader("events", function()
+          for _ in get():events() do error("there is none in it") end
+        end),
         save = reader("save", function()
           local path = os.tmpname()
           assert.is_true(get():save(path))

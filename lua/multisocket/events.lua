@@ -28,7 +28,7 @@ Parser.__index = Parser
 ---@return multisocket.EventParser
 function events.parser()
   return setmetatable({ ready = {}, first = 1, last = 0, rest = "", pieces = {}, size = 0,
-    lines = {}, id = "", at_start = true, after_cr = false }, Parser)
+    lines = {}, bytes = 0, id = "", at_start = true, after_cr = false }, Parser)
 end
 
 -- Forgets the event in progress; what it said of ids and times stays.
@@ -60,7 +60,7 @@ local FIELDS = {
 -- A whole line, without its end. Comments have the empty name.
 local function take_line(self, line)
   if line == "" then return dispatch(self) end
-  self.bytes = (self.bytes or 0) + #line
+  self.bytes = self.bytes + #line
   local name, value = line:match("^([^:]*):? ?(.*)$")
   local field = FIELDS[name]
   if field then field(self, charset.clean(value)) end
@@ -113,9 +113,9 @@ function Parser:feed(text)
       self.after_cr = text:byte(stop) == 13
       at = stop + 1
     end
-    if (self.bytes or 0) > events.MOST then return false end
+    if self.bytes > events.MOST then return false end
   end
-  return self.size + (self.bytes or 0) <= events.MOST
+  return self.size + self.bytes <= events.MOST
 end
 
 ---The next event that is whole; nil when more has to come. What the stream ends

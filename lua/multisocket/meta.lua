@@ -82,8 +82,8 @@ function Headers:each() end
 ---@field tls multisocket.TlsInfo? nil in the clear
 local Response = {}
 
----The body as UTF-8: without byte order mark, converted from ISO-8859-1 when
----the server says so.
+---The body as UTF-8: from the charset that a byte order mark or else the server
+---tells, UTF-8 when none does. What means nothing in it becomes U+FFFD.
 ---@return string? text
 ---@return multisocket.Error? err
 function Response:text() end
@@ -97,6 +97,17 @@ function Response:json(decoder) end
 ---Raises an err of code "status" when the status is 400 or more.
 ---@return multisocket.Response self
 function Response:raise_for_status() end
+
+---@class multisocket.Event
+---@field event string its type, "message" where none was sent
+---@field data string
+---@field id string the id last sent, of this event or one before; "" for none
+---@field retry integer? ms to wait before connecting again, when that was sent since the last event
+
+---An iterator over the server-sent events of the body, as they come. It raises
+---the err of a body that ends early; leaving the loop ends the transfer.
+---@return fun(): multisocket.Event?
+function Response:events() end
 
 ---What is there of the body, at least a byte; waits for it. With a number not
 ---more than that, with "a" everything. Nil at the end.

@@ -6,6 +6,7 @@ local core = require "multisocket.core"
 local body = require "multisocket.body"
 local charset = require "multisocket.charset"
 local errors = require "multisocket.errors"
+local events = require "multisocket.events"
 local sink = require "multisocket.sink"
 local stream = require "multisocket.stream"
 
@@ -190,6 +191,32 @@ end
 function response:lines()
   check(self)
   return loop(self, next_line)
+end
+
+-- The next event of the body; what was read and not taken yet is in
+-- `state.parser`.
+local function next_event(res, state)
+  local parser = state.parser or events.parser()
+  state.parser = parser
+  while true do
+    local event = parser:next()
+    if event then return event end
+    local text, err = next_of(res, ALL)
+    if not text then return nil, err end
+    if not parser:feed(text) then
+      local why = ("an event from %s is larger than %d bytes"):format(res.url, events.MOST)
+      return nil, core.error({ category = "body", code = "body_too_large", message = why,
+        phase = "body", url = res.url, retryable = false })
+    end
+  end
+end
+
+---An iterator over the server-sent events of the body, as they come. It raises
+---the err of a body that ends early; leaving the loop ends the transfer.
+---@return fun(): multisocket.Event?
+function response:events()
+  check(self)
+  return loop(self, next_event)
 end
 
 ---Writes the body to a file, which is there when all of it is.

@@ -65,9 +65,14 @@ static bool convert(struct text *t, const char *encoding)
  * in that encoding; nil where the system does not know it. */
 static int from_charset(lua_State *L)
 {
+    for (int i = 1; i <= 2; i++)
+        if (lua_type(L, i) != LUA_TSTRING)
+            return lb_usage(L, "bad_argument",
+                            "argument #%d must be a string, not %s", i,
+                            lb_typename(L, i));
     size_t n;
-    const char *text = luaL_checklstring(L, 1, &n);
-    const char *encoding = luaL_checkstring(L, 2);
+    const char *text = lua_tolstring(L, 1, &n);
+    const char *encoding = lua_tostring(L, 2);
     char *in = (char *)(uintptr_t)text; /* iconv's type; it is only read */
     struct text t = {in, n, NULL, 0};
     luaL_Buffer b;
