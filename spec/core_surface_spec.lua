@@ -462,7 +462,7 @@ describe("surface: the module multisocket.core", function()
         assert.is_nil(core.iconv("x", "no such thing"))
       end,
       bad = { bad("bad_argument", "argument #1 must be a string, not nil", core.iconv),
-        bad("bad_argument", "argument #2 must be a string, not a table", core.iconv, "x", {}) },
+        bad("bad_argument", "argument #2 must be a string, not table", core.iconv, "x", {}) },
     }
     local RESPONSE = "argument #1 must be a response, not "
     for name, fn in pairs({ attach = core.attach, attached = core.attached }) do

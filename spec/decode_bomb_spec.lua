@@ -167,6 +167,17 @@ describe("a coded body in the engine", function()
     end
   end)
 
+  it("leaves nothing behind for the next run", function()
+    local easy = add("/bomb/64", { on_data = function() end })
+    d:run(function() return easy:getinfo("status") == 200 end)
+    d.multi:remove_handle(easy)
+    easy:setopt { url = node:url("1.1", "/plain"), on_data = false }
+    d.multi:add_handle(easy)
+    d:run(function() return d.multi:running() == 0 end)
+    assert.is_true(select(2, d.multi:info_read()))
+    assert.same({ codings.TEXT, {} }, { easy:response().body, easy:response().decoded })
+  end)
+
   it("whose on_data raises ends with that", function()
     local calls = 0
     local easy = add("/gzip", { on_data = function()

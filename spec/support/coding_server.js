@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Answers with a text in the codings that the path names, /gzip+br, in the order
-// they are done (/bomb/N is N MiB of zeros): gzip, x-gzip, deflate, bare-deflate, br, zstd, identity. Prints
+// they are done (/bomb/N is N MiB of zeros, /plain the text): gzip, x-gzip, deflate, bare-deflate, br, zstd, identity. Prints
 // its ports, of HTTP/1.1 and of HTTP/2. With the arguments `encode gzip+br` it
 // codes what comes in on stdin instead.
 "use strict";
@@ -81,6 +81,7 @@ function large(response) {
 }
 
 function answer(request, response) {
+  if (request.url === "/plain") return response.end(TEXT);
   if (request.url === "/large") return large(response);
   const size = request.url.match(/^\/bomb\/(\d+)$/);
   if (size) return bomb(response, Number(size[1]));
