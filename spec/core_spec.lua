@@ -97,7 +97,7 @@ describe("core:", function()
         "expect_continue", "fresh_connection", "happy_eyeballs_delay", "headers", "interface",
         "ip", "local_port",
         "low_speed", "max_body", "max_header_size", "method", "on_data", "on_headers", "priority",
-        "resolve", "resolver", "tcp_keepalive", "tcp_nodelay", "timeout", "tls",
+        "range", "resolve", "resolver", "resume_from", "tcp_keepalive", "tcp_nodelay", "timeout", "tls",
         "unix_socket",
         "user_agent", "version" }, names)
     end)

@@ -66,6 +66,8 @@ local function make_rows(sockets)
     expect_continue = { true, false },
     max_body = { 1000, 2000 },
     decompress = { true, false },
+    range = { "0-1", "0-2" },
+    resume_from = { 0, false },
     max_header_size = { 10000, 20000 },
     ["timeout.total"] = { 9000, 8000 },
     ["timeout.connect"] = { 9000, 8000 },

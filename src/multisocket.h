@@ -104,6 +104,7 @@ struct ms_response;
     X(ESTREAM, PROTOCOL, "stream_reset", "HTTP/2 stream reset by the peer")    \
     X(EREFUSEDSTREAM, PROTOCOL, "stream_refused", "HTTP/2 stream refused")     \
     X(EH2REQUIRED, PROTOCOL, "http2_required", "the peer has no HTTP/2")       \
+    X(ERANGE, PROTOCOL, "range_ignored", "the rest of the body was not sent")  \
     X(ETOOLARGE, BODY, "body_too_large", "response body too large")            \
     X(EDECODE, BODY, "decode_failed", "response body cannot be decoded")       \
     X(EUPLOAD, BODY, "upload_failed", "request body could not be sent")        \
@@ -186,6 +187,12 @@ enum ms_option {
     MS_OPT_DECOMPRESS,       /* bool, default true: say what codings we know
                               * (Accept-Encoding) and undo those the body
                               * has; its limits count what comes out */
+    MS_OPT_RANGE,            /* string: "from-to", "from-" or "-last", bytes
+                              * counted from 0: ask for that part. A server
+                              * may send everything (200) */
+    MS_OPT_RESUME_FROM,      /* bytes that are there already: ask for those
+                              * behind them, MS_ERANGE when everything comes
+                              * instead */
     MS_OPT_MAX_HEADER_SIZE,  /* bytes of one response head; default 256 KiB */
     MS_OPT_TCP_NODELAY,      /* bool, default true */
     MS_OPT_FRESH_CONNECTION, /* bool: use no pooled connection */

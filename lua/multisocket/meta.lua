@@ -198,6 +198,8 @@ function Response:cancel(reason) end
 ---@field sink? string|file*|fun(chunk: string) where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
 ---@field max_body? integer|false bytes of body, decoded; default 1 GiB, none with on_data
+---@field range? integer[]|string|false { from, to }, { from } or { -last }, counted from 0: that part of the body
+---@field resume_from? integer|false bytes that are there already: the rest of the body
 ---@field decompress? boolean send Accept-Encoding and undo content codings; default true
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection

@@ -41,6 +41,8 @@ struct option {
     X(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time, SAME)          \
     X(MAX_BODY, "max_body", INT, 0, max_body, SAME)                            \
     X(DECOMPRESS, "decompress", BOOL, 0, decompress, SAME)                     \
+    X(RANGE, "range", STRING, 0, range, SAME)                                  \
+    X(RESUME_FROM, "resume_from", INT, 0, resume_from, SAME)                   \
     X(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size, SAME)       \
     X(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay, DIFFERS)               \
     X(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection, SAME)   \
@@ -177,6 +179,7 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->max_body = base->max_body;
     o->max_body_set = base->max_body_set;
     o->max_header_size = base->max_header_size;
+    o->resume_from = base->resume_from;
     o->tcp_nodelay = base->tcp_nodelay;
     o->decompress = base->decompress;
     o->fresh_connection = base->fresh_connection;
@@ -188,6 +191,7 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
         (err = copy_string(&o->body, &base->body)) ||
         (err = copy_string(&o->user_agent, &base->user_agent)) ||
         (err = copy_string(&o->priority, &base->priority)) ||
+        (err = copy_string(&o->range, &base->range)) ||
         (err = ms_tls_settings_copy(&o->tls, &base->tls)) ||
         (err = copy_fields(&o->headers, &base->headers)))
         return err;
@@ -203,6 +207,7 @@ static void set_defaults(struct ms_options *o)
     o->low_speed_time = DEFAULT_LOW_SPEED_MS;
     o->max_body = DEFAULT_MAX_BODY;
     o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
+    o->resume_from = -1;
     o->tcp_nodelay = o->tcp_keepalive = o->decompress = true;
     memcpy(o->way, ms_route_defaults.number, sizeof(o->way));
 }
@@ -236,6 +241,7 @@ void ms_options_free(struct ms_options *o)
     ms_buf_free(&o->body);
     ms_buf_free(&o->user_agent);
     ms_buf_free(&o->priority);
+    ms_buf_free(&o->range);
     ms_buf_free(&o->block);
     ms_fields_free(&o->headers);
     ms_fields_free(&o->removed);
@@ -421,6 +427,44 @@ static ms_err add_default(struct ms_options *o, struct ms_span name,
     return add_line(o, name, value);
 }
 
+/* Of coded bytes no part is of use: who asks for one gets it as it is. */
+static ms_err add_codings(struct ms_options *o)
+{
+    if (!o->decompress || o->part.set ||
+        ms_fields_find(&o->headers, MS_SPAN("range"), 0) != SIZE_MAX)
+        return MS_OK;
+    return add_default(o, MS_SPAN("Accept-Encoding"),
+                       MS_SPAN(MS_DECODE_ACCEPT));
+}
+
+static ms_err add_range(struct ms_options *o)
+{
+    char text[MS_RANGE_TEXT];
+
+    if (!o->part.set)
+        return MS_OK;
+    return add_default(o, MS_SPAN("Range"), ms_range_text(&o->part, text));
+}
+
+/* Which part of the body is asked for. */
+static ms_err compile_part(struct ms_options *o)
+{
+    ms_err err = MS_OK;
+
+    if (o->range.p && o->resume_from > 0) {
+        o->why = "only one of range and resume_from can be given";
+        return MS_EOPTION;
+    }
+    if (o->range.p)
+        err = ms_range_parse(&o->part, ms_buf_span(&o->range));
+    else if (o->resume_from > 0)
+        o->part = (struct ms_range){
+            .set = true, .rest = true, .from = o->resume_from, .to = -1};
+    if (err)
+        o->why = "a range is \"from-to\", \"from-\" or \"-last\"";
+    return err;
+}
+
 static bool asks_to_close(struct ms_span value)
 {
     struct ms_span item;
@@ -505,8 +549,7 @@ static ms_err compile(struct ms_options *o)
         return err;
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
-        (o->decompress && (err = add_default(o, MS_SPAN("Accept-Encoding"),
-                                             MS_SPAN(MS_DECODE_ACCEPT)))) ||
+        (err = add_codings(o)) || (err = add_range(o)) ||
         (o->priority.p && (err = add_default(o, MS_SPAN("Priority"),
                                              ms_buf_span(&o->priority)))))
         return err;
@@ -524,7 +567,9 @@ static ms_err compile(struct ms_options *o)
 void ms_options_freeze(struct ms_options *o)
 {
     o->frozen = true;
-    o->err = compile(o);
+    o->err = compile_part(o);
+    if (!o->err)
+        o->err = compile(o);
     if (!o->err)
         o->err = compile_route(o);
     if (!o->err)

@@ -11,6 +11,7 @@
 #define MS_ENGINE_OPTIONS_H
 
 #include "base/buf.h"
+#include "engine/range.h"
 #include "net/route.h"
 #include "proto/header.h"
 #include "proto/tls_profile.h"
@@ -32,6 +33,7 @@ struct ms_options {
     int64_t low_speed_limit;           /* bytes per second, -1: none */
     int64_t low_speed_time;            /* ms */
     int64_t max_body, max_header_size; /* bytes, -1: no limit */
+    int64_t resume_from;               /* bytes, -1 and 0: everything */
     bool tcp_nodelay, fresh_connection, expect_continue, decompress;
     bool has_body;
     bool max_body_set;             /* not the default */
@@ -41,7 +43,7 @@ struct ms_options {
     bool tcp_keepalive;
     struct ms_guard *guard;       /* a reference; NULL: none */
     struct ms_resolve_hook *hook; /* a reference; NULL: none */
-    struct ms_buf method, body, user_agent, priority;
+    struct ms_buf method, body, user_agent, priority, range;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
     struct ms_tls_settings tls;
@@ -52,6 +54,7 @@ struct ms_options {
     struct ms_tls_profile *tls_profile; /* NULL: the defaults */
     struct ms_buf block;                /* "Name: value\r\n" lines */
     struct ms_fields sent;              /* the same, indexed */
+    struct ms_range part;               /* of range or resume_from */
     struct ms_span host;                /* the user's Host header; no p: none */
     char length_text[24];               /* the body's length, decimal */
     bool close;                         /* "Connection: close" is asked for */

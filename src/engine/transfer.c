@@ -371,6 +371,12 @@ static ms_err on_head(struct ms_stream *s)
     if (MS_UNLIKELY(was_misdirected(e)))
         return MS_EREFUSEDSTREAM;
     e->headed = e->response->head.status >= 200;
+    if (e->headed && MS_UNLIKELY(options_of(e)->part.set)) {
+        ms_err err = ms_range_check(&options_of(e)->part, &e->response->head,
+                                    &e->detail);
+        if (err)
+            return err;
+    }
     if (e->headed && MS_UNLIKELY(e->response->head.coded)) {
         ms_err err = start_decoding(e);
         if (err)

@@ -206,7 +206,45 @@ static void unset_string(struct parse *p, const struct ms_option_info *info)
  * that it goes back to. */
 static bool may_be_unset(const struct ms_option_info *info)
 {
-    return info->id == MS_OPT_USER_AGENT || strncmp(info->name, "tls.", 4) == 0;
+    return info->id == MS_OPT_USER_AGENT || info->id == MS_OPT_RANGE ||
+           strncmp(info->name, "tls.", 4) == 0;
+}
+
+#define RANGE_WORDS "{ from, to }, a string or false"
+
+/* Pushes member `i` of the range at `index`; -1 when it is absent, for `to` may
+ * be. */
+static lua_Integer push_bound(lua_State *L, int index, int i)
+{
+    int whole = 1;
+    int type = lua_rawgeti(L, index, i);
+
+    if (type == LUA_TNIL && i == 2)
+        return -1;
+    if (type != LUA_TNUMBER)
+        lb_wrong_type(L, "range", RANGE_WORDS, index);
+    lua_Integer n = lua_tointegerx(L, -1, &whole);
+    if (!whole || (i == 2 && n < 0))
+        lb_usage(L, "bad_option",
+                 "option \"range\" must be made of whole numbers, not %s",
+                 luaL_tolstring(L, -1, NULL));
+    return n;
+}
+
+/* { 100, 199 } and { 100 } count from 0; { -100 } is the last 100 bytes. Pushes
+ * that as text. */
+static void push_range(lua_State *L, int index)
+{
+    int top = lua_gettop(L);
+    lua_Integer from = push_bound(L, index, 1), to = push_bound(L, index, 2);
+
+    lua_settop(L, top);
+    if ((from < 0 && to >= 0) || (to >= 0 && to < from))
+        lb_usage(L, "bad_option", "option \"range\" ends before it begins");
+    if (to < 0)
+        lua_pushfstring(L, from < 0 ? "%I" : "%I-", (LUAI_UACINT)from);
+    else
+        lua_pushfstring(L, "%I-%I", (LUAI_UACINT)from, (LUAI_UACINT)to);
 }
 
 static void set_string(struct parse *p, const struct ms_option_info *info,
@@ -224,10 +262,16 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
         unset_string(p, info);
         return;
     }
+    if (info->id == MS_OPT_RANGE && lua_type(L, index) == LUA_TTABLE) {
+        push_range(L, index);
+        index = lua_gettop(L);
+    }
     if (lb_push_route_text(L, info, index))
         index = lua_gettop(L);
     if (lua_type(L, index) != LUA_TSTRING)
-        lb_wrong_type(L, info->name, "a string", index);
+        lb_wrong_type(L, info->name,
+                      info->id == MS_OPT_RANGE ? RANGE_WORDS : "a string",
+                      index);
     const char *s = lua_tolstring(L, index, &n);
     check(p, ms_options_set_string(p->o, info->id, s, n), info->name);
 }
