@@ -95,11 +95,10 @@ describe("core:", function()
       table.sort(names)
       assert.same({ "allow_address", "body", "connect_to", "decompress", "dns",
         "expect_continue", "fresh_connection", "happy_eyeballs_delay", "headers", "interface",
-        "ip", "local_port",
-        "low_speed", "max_body", "max_header_size", "method", "on_data", "on_headers", "priority",
-        "range", "resolve", "resolver", "resume_from", "tcp_keepalive", "tcp_nodelay", "timeout", "tls",
-        "unix_socket",
-        "user_agent", "version" }, names)
+        "ip", "local_port", "low_speed", "max_body", "max_header_size", "method", "on_data",
+        "on_headers", "on_progress", "priority", "range", "resolve", "resolver", "resume_from",
+        "tcp_keepalive", "tcp_nodelay", "timeout", "tls", "unix_socket", "user_agent",
+        "version" }, names)
     end)
 
     it("that nobody knows raise, and the nearest is named", function()

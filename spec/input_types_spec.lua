@@ -164,6 +164,7 @@ local ENGINE = {
   tls = TLS,
   on_headers = FUNCTION,
   on_data = FUNCTION,
+  on_progress = FUNCTION,
 }
 
 local function fields(what)

@@ -464,7 +464,8 @@ MS_API void ms_response_free(struct ms_response *r);
 enum ms_verdict {
     MS_GO_ON,
     MS_PAUSE, /* on_data only: this chunk was not taken; it comes again */
-    MS_ABORT  /* ends the transfer with MS_ECALLBACK */
+    MS_ABORT, /* ends the transfer with MS_ECALLBACK */
+    MS_CANCEL /* on_progress only: with MS_ECANCELLED */
 };
 
 /* Every response head, those of 1xx included. */
@@ -475,6 +476,17 @@ typedef enum ms_verdict ms_headers_cb(struct ms_easy *easy,
  * not collected. `p` is valid during the call only. */
 typedef enum ms_verdict ms_data_cb(struct ms_easy *easy, const char *p,
                                    size_t n, void *user);
+
+/* Body bytes so far, as they are on the wire; a total of -1 is not known. */
+struct ms_transferred {
+    int64_t down, down_total, up, up_total;
+};
+
+/* Called about once a second from the add on, and when all is there, which a
+ * verdict still makes a failure. */
+typedef enum ms_verdict ms_progress_cb(struct ms_easy *easy,
+                                       const struct ms_transferred *now,
+                                       void *user);
 
 /* Asks for up to `cap` bytes of the request's body, to be put at `p`. *n (0
  * before) is how many came, *end (false before) that they are the last. With
@@ -497,6 +509,9 @@ MS_API struct ms_options *ms_easy_options(const struct ms_easy *easy);
 MS_API void ms_easy_on_headers(struct ms_easy *easy, ms_headers_cb *cb,
                                void *user);
 MS_API void ms_easy_on_data(struct ms_easy *easy, ms_data_cb *cb, void *user);
+/* Counts from the next run on. */
+MS_API void ms_easy_on_progress(struct ms_easy *easy, ms_progress_cb *cb,
+                                void *user);
 /* The request's body comes from `cb` instead of MS_OPT_BODY, from the next run
  * on; NULL ends that. `length` in bytes is sent and has to be met; -1, not
  * known: it is sent in chunks. The method is not POST by itself. Such a

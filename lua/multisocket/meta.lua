@@ -179,6 +179,13 @@ function Response:cancel(reason) end
 ---@field server_name? string instead of the URL's host
 ---@field staple? "require" no connection without a good OCSP answer
 
+---Body bytes as they are on the wire; a total that is not known is nil.
+---@class multisocket.Progress
+---@field down integer
+---@field down_total integer?
+---@field up integer
+---@field up_total integer?
+
 ---Options of one request. A client's are its defaults; `false` switches a
 ---default off.
 ---@class multisocket.Options
@@ -216,6 +223,7 @@ function Response:cancel(reason) end
 ---@field resolver? "system"|fun(host: string, family: 4|6, done: fun(addresses: string[]?): boolean)|false asked instead of hosts file and DNS; "system": getaddrinfo()
 ---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
+---@field on_progress? fun(now: multisocket.Progress): boolean? false cancels; about once a second and when all is there
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
 
 ---@class multisocket.Dns

@@ -24,6 +24,8 @@ struct ms_watch {
     struct ms_progress progress;
     uint64_t mark_us, mark_bytes; /* where low_speed measures from */
     uint64_t body_bytes;          /* that went to on_data */
+    uint64_t down, pulled;        /* body bytes, for on_progress */
+    uint64_t tell_us;             /* when that is called next */
     uint64_t sent_head_us;        /* a 100 is waited for since; 0: not */
 };
 
@@ -41,7 +43,8 @@ struct ms_easy {
     struct ms_options *options; /* a reference; NULL: the defaults */
     ms_headers_cb *on_headers;
     ms_data_cb *on_data;
-    void *headers_user, *data_user, *user;
+    ms_progress_cb *on_progress;
+    void *headers_user, *data_user, *progress_user, *user;
     struct ms_source *source; /* owned; NULL for most */
     bool oneshot;
 
@@ -57,6 +60,7 @@ struct ms_easy {
     unsigned char refusals; /* by connections that served nobody else */
     bool retried, closing;
     bool by_h1;   /* the peer wanted this request over HTTP/1.1 */
+    bool tells;   /* on_progress was set when it began */
     bool told;    /* its end was told and counted */
     bool headed;  /* the final response's head is whole */
     unsigned run; /* counts runs, so that a callback's end sees a change */

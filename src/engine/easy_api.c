@@ -93,6 +93,12 @@ void ms_easy_on_data(struct ms_easy *e, ms_data_cb *cb, void *user)
     e->data_user = user;
 }
 
+void ms_easy_on_progress(struct ms_easy *e, ms_progress_cb *cb, void *user)
+{
+    e->on_progress = cb;
+    e->progress_user = user;
+}
+
 ms_err ms_easy_on_body(struct ms_easy *e, ms_body_cb *cb, void *user,
                        int64_t length)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/progress.h"
 
 /* Connections a request is tried on when one after the other refuses it and
  * serves nobody: a server that restarts does so once or twice. */
@@ -204,6 +205,8 @@ static void arm_deadline(struct ms_easy *e)
 {
     uint64_t at = after_ms(e->added_us, options_of(e)->timeout_total);
 
+    if (MS_UNLIKELY(ms_progress_wanted(e)))
+        at = earlier(at, e->watch->tell_us);
     if (is_watching(e)) {
         at = earlier(at, first_byte_deadline(e));
         at = earlier(at, idle_deadline(e));
@@ -261,9 +264,24 @@ static const char *limit_passed(struct ms_easy *e)
     return NULL;
 }
 
+/* False: what it was told ended the run, or a callback did. */
+static bool tell_progress(struct ms_easy *e)
+{
+    unsigned run = e->run;
+    ms_err err = ms_progress_tell(e, loop_of(e));
+
+    if (err && e->run == run)
+        ms_run_end(e, err, NULL);
+    return !err;
+}
+
 static void on_deadline(struct ms_timer *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, deadline);
+
+    if (ms_progress_wanted(e) && e->watch->tell_us <= loop_of(e)->now_us &&
+        !tell_progress(e))
+        return;
     const char *why = limit_passed(e);
 
     if (!why && is_watching(e) && expect_deadline(e) <= loop_of(e)->now_us)
@@ -279,11 +297,12 @@ static ms_err prepare_watch(struct ms_easy *e)
 {
     const struct ms_options *o = options_of(e);
 
-    if (!o->watched && !(e->on_data && o->max_body_set))
+    e->tells = e->on_progress != NULL;
+    if (!o->watched && !e->tells && !(e->on_data && o->max_body_set))
         return MS_OK;
     if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
         return MS_ENOMEM;
-    *e->watch = (struct ms_watch){0};
+    *e->watch = (struct ms_watch){.tell_us = e->added_us + MS_PROGRESS_US};
     return MS_OK;
 }
 
@@ -486,6 +505,8 @@ static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
     if (err)
         return err;
     assert(*n <= cap);
+    if (e->tells)
+        e->watch->pulled += *n;
     if (v == MS_PAUSE)
         ms_easy_pause(e, e->pause | MS_PAUSE_SEND);
     return MS_OK;
@@ -541,6 +562,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         ms_run_end(e, MS_EDECODE, ms_decoding_failure(e->decoding));
         return;
     }
+    if (!err && MS_UNLIKELY(ms_progress_wanted(e)) && !tell_progress(e))
+        return;
     if (err && !detail)
         detail = e->detail;
     if (err && !detail && e->conn)
@@ -556,6 +579,22 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
     set_state(e, MS_RUN_QUEUED);
     ms_task_post(loop_of(e), &e->start);
 }
+
+/* Of a run that on_progress is told about. */
+static ms_err on_told_data(struct ms_stream *s, const char *p, size_t n,
+                           size_t *taken)
+{
+    ms_err err = on_data(s, p, n, taken);
+
+    if (!err)
+        easy_of(s)->watch->down += *taken;
+    return err;
+}
+
+static const struct ms_stream_ops told_ops = {.on_head = on_head,
+                                              .on_data = on_told_data,
+                                              .on_pull = on_pull,
+                                              .on_end = on_end};
 
 static const struct ms_stream_ops stream_ops = {.on_head = on_head,
                                                 .on_data = on_data,
@@ -627,13 +666,17 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     e->stream.max_head_bytes = options_of(e)->max_header_size < 0
                                    ? SIZE_MAX
                                    : (size_t)options_of(e)->max_header_size;
-    e->stream.progress = options_of(e)->watched ? &e->watch->progress : NULL;
+    bool counted = options_of(e)->watched || e->tells;
+    e->stream.progress = counted ? &e->watch->progress : NULL;
+    e->stream.ops = e->tells ? &told_ops : &stream_ops;
     ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);
     if (err) {
         ms_pool_release(c);
         ms_run_end(e, err, NULL);
         return;
     }
+    if (e->tells)
+        ms_progress_restart(e);
     note_connection(e, c);
     e->conn = c;
     if (options_of(e)->close)
@@ -740,7 +783,6 @@ void ms_run_init(struct ms_easy *e)
     ms_waiter_init(&e->waiter);
     e->waiter.on_conn = on_conn;
     e->waiter.on_fail = on_no_conn;
-    e->stream.ops = &stream_ops;
 }
 
 ms_err ms_run_queue(struct ms_easy *e)

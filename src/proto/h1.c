@@ -810,6 +810,8 @@ static bool h1_sent(struct ms_session *s, size_t n)
     if (h->upload) {
         ms_upload_sent(h->upload, n);
     } else if (n) {
+        if (h->stream && h->stream->progress)
+            h->stream->progress->up += n;
         h->body.p += n;
         h->body.n -= n;
     }

@@ -540,6 +540,8 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame,
         return 0;
     s->up->asked = true;
     ms_stream_moved(s->up, frame->hd.length);
+    if (frame->hd.type == NGHTTP2_DATA && s->up->progress)
+        s->up->progress->up += frame->hd.length;
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
         s->up->sent_us = h->base.now_us;
         h->request_left = true;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/progress.h"
+
+#include <assert.h>
+
+void ms_progress_restart(struct ms_easy *e)
+{
+    e->watch->down = e->watch->pulled = e->watch->progress.up = 0;
+}
+
+static bool is_streamed(const struct ms_easy *e)
+{
+    return e->source && e->source->cb;
+}
+
+static struct ms_transferred numbers_of(const struct ms_easy *e)
+{
+    const struct ms_watch *w = e->watch;
+
+    return (struct ms_transferred){
+        .down = (int64_t)w->down,
+        .down_total = e->headed ? e->response->head.length : -1,
+        .up = (int64_t)(is_streamed(e) ? w->pulled : w->progress.up),
+        .up_total = is_streamed(e)
+                        ? e->source->length
+                        : (int64_t)ms_buf_len(&e->response->options->body),
+    };
+}
+
+ms_err ms_progress_tell(struct ms_easy *e, struct ms_loop *l)
+{
+    struct ms_transferred t = numbers_of(e);
+    unsigned run = e->run;
+
+    assert(ms_progress_wanted(e));
+    e->watch->tell_us = l->now_us + MS_PROGRESS_US;
+    enum ms_verdict v = e->on_progress(e, &t, e->progress_user);
+    ms_loop_touch(l);
+    if (e->run != run || e->state < MS_RUN_QUEUED || e->state > MS_RUN_ACTIVE)
+        return MS_ECANCELLED;
+    if (v == MS_ABORT)
+        return MS_ECALLBACK;
+    return v == MS_CANCEL ? MS_ECANCELLED : MS_OK;
+}
