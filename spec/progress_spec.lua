@@ -25,7 +25,8 @@ describe("on_progress", function()
 
   it("counts the body that comes", async(function()
     local told = last(nginx:url("/big"), {})
-    assert.same({ down = server.BIG_SIZE, down_total = server.BIG_SIZE, up = 0, up_total = 0 }, told)
+    local size = server.BIG_SIZE
+    assert.same({ down = size, down_total = size, up = 0, up_total = 0 }, told)
     told = last(nginx:url("/chunked/10000"), {})
     assert.same({ down = 10000, up = 0, up_total = 0 }, told)
     told = last(nginx:url("/empty"), { method = "HEAD" })

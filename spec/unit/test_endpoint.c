@@ -19,6 +19,7 @@ static const struct {
     {MS_OPT_USER_AGENT, {"a", "b"}},
     {MS_OPT_VERSION, {"1.1", "2-prior-knowledge"}},
     {MS_OPT_PRIORITY, {"u=1", "u=2"}},
+    {MS_OPT_RANGE, {"0-1", "-2"}},
     {MS_OPT_TLS_CA_FILE, {"a.pem", "b.pem"}},
     {MS_OPT_TLS_CA_PATH, {"a", "b"}},
     {MS_OPT_TLS_CRL_FILE, {"a.pem", "b.pem"}},
