@@ -31,8 +31,9 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 
 # Most functions are small and called from another file: inlined over files, a
 # request takes a tenth fewer instructions. Fat objects, so that the static
-# library links without it too. Not every compiler can.
-LTO_FLAGS := -flto=auto -ffat-lto-objects
+# library links without it too. Nobody replaces our public functions by others
+# at run time: we call them directly. Not every compiler can.
+LTO_FLAGS := -flto=auto -ffat-lto-objects -fno-semantic-interposition
 FLAGS.release      := $(shell d=$$(mktemp -d) && \
                         echo 'int main(void) { return 0; }' >$$d/t.c && \
                         $(CC) $(LTO_FLAGS) -o $$d/t $$d/t.c 2>/dev/null && \
@@ -42,6 +43,7 @@ FLAGS.asan         := -UNDEBUG $(SANITIZE)
 FLAGS.asan-unit    := $(FLAGS.unit) $(SANITIZE)
 FLAGS.fuzz         := $(FLAGS.asan-unit) -fsanitize=fuzzer-no-link
 FLAGS.coverage     := $(FLAGS.unit) -O0 --coverage
+FLAGS.mutant       := -DMS_FAIL_ALLOC -UNDEBUG -O1
 FLAGS.gcc-werror   := -DMS_FAIL_ALLOC -Werror
 FLAGS.clang-werror := -DMS_FAIL_ALLOC -Werror
 
@@ -62,15 +64,24 @@ OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(sh
 ZLIB_CFLAGS := $(if $(ZLIB_INCDIR),-I$(ZLIB_INCDIR),$(call pkg_cflags,zlib))
 ZLIB_LIBS   := $(if $(ZLIB_LIBDIR),-L$(ZLIB_LIBDIR) -lz,$(shell \
                  pkg-config --libs zlib 2>/dev/null || echo -lz))
-# Content codings whose libraries may be absent: BROTLI= or ZSTD= leaves them out.
-found   = $(shell pkg-config --exists $(1) 2>/dev/null && echo $(1))
-BROTLI ?= $(call found,libbrotlidec)
-ZSTD   ?= $(call found,libzstd)
+# Content codings, where their libraries are there; BROTLI=no and ZSTD=no leave
+# them out.
+BROTLI ?= $(shell pkg-config --exists libbrotlidec 2>/dev/null && echo yes || echo no)
+ZSTD   ?= $(shell pkg-config --exists libzstd 2>/dev/null && echo yes || echo no)
+CODINGS := $(if $(filter yes,$(BROTLI)),libbrotlidec) $(if $(filter yes,$(ZSTD)),libzstd)
 CODING_CFLAGS := $(ZLIB_CFLAGS) \
-  $(if $(BROTLI),-DMS_HAVE_BROTLI $(call pkg_cflags,$(BROTLI))) \
-  $(if $(ZSTD),-DMS_HAVE_ZSTD $(call pkg_cflags,$(ZSTD)))
-CODING_LIBS := $(ZLIB_LIBS) $(if $(BROTLI)$(ZSTD),$(shell pkg-config --libs $(BROTLI) $(ZSTD)))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(CODING_LIBS)
+  $(if $(findstring brotli,$(CODINGS)),-DMS_HAVE_BROTLI $(call pkg_cflags,libbrotlidec)) \
+  $(if $(findstring zstd,$(CODINGS)),-DMS_HAVE_ZSTD $(call pkg_cflags,libzstd))
+CODING_LIBS := $(ZLIB_LIBS) $(if $(strip $(CODINGS)),$(shell pkg-config --libs $(CODINGS)))
+# International names, where libidn2 is there; IDN2=no leaves them out.
+IDN2        ?= $(shell pkg-config --exists libidn2 2>/dev/null && echo yes || echo no)
+IDN2_CFLAGS := $(if $(filter yes,$(IDN2)),-DMS_HAVE_IDN2 $(call pkg_cflags,libidn2))
+IDN2_LIBS   := $(if $(filter yes,$(IDN2)),$(shell pkg-config --libs libidn2))
+# The public suffix list, where libpsl is there; PSL=no leaves it out.
+PSL        ?= $(shell pkg-config --exists libpsl 2>/dev/null && echo yes || echo no)
+PSL_CFLAGS := $(if $(filter yes,$(PSL)),-DMS_HAVE_PSL $(call pkg_cflags,libpsl))
+PSL_LIBS   := $(if $(filter yes,$(PSL)),$(shell pkg-config --libs libpsl))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(CODING_LIBS) $(IDN2_LIBS) $(PSL_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -92,7 +103,8 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
-           $(OPENSSL_CFLAGS) $(CODING_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(OPENSSL_CFLAGS) $(CODING_CFLAGS) $(IDN2_CFLAGS) $(PSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+           $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -109,7 +121,7 @@ Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: print-libs all demo test unit spec check deps format format-check layers lint warnings \
-        asan valgrind fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
+        asan valgrind mutants fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
 
@@ -197,7 +209,10 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
-FUZZED := $(addprefix src/proto/,coding_zlib decode h1 header host upload url wire) \
+FUZZED := $(addprefix src/proto/,auth_digest challenge coding_zlib cookie cookie_date decode h1 \
+            h1_request h2 \
+            h2_field h2_in h2_mem h2_out h2_window header host idn jar jar_file jar_take netrc \
+            upload url wire) \
           $(addprefix src/net/,addr hosts)
 LEAST  := 90
 fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines
@@ -227,6 +242,19 @@ valgrind: build/nodlclose.so build/tls_peer ## C tests and some fetches from Lua
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke.lua
 	@$(ENV) LD_PRELOAD=$(CURDIR)/build/nodlclose.so $(VALGRIND) $(LUA) spec/support/smoke_tls.lua
 
+# Freed memory is overwritten, so that what is used too late is noticed.
+MUTANT_ENV := MALLOC_PERTURB_=165 COMPILE='$(COMPILE)' LINK='$(CC) $(CFLAGS) $(LDFLAGS)' LIBS='$(LIBS)'
+MUTANTS     = $(if $(N),$(N),$(shell $(LUA) .ci/mutants.lua list))
+mutants: ## break each promise on purpose (N=24: one): does its spec notice?
+	@.ci/deps test
+	@$(MAKE) $(QUICK) VARIANT=mutant CORE=build/mutants/0/multisocket/core.so core units
+	@$(FILES) && $(MAKE) -k $(QUICK) VARIANT=mutant $(MUTANTS:%=mutant-%) 2>&1 | \
+	  { grep -v '^make' || true; }
+	@$(LUA) .ci/mutants.lua report $(MUTANTS)
+
+mutant-%: FORCE
+	@$(MUTANT_ENV) $(LUA) .ci/mutants.lua run $*
+
 bench instructions syscalls: all
 	@$(FILES) && $(ENV) bench/$(subst bench,run,$@)
 bench:        ## transfers per second, side by side with others
@@ -246,7 +274,7 @@ install-lua: ## only what Lua needs
 install-c: ## only what C needs: static and shared library, header, pkg-config file
 	@test -e $(SHARED_LIB) || { echo "nothing built yet: run make first" >&2; exit 1; }
 	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(CLIBDIR)/pkgconfig
-	install -m 644 src/multisocket.h $(DESTDIR)$(INCLUDEDIR)/multisocket.h
+	install -m 644 src/multisocket.h src/multisocket_jar.h $(DESTDIR)$(INCLUDEDIR)/
 	objcopy --wildcard --remove-section='.gnu.lto_*' $(STATIC_LIB) \
 	  $(DESTDIR)$(CLIBDIR)/libmultisocket.a # what is left any compiler links
 	chmod 644 $(DESTDIR)$(CLIBDIR)/libmultisocket.a
@@ -270,6 +298,9 @@ rock: ## what the rockspec calls: build with LuaRocks' settings, install nothing
 compile_commands.json: FORCE ## for editors (clangd)
 	@$(LUA) .ci/compile_commands.lua '$(COMPILE) -Ispec/unit' $(SOURCES) $(UNIT_SRC) > $@
 
+print-libs: # what a program with the engine in it is linked with; for bench
+	@echo $(LIBS)
+
 clean: ## remove everything built
 	rm -rf build multisocket compile_commands.json
 
@@ -277,9 +308,6 @@ help: ## this list
 	@awk -F ':.*## *' '/^[a-z_.-]+:.*## / { printf "make %-22s %s\n", $$1, $$2 }' Makefile
 
 # ---- one variant -----------------------------------------------------------
-
-print-libs:
-	@echo '$(LIBS)'
 
 core: $(CORE)
 libs: $(STATIC_LIB) $(SHARED_LIB)

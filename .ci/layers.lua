@@ -89,6 +89,7 @@ end
 local function check_file(file)
   local module = file:sub(#root + 2, -3)
   if not modules[module] then return complain(file, 1, "not listed in %s", layers) end
+  modules[module].exists = true
   local number = 0
   for line in io.lines(file) do
     number = number + 1
@@ -103,4 +104,7 @@ read_layers()
 local files = io.popen(("find '%s' -name '*.[ch]' | sort"):format(root))
 for file in files:lines() do check_file(file) end
 files:close()
+for name, module in pairs(modules) do
+  if not module.exists then complain(layers, module.line, "there is no %s", name) end
+end
 os.exit(not failed)

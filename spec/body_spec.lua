@@ -30,6 +30,8 @@ describe("form", function()
 
   it("writes numbers as people do", function()
     assert.equal("a=3&b=2.5&c=-1", body.form({ a = 3.0, b = 2.5, c = -1 }))
+    assert.equal("a=9007199254740992&b=0.1&c=0.12345678901234568",
+      body.form({ a = 2.0 ^ 53, b = 0.1, c = 0.12345678901234568 }))
   end)
 
   it("refuses other values and names", function()

@@ -290,6 +290,7 @@ describe("the module", function()
     local features = ms.features()
     assert.is_table(features)
     assert.equal(uv.version_string(), features.libuv)
+    assert.matches("^%d+%.%d+%.%d+$", features.idn or "0.0.0")
     for name, value in pairs(features) do
       assert.is_string(name)
       assert.is_true(type(value) == "boolean" or type(value) == "string")

@@ -207,6 +207,9 @@ describe("driving without an event library:", function()
       local fds = {} -- one of them has the number that the waker's descriptor had
       for i = 1, 8 do fds[i] = uv.socketpair() end
       assert.is_false(core.wake(waker))
+      local next_one = core.multi {} -- in the place of the other
+      assert.is_not_equal(waker, next_one:waker())
+      assert.is_false(core.wake(waker))
       for _, pair in ipairs(fds) do
         local quiet = { { fd = pair[1], events = 1 }, { fd = pair[2], events = 1 } }
         assert.equal(0, multi:poll(0, quiet))

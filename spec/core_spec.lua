@@ -93,12 +93,13 @@ describe("core:", function()
     it("have names", function()
       local names = core.option_names()
       table.sort(names)
-      assert.same({ "allow_address", "body", "connect_to", "decompress", "dns",
-        "expect_continue", "fresh_connection", "happy_eyeballs_delay", "headers", "interface",
-        "ip", "local_port", "low_speed", "max_body", "max_header_size", "method", "on_data",
-        "on_headers", "on_progress", "priority", "range", "resolve", "resolver", "resume_from",
-        "tcp_keepalive", "tcp_nodelay", "timeout", "tls", "unix_socket", "user_agent",
-        "version" }, names)
+      assert.same({ "allow_address", "allow_downgrade", "auth", "bearer", "body", "connect_to",
+        "cookies", "decompress", "dns", "expect_continue", "fresh_connection",
+        "happy_eyeballs_delay", "headers", "interface", "ip", "local_port", "low_speed",
+        "max_body", "max_header_size", "method", "netrc", "on_data", "on_headers", "on_progress",
+        "priority", "range", "redirect", "redirect_post", "resolve", "resolver", "resume_from",
+        "retry", "tcp_keepalive", "tcp_nodelay", "timeout", "tls", "unix_socket",
+        "unrestricted_auth", "user_agent", "version" }, names)
     end)
 
     it("that nobody knows raise, and the nearest is named", function()

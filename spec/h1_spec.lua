@@ -143,6 +143,13 @@ describe("HTTP/1:", function()
     end
   end))
 
+  -- Blocks the process, not the loop only, until that is in the socket for longer than an empty
+  -- one is trusted.
+  local function let_it_come(p)
+    assert(p:wait("closed"))
+    uv.sleep(2)
+  end
+
   -- The loop has not looked at the socket yet when the next request starts.
   it("A26: nor one where something waits to be read", async(function()
     local evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
@@ -152,7 +159,7 @@ describe("HTTP/1:", function()
           { { "request" }, { "send", OK }, { "hang" } } })
         local client <close> = ms.client()
         assert.equal("ok", assert(client:fetch(p:url())).body)
-        assert(p:wait("closed")) -- blocks
+        let_it_come(p)
         local res = assert(client:fetch(p:url(), { method = method }))
         assert.equal("ok", res.body)
         assert.is_false(res.reused)
@@ -168,7 +175,7 @@ describe("HTTP/1:", function()
     local timer, answer = uv.new_timer(), {}
     timer:start(0, 0, function()
       timer:close()
-      p:wait("closed") -- blocks
+      let_it_come(p)
       client:request(p:url(), { method = "POST" }, function(...) answer = { ... } end)
     end)
     while not answer[2] and not answer[1] do ms.sleep(1) end
@@ -182,7 +189,7 @@ describe("HTTP/1:", function()
     local size = 65536 - #head:format(65000)
     local evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
     local p <close> = peer.start({
-      { { "request" }, { "send", OK }, { "request" },
+      { { "request" }, { "send", OK }, { "request" }, { "delay", 50 },
         { "send", head:format(size) .. ("x"):rep(size) .. evil }, { "close" } },
       { { "request" }, { "send", OK }, { "hang" } } })
     local client <close> = ms.client()
@@ -191,7 +198,8 @@ describe("HTTP/1:", function()
       assert.equal(size, #assert(client:fetch(p:url())).body)
       return assert(client:fetch(p:url()))
     end)
-    ms.spawn(function() p:wait("closed") end) -- blocks until all is in the socket
+    while p:count("request") < 2 do ms.sleep(1) end
+    let_it_come(p)
     local _, res = assert(task:wait())
     assert.equal("ok", res.body)
     assert.equal(2, client:stats().opened)
@@ -231,6 +239,30 @@ describe("HTTP/1:", function()
     assert.is_nil(none)
     assert.equal("unexpected_eof", err.code)
     assert.equal(2, err.attempts)
+  end))
+
+  it("A27: what dies on a new connection is not tried again", async(function()
+    local p <close> = peer.start({ { { "request" }, { "close" } },
+      { { "request" }, { "send", OK } } })
+    local client <close> = ms.client()
+    local none, err = client:fetch(p:url())
+    assert.is_nil(none)
+    assert.equal("unexpected_eof", err.code)
+    assert.equal(1, err.attempts)
+    assert.equal(1, #p:requests())
+  end))
+
+  it("A27: nor is a body that can be produced only once", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", OK }, { "request" }, { "close" } },
+      { { "request" }, { "send", OK }, { "hang" } } })
+    local client <close> = ms.client()
+    assert(client:fetch(p:url()))
+    local pieces = { "once" }
+    local none, err = client:fetch(p:url(), { method = "PUT",
+      body = function() return table.remove(pieces) end })
+    assert.is_nil(none)
+    assert.equal("unexpected_eof", err.code)
+    assert.equal(1, client:stats().opened)
   end))
 
   it("A28: an answer before the request is out is delivered and ends the upload", async(function()

@@ -6,6 +6,7 @@
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
+local rows = require "spec.support.tls_rows"
 local server = require "spec.support.server"
 local tls_peer = require "spec.support.tls_peer"
 local tls_server = require "spec.support.tls_server"
@@ -20,104 +21,16 @@ local function tls_of(name, more)
   return tls
 end
 
-local function fetch(url, tls) return ms.fetch(url, { tls = tls, timeout = LIMIT }) end
-
----One of the matrix.
----@class spec.TlsRow
----@field [1] string the certificate
----@field host string? in the URL, default 127.0.0.1
----@field with table? tls options that lead to the refusal
----@field code string? of the error; nil: it is good
----@field says string[]? words of its message
----@field cause string? OpenSSL's words
----@field off table? tls options with which the same server answers
----@field verified boolean? what res.tls says then
-
-local UNVERIFIED, UNNAMED = { verify = false }, { verify_host = false }
-
--- One that is refused for its chain: nothing helps but not to look.
-local function chain(name, code, cause, ...)
-  return { name, code = code, cause = cause, says = { ... }, off = UNVERIFIED, verified = false }
+local function fetch(url, tls, at)
+  return ms.fetch(url, { tls = tls, timeout = LIMIT, resolve = at and { [at] = "127.0.0.1" } })
 end
 
--- nginx has OpenSSL choose among certificates, and that finds none to sign with.
-local function no_nginx(row)
-  row.nginx = false
-  return row
-end
-
--- One that is for another name.
-local function name_row(name, asked, has, cause)
-  return { name, with = asked and { server_name = asked }, code = "certificate_host_mismatch",
-    cause = cause or asked and "hostname mismatch" or "IP address mismatch",
-    says = { "certificate of " .. (asked or "127.0.0.1"), "another name", has },
-    off = UNNAMED, verified = true }
-end
-
-local ROWS = {
-  chain("expired", "certificate_expired", "certificate has expired",
-    "the certificate of 127.0.0.1 expired on 2021-01-01 00:00 UTC"),
-  chain("not_yet_valid", "certificate_not_yet_valid", "certificate is not yet valid",
-    "the certificate of 127.0.0.1 is not valid before 2040-01-01 00:00 UTC"),
-  chain("expired_intermediate", "certificate_expired", "certificate has expired",
-    "an issuer of 127.0.0.1 expired on 2021-01-01"),
-  chain("self_signed", "certificate_untrusted", "self-signed certificate", "nobody who is trusted",
-    "ca_file"),
-  chain("unknown_root", "certificate_untrusted", "unable to get local issuer certificate",
-    "nobody who is trusted", "ca_file"),
-  chain("missing_intermediate", "certificate_untrusted", "unable to get local issuer certificate",
-    "nobody who is trusted"),
-  chain("non_ca_intermediate", "certificate_invalid", "invalid CA certificate",
-    "an issuer of 127.0.0.1"),
-  chain("path_length", "certificate_invalid", "path length constraint exceeded"),
-  chain("name_constraints", "certificate_invalid", "permitted subtree violation"),
-  chain("tampered", "certificate_invalid", "certificate signature failure"),
-  no_nginx(chain("key_usage", "certificate_invalid", "unsuitable certificate purpose")),
-  chain("extended_key_usage", "certificate_invalid", "unsuitable certificate purpose"),
-  chain("critical_extension", "certificate_invalid", "unhandled critical extension"),
-  chain("weak_key", "certificate_invalid", "EE certificate key too weak"),
-  chain("weak_digest", "certificate_invalid", "CA signature digest algorithm too weak"),
-
-  name_row("wrong_host", nil, "other.test, 127.9.9.9"),
-  name_row("wrong_host", "localhost", "other.test, 127.9.9.9"),
-  name_row("ip_wrong", nil, "127.9.9.9, 0:0:0:0:0:0:0:9"),
-  name_row("ip_as_name", nil, "127.0.0.1"), -- but not as an address
-  name_row("ip", "localhost", "127.0.0.1"),
-  name_row("cn_only", nil, "no name at all"),
-  name_row("cn_only", "localhost", "no name at all"),
-  name_row("nul_name", "localhost", "localhost?.evil.test"),
-  name_row("wildcard", "wild.test", "*.wild.test"),
-  name_row("wildcard", "a.b.wild.test", "*.wild.test"),
-  name_row("wildcard", nil, "*.wild.test"),
-  name_row("wildcard_two", "a.b.test", "*.*.test"),
-  name_row("wildcard_partial", "foo.wild.test", "f*.wild.test"),
-  name_row("wildcard_inner", "www.a.test", "www.*.test"),
-  name_row("wildcard_tld", "a.test", "*.test"),
-  name_row("wildcard_bare", "localhost", "*"),
-  name_row("trailing_dot", "localhost", "localhost., dot.test."),
-
-  { "valid" },
-  { "valid", host = "localhost" },
-  { "valid", host = "LocalHost" },
-  { "valid", host = "localhost." },
-  { "valid", host = "[::1]" },
-  { "valid", with = { server_name = "localhost." } },
-  { "rsa" },
-  { "ip" },
-  { "ip", host = "[::1]" },
-  { "wildcard", with = { server_name = "a.wild.test" } },
-  { "wildcard", with = { server_name = "A.Wild.TEST" } },
-  { "name_constraints_kept", with = { server_name = "www.only.test" } },
-  { "long_chain" },
-  { "weak_key", with = { ciphers = OLD } },
-  { "weak_digest", with = { ciphers = OLD } },
-  { "revoked" }, -- nobody asked
-}
+local UNVERIFIED = { verify = false }
 
 local function title(row)
-  local words = { row[1] }
+  local words = { row.of and row.of .. " " .. row.cert or row.cert }
   if row.host then words[#words + 1] = "as " .. row.host end
-  for key, value in pairs(row.with or {}) do words[#words + 1] = key .. " " .. value end
+  for key, value in pairs(row.with or {}) do words[#words + 1] = key .. " " .. tostring(value) end
   return table.concat(words, ", ") .. ": " .. (row.code or "ok")
 end
 
@@ -143,24 +56,25 @@ end
 -- A row against a server that has its certificate.
 local function check(row, url_of)
   local url = url_of(row.host)
-  local res, err = fetch(url, tls_of(row[1], row.with))
+  local res, err = fetch(url, tls_of(row.cert, row.with), row.at)
   if not row.code then
     assert_served(res, err, true)
     return
   end
   assert_refused(row, res, err)
-  local off = tls_of(row[1], row.with)
+  if not row.off and not row.without then return end
+  local off = tls_of(row.cert, row.with)
   for key, value in pairs(row.off or {}) do off[key] = value end
   for _, key in ipairs(row.without or {}) do off[key] = nil end
-  res, err = fetch(url, off)
+  res, err = fetch(url, off, row.at)
   assert_served(res, err, row.verified)
 end
 
 describe("certificates against s_server:", function()
-  for _, row in ipairs(ROWS) do
+  for _, row in ipairs(rows) do
     it(title(row), async(function()
       local v6 = row.host == "[::1]"
-      local s <close> = tls_server.start({ certs.get(row[1]), host = v6 and "::1" or nil })
+      local s <close> = tls_server.start({ certs.get(row.cert), host = v6 and "::1" or nil })
       check(row, function(host) return s:url("/small", not v6 and host or nil) end)
     end))
   end
@@ -173,9 +87,11 @@ describe("certificates against nginx:", function()
   -- A server block of its own for each certificate.
   setup(function()
     local more, seen = {}, {}
-    for _, row in ipairs(ROWS) do
-      if not seen[row[1]] then more[#more + 1] = { tls = certs.get(row[1]), port = true } end
-      seen[row[1]] = seen[row[1]] or #more
+    for _, row in ipairs(rows) do
+      if not seen[row.cert] then
+        more[#more + 1] = { tls = certs.get(row.cert), port = true, config = row.nginx }
+      end
+      seen[row.cert] = seen[row.cert] or #more
     end
     nginx = server.start({ hosts = { "127.0.0.1", "[::1]" }, tls = certs.get("valid"),
       more = more })
@@ -183,52 +99,48 @@ describe("certificates against nginx:", function()
   end)
   teardown(function() nginx:stop() end)
 
-  local function against_nginx(row)
+  for _, row in ipairs(rows) do
     it(title(row), async(function()
       check(row, function(host)
-        return ("https://%s:%d/small"):format(host or "127.0.0.1", ports[row[1]])
+        return ("https://%s:%d/small"):format(host or "127.0.0.1", ports[row.cert])
       end)
     end))
-  end
-
-  for _, row in ipairs(ROWS) do
-    if row.nginx ~= false then against_nginx(row) end
   end
 end)
 
 -- The row against s_server and against nginx, each with `opts` on top.
 local function check_both(row, opts, config)
   local s <close> = tls_server.start(setmetatable(opts or {},
-    { __index = { certs.get(row[1]) } }))
+    { __index = { certs.get(row.cert) } }))
   check(row, function(host) return s:url("/small", host) end)
   if config == false then return end
-  local nginx <close> = server.start({ tls = certs.get(row[1]), config = config })
+  local nginx <close> = server.start({ tls = certs.get(row.cert), config = config })
   check(row, function(host) return nginx:url("/small", host) end)
 end
 
-describe("revocation:", function()
+describe("C36 revocation:", function()
   local function crl(kind) return { crl_file = certs.crl(kind) } end
 
   it("a list has the certificate", async(function()
-    check_both({ "revoked", with = crl("good"), code = "certificate_revoked",
+    check_both({ cert = "revoked", with = crl("good"), code = "certificate_revoked",
       cause = "certificate revoked", says = { "certificate of 127.0.0.1 was revoked" },
       without = { "crl_file" }, verified = true })
   end))
 
-  it("a list has others", async(function() check_both({ "valid", with = crl("good") }) end))
+  it("a list has others", async(function() check_both({ cert = "valid", with = crl("good") }) end))
 
   it("a list is too old to say", async(function()
-    check_both({ "valid", with = crl("old"), code = "certificate_invalid",
+    check_both({ cert = "valid", with = crl("old"), code = "certificate_invalid",
       cause = "CRL has expired", without = { "crl_file" }, verified = true })
   end))
 
   it("a list comes from somebody else", async(function()
-    check_both({ "valid", with = crl("other"), code = "certificate_invalid",
+    check_both({ cert = "valid", with = crl("other"), code = "certificate_invalid",
       cause = "CRL signature failure", without = { "crl_file" }, verified = true })
   end))
 end)
 
-describe("stapled answers:", function()
+describe("C36 stapled answers:", function()
   local FAILED, UNKNOWN = "OCSP verification failed", "OCSP unknown cert"
   local ANSWERS = {
     revoked = { "certificate_revoked", "certificate revoked", "was revoked" },
@@ -246,7 +158,7 @@ describe("stapled answers:", function()
 
   for kind, expected in pairs(ANSWERS) do
     it(kind .. " is refused, required or not", async(function()
-      local row = { "valid", code = expected[1], cause = expected[2],
+      local row = { cert = "valid", code = expected[1], cause = expected[2],
         says = { "OCSP answer for 127.0.0.1", expected[3] }, off = UNVERIFIED, verified = false }
       check_both(row, { staple = certs.ocsp(kind) }, config_of(kind))
       row.with = { staple = "require" }
@@ -257,13 +169,13 @@ describe("stapled answers:", function()
   for _, kind in ipairs({ "good", "delegated" }) do
     it(kind .. " is what staple = \"require\" wants", async(function()
       for _, with in ipairs({ {}, { staple = "require" } }) do
-        check_both({ "valid", with = with }, { staple = certs.ocsp(kind) }, config_of(kind))
+        check_both({ cert = "valid", with = with }, { staple = certs.ocsp(kind) }, config_of(kind))
       end
     end))
   end
 
   it("one that is missing matters where it is required", async(function()
-    check_both({ "valid", with = { staple = "require" }, code = "certificate_invalid",
+    check_both({ cert = "valid", with = { staple = "require" }, code = "certificate_invalid",
       cause = "OCSP verification needed", says = { "did not come", "tls.staple" },
       without = { "staple" }, verified = true })
   end))
@@ -286,8 +198,8 @@ describe("versions:", function()
   end
 
   for _, version in ipairs({ "tls1", "tls1_1" }) do
-    it(version .. " takes a min_version and a lower security level", async(function()
-      check_both({ "valid", code = "tls_version", cause = "tlsv1 alert protocol version",
+    it("C28 " .. version .. " takes a min_version and a lower security level", async(function()
+      check_both({ cert = "valid", code = "tls_version", cause = "tlsv1 alert protocol version",
         says = { "127.0.0.1 has no TLS version that is allowed here: TLS 1.2 to 1.3",
           "tls.min_version" },
         off = { min_version = NUMBERS[version], ciphers = OLD }, verified = true },
@@ -295,15 +207,15 @@ describe("versions:", function()
     end))
   end
 
-  it("one above max_version", async(function()
-    check_both({ "valid", with = { max_version = "1.2" }, code = "tls_version",
+  it("C28 one above max_version", async(function()
+    check_both({ cert = "valid", with = { max_version = "1.2" }, code = "tls_version",
       cause = "tlsv1 alert protocol version", says = { "TLS 1.2 to 1.2", "tls.max_version" },
       without = { "max_version" }, verified = true }, { version = "tls1_3" },
       config_of("tls1_3"))
   end))
 
-  it("one below min_version", async(function()
-    check_both({ "valid", with = { min_version = "1.3" }, code = "tls_version",
+  it("C28 one below min_version", async(function()
+    check_both({ cert = "valid", with = { min_version = "1.3" }, code = "tls_version",
       cause = "tlsv1 alert protocol version", says = { "TLS 1.3 to 1.3" },
       without = { "min_version" }, verified = true }, { version = "tls1_2" },
       config_of("tls1_2"))
@@ -319,7 +231,7 @@ describe("versions:", function()
   end
 end)
 
-describe("protocols (ALPN):", function()
+describe("C31 protocols (ALPN):", function()
   local REPLY = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nhello, world\n"
   local SCRIPT = { { { "request" }, { "send", REPLY }, { "close" } } }
 
@@ -366,6 +278,14 @@ describe("protocols (ALPN):", function()
     assert.equal("http/1.1", fetch(nginx:url("/small"), tls_of("valid")).tls.alpn)
   end))
 
+  it("none in common with s_server, and one that is", async(function()
+    local s <close> = tls_server.start({ certs.get("valid"), alpn = "http/1.1" })
+    local _, err = fetch(s:url(), tls_of("valid", { alpn = { "foo" } }))
+    assert.equal("tls_handshake", err.code)
+    assert.is_truthy(err.message:find("offered: foo", 1, true), err.message)
+    assert.equal("http/1.1", assert(fetch(s:url(), tls_of("valid"))).tls.alpn)
+  end))
+
   it("one that was not offered is refused", async(function()
     for _, name in ipairs({ "h2", "foo" }) do
       local _, err = ask({ alpn = { name }, alpn_force = true }, { version = "1.1" })
@@ -393,7 +313,7 @@ describe("protocols (ALPN):", function()
   end))
 end)
 
-describe("client certificates:", function()
+describe("C35 client certificates:", function()
   local function as(name, more)
     local c = certs.get(name)
     local with = { cert = c.cert, key = c.key, key_password = c.password }
@@ -423,7 +343,7 @@ describe("client certificates:", function()
 
     it("missing or of somebody else, " .. version, async(function()
       with_server(version, function(try)
-        local row = { "valid", code = "tls_handshake", cause = MISSING[version],
+        local row = { cert = "valid", code = "tls_handshake", cause = MISSING[version],
           says = { "127.0.0.1 wants a certificate of the client (tls.cert)" } }
         assert_refused(row, try({}))
         row.cause = "tlsv1 alert unknown ca"

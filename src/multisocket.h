@@ -72,6 +72,8 @@ struct ms_response;
     X(EOPTION, USAGE, "bad_option", "bad option value")                        \
     X(EURL, USAGE, "bad_url", "not a valid URL")                               \
     X(ESCHEME, USAGE, "unsupported_scheme", "unsupported URL scheme")          \
+    X(ECOOKIE, USAGE, "bad_cookie", "not a valid cookie")                      \
+    X(EFILE, USAGE, "file_error", "the file could not be read or written")     \
     X(EHEADER, USAGE, "bad_header", "not a valid header")                      \
     X(EHOST, RESOLVE, "host_not_found", "no such host")                        \
     X(ERESOLVE, RESOLVE, "resolve_failed", "name lookup failed")               \
@@ -105,6 +107,10 @@ struct ms_response;
     X(EREFUSEDSTREAM, PROTOCOL, "stream_refused", "HTTP/2 stream refused")     \
     X(EH2REQUIRED, PROTOCOL, "http2_required", "the peer has no HTTP/2")       \
     X(ERANGE, PROTOCOL, "range_ignored", "the rest of the body was not sent")  \
+    X(EREDIRECTS, REDIRECT, "too_many_redirects", "too many redirects")        \
+    X(EBLOCKED, REDIRECT, "redirect_blocked", "redirect not allowed")          \
+    X(EREPLAY, REDIRECT, "body_not_replayable",                                \
+      "the request body cannot be sent again")                                 \
     X(ETOOLARGE, BODY, "body_too_large", "response body too large")            \
     X(EDECODE, BODY, "decode_failed", "response body cannot be decoded")       \
     X(EUPLOAD, BODY, "upload_failed", "request body could not be sent")        \
@@ -157,6 +163,9 @@ MS_API const char *ms_zlib_version(void);
 /* Whether that content coding ("br", "zstd") is undone; some are only where
  * their library was there when this was built. */
 MS_API bool ms_decodes(const char *coding, size_t n);
+/* The same; NULL: the build has no libidn2, and takes host names in ASCII
+ * only. */
+MS_API const char *ms_libidn2_version(void);
 
 /* ---- options --------------------------------------------------------- */
 
@@ -201,9 +210,42 @@ enum ms_option {
     MS_OPT_VERSION,          /* string: "auto", the default, "1.1", "2" or
                               * "2-prior-knowledge" (also without TLS) */
     MS_OPT_PRIORITY,         /* string: a Priority field (RFC 9218) */
+    MS_OPT_COOKIES,          /* bool: cookies are kept and sent, in the jar of
+                              * ms_options_jar(), or in one of the run's own for
+                              * its redirects */
+
+    /* Who one is. The first of these counts: a header Authorization (also when
+     * it is removed), MS_OPT_BEARER, MS_OPT_AUTH_USER, the URL, the netrc
+     * file. What is not in the URL and not in the file goes to the origin of
+     * the URL only, also after redirects. */
+    MS_OPT_AUTH_USER,     /* string, bytes of UTF-8 mostly; no colon in Basic */
+    MS_OPT_AUTH_PASSWORD, /* string */
+    MS_OPT_AUTH_DIGEST,   /* bool, default false: Basic, with every request.
+                           * Otherwise Digest, once the server asks for it;
+                           * also for what the URL or the file says */
+    MS_OPT_BEARER,        /* string: a token */
+    MS_OPT_NETRC,         /* string: a path, or empty: $NETRC, or .netrc in
+                           * $HOME, which need not be there */
 
     /* TLS. A connection is used again only by a transfer for which all of
      * these are the same. */
+    MS_OPT_REDIRECT,        /* how many redirects are followed at most; default
+                             * 10. 0: the 3xx is the response */
+    MS_OPT_REDIRECT_POST,   /* bool: a POST stays one after 301 and 302 */
+    MS_OPT_ALLOW_DOWNGRADE, /* bool: from https to http is followed */
+    MS_OPT_UNRESTRICTED_AUTH, /* bool: credentials go along to other origins */
+    MS_OPT_RETRY_MAX,     /* how often a request that failed in passing is made
+                           * again; default 0 */
+    MS_OPT_RETRY_STATUS,  /* string: statuses that are such a failure, with ","
+                           * between; default 408,429,502,503,504 */
+    MS_OPT_RETRY_METHODS, /* string: methods of requests that may be made
+                           * twice; default those that are idempotent */
+    MS_OPT_RETRY_MAX_DELAY, /* ms before a retry at most; default 30000. Who
+                             * asks for more (Retry-After) is not asked again */
+    MS_OPT_RETRY_BUDGET,    /* retries of all transfers of a multi in ten
+                             * seconds, one more for every ten requests;
+                             * default 100, -1: no limit */
+
     MS_OPT_TLS_VERIFY,       /* bool, default true: the peer's certificate has
                               * to be trusted, valid and for the host */
     MS_OPT_TLS_VERIFY_HOST,  /* bool, default true: for the host */
@@ -396,6 +438,17 @@ MS_API bool ms_response_collected(const struct ms_response *r);
 MS_API bool ms_response_request_header(const struct ms_response *r,
                                        size_t index, struct ms_field *field);
 
+/* A redirect that was followed on the way to the response. */
+struct ms_redirect {
+    int status;
+    const char *url, *location; /* who answered so, and the field as it came */
+    size_t url_len, location_len;
+};
+
+/* `index` counts from 0, the first hop; false past the last. */
+MS_API bool ms_response_redirect(const struct ms_response *r, size_t index,
+                                 struct ms_redirect *redirect);
+
 MS_API bool ms_response_reused(const struct ms_response *r);
 
 /* What was agreed on with the peer, of its connection. Lives as long as
@@ -441,6 +494,8 @@ enum ms_timing {
     MS_TIMING_SEND,       /* the request has left whole */
     MS_TIMING_FIRST_BYTE, /* the first byte of the response came */
     MS_TIMING_TOTAL,      /* the end */
+    MS_TIMING_REDIRECT,   /* the last redirect was followed: what comes before
+                           * in this list is then about the request after it */
     MS_TIMING_COUNT
 };
 
@@ -495,6 +550,10 @@ typedef enum ms_verdict ms_progress_cb(struct ms_easy *easy,
 typedef enum ms_verdict ms_body_cb(struct ms_easy *easy, char *p, size_t cap,
                                    size_t *n, bool *end, void *user);
 
+/* The request's body is wanted again from its first byte, for a redirect or a
+ * retry. MS_ABORT ends the transfer with MS_ECALLBACK. */
+typedef enum ms_verdict ms_rewind_cb(struct ms_easy *easy, void *user);
+
 MS_API ms_err ms_easy_new(struct ms_easy **out);
 /* Removes it from its multi first; NULL is allowed. The memory goes at the
  * outermost exit, so a callback may close the very easy it is called for. */
@@ -515,9 +574,13 @@ MS_API void ms_easy_on_progress(struct ms_easy *easy, ms_progress_cb *cb,
 /* The request's body comes from `cb` instead of MS_OPT_BODY, from the next run
  * on; NULL ends that. `length` in bytes is sent and has to be met; -1, not
  * known: it is sent in chunks. The method is not POST by itself. Such a
- * request is not repeated once its body was asked for. MS_ENOMEM. */
+ * request is not repeated once its body was asked for, unless
+ * ms_easy_on_rewind() says how. MS_ENOMEM. */
 MS_API ms_err ms_easy_on_body(struct ms_easy *easy, ms_body_cb *cb, void *user,
                               int64_t length);
+/* `cb` rewinds the body of ms_easy_on_body(), which comes before this and ends
+ * it; it gets the same `user`. NULL: it cannot be rewound. */
+MS_API void ms_easy_on_rewind(struct ms_easy *easy, ms_rewind_cb *cb);
 /* A one-shot easy leaves its multi when it ends and posts no message: the
  * done callback is all there is. */
 MS_API void ms_easy_set_oneshot(struct ms_easy *easy, bool oneshot);
@@ -756,6 +819,18 @@ MS_API void ms_url_info_free(struct ms_url_info *info);
 MS_API const char *ms_url_info_get(const struct ms_url_info *info,
                                    enum ms_url_member member, size_t *n);
 
+/* Where user and password stand in a URL as somebody wrote it, which need not
+ * be a valid one: text[*from, *to), with the '@' behind them. Equal: nowhere.
+ * What is said of a URL, in messages and lists, leaves them out. */
+MS_API void ms_url_userinfo(const char *text, size_t n, size_t *from,
+                            size_t *to);
+
+/* ---- dates ------------------------------------------------------------- */
+
+/* Seconds since 1970 of a date as HTTP fields have it, in any of its three
+ * forms (RFC 9110, 5.6.7); false: it is none. */
+MS_API bool ms_http_date(const char *text, size_t n, int64_t *seconds);
+
 /* ---- looking inside -------------------------------------------------- */
 
 struct ms_stats {
@@ -807,6 +882,10 @@ MS_API void ms_multi_dump(struct ms_multi *multi, ms_dump_cb *cb, void *user);
 /* Checks every invariant of every structure; NULL when all hold, otherwise
  * what does not. For tests: O(everything). Only outside callbacks. */
 MS_API const char *ms_multi_check(struct ms_multi *multi);
+
+/* ---- cookies ---------------------------------------------------------- */
+
+#include "multisocket_jar.h"
 
 #ifdef __cplusplus
 }

@@ -44,6 +44,13 @@ inside.all = {
     hosts = 100,
   },
   {
+    name = "names",
+    title = "10,000 names in the cache beside one: CPU per request, kept and new connections",
+    script = "names",
+    hosts = 10000,
+    server = "nginx",
+  },
+  {
     name = "soak",
     title = "memory and descriptors, sequential and 100 at a time",
     script = "soak",

@@ -22,10 +22,20 @@ local function escape_form(text)
   return (text:gsub(FORM_RESERVED, escape_byte):gsub(" ", "+"))
 end
 
+-- The shortest of two that reads back as the same number.
+local function float_text(value)
+  local text = ("%.14g"):format(value)
+  return tonumber(text) == value and text or ("%.17g"):format(value)
+end
+
 local function value_text(value, what, name)
   if type(value) == "string" then return value end
-  if math.type(value) == "integer" then return ("%d"):format(value) end
-  if type(value) == "number" then return ("%.14g"):format(value) end
+  if type(value) == "number" then
+    local whole = math.tointeger(value)
+    if whole then return ("%d"):format(whole) end
+    if value - value == 0 then return float_text(value) end
+    return errors.usage("bad_option", '%s "%s" must be a finite number, not %s', what, name, value)
+  end
   return errors.usage("bad_option",
     '%s "%s" must be a string, a number or a list of these, not a %s', what, name, type(value))
 end

@@ -145,10 +145,14 @@ describe("contract A:", function()
     local first, second, third = d:add("/small"), d:add("/small"), d:add("/small")
     d:run()
     d.multi:remove_handle(second)
-    local ends, n = d:ends(), 0
-    for _ in pairs(ends) do n = n + 1 end
-    assert.equal(2, n)
-    assert.same({ true, true }, { ends[first], ends[third] })
+    local ends = {}
+    for left = 1, 0, -1 do
+      local easy, ok, _, more = d.multi:info_read()
+      assert.equal(left, more)
+      ends[easy] = ok
+    end
+    assert.same({ [first] = true, [third] = true }, ends)
+    assert.is_nil((d.multi:info_read()))
   end)
 
   item(11, "Removing a pending transfer leaves no dangling queue entry and lets another "
@@ -167,6 +171,16 @@ describe("contract A:", function()
     assert.is_true(d:ended(easies[2]))
     assert.equal(1, d.multi:stats().opened)
     assert.equal(0, d.multi:stats().queued)
+    -- Who has an attempt of its own leaves it to the next.
+    local p <close> = peer.start { { { "request" },
+      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }, { "repeat" } } }
+    d.multi:setopt { max_connections_per_host = 1 }
+    local first, second = d:add(p:url("/")), d:add(p:url("/"))
+    d.multi:socket_action(core.SOCKET_TIMEOUT, 0)
+    d.multi:remove_handle(first)
+    d:run()
+    assert.is_true(d:ended(second))
+    assert.equal(1, p:connections())
   end)
 
   item(12, "Removing a transfer whose name is still being resolved returns at once.", function(d)

@@ -160,6 +160,16 @@ describe("contract B, what is told:", function()
     assert.is_true(calls % 2 == 0)
     assert.equal("", d:check())
     d.watched = {}
+    -- A socket that is opened and closed again before anything is told.
+    local p <close> = peer.start { { { "request" }, { "hang" } } }
+    d:install()
+    local from, gone = #d.log + 1, d:add(p:url())
+    d.multi:add_handle(core.easy { url = "http://[::g]/" }) -- ends at once
+    d.on.done = function() d.multi:remove_handle(gone) end
+    d.multi:socket_action(core.SOCKET_TIMEOUT, 0)
+    assert.equal(0, d.multi:running())
+    for _, e in ipairs(d:events("socket", from)) do assert.is_not_equal(gone, e.easy) end
+    assert.equal("", d:check())
   end)
 
   item(31, "REMOVE arrives before the descriptor is closed, on every path.", function(d)
@@ -174,6 +184,16 @@ describe("contract B, what is told:", function()
     d:add("/small")
     d:run(function() return d.multi:running() == 1 end)
     d.multi:remove_handle(removed) -- removal
+    local victim, its_fd = d:add(hangs:url()), nil
+    d.on.socket = function(easy, fd, what) -- removal while it is being told
+      if easy ~= victim or what ~= IN then return end
+      its_fd = fd
+      d.multi:remove_handle(victim)
+    end
+    d:run()
+    d.on.socket = nil
+    d:idle(2)
+    assert.is_nil(d.watched[its_fd]) -- it was told that too
     d.multi:setopt { max_idle = 0 } -- eviction
     d:idle(1)
     d.multi:setopt { max_idle = 9 }

@@ -51,6 +51,17 @@ describe("contract C:", function()
     assert.is_true(ms <= 50000 and ms > 40000)
     local timeout = d.multi:timeout()
     assert.is_true(timeout <= ms and timeout > 40000)
+    -- What other callbacks took of it is gone when it is told.
+    d.on.socket = function()
+      local now = uv.hrtime()
+      while uv.hrtime() - now < 20 * 1000000 do end
+    end
+    d:add(p:url(), { timeout = { total = 30000, connect = 30000 } })
+    from = #d.log + 1
+    kick(d)
+    local list = told(d, from)
+    assert.is_true(#d:events("socket", from) > 0)
+    assert.is_true(list[#list] <= 30000 - 20)
   end, { logged = true })
 
   item(53, "-1 means delete; issued when the last deadline disappears and only if one was set.",
@@ -103,7 +114,7 @@ describe("contract C:", function()
   item(57, "Same absolute deadline: no repeated callback. Decision: announced when earlier or "
     .. "vanished.", function(d)
     local p <close> = peer.start(HANG)
-    held(d, p, { timeout = 60000 })
+    local first = held(d, p, { timeout = 60000 })
     kick(d)
     local from, fd = #d.log + 1, d.multi:sockets()[1].fd
     for _ = 1, 5 do d.multi:socket_action(fd, 0) end
@@ -112,6 +123,11 @@ describe("contract C:", function()
     local n = #told(d, from)
     assert.is_true(n <= 2) -- the add's 0, and the old deadline in its place
     d.multi:remove_handle(longer)
+    assert.equal(n, #told(d, from))
+    held(d, p, { timeout = 90000 })
+    kick(d)
+    n = #told(d, from)
+    d.multi:remove_handle(first) -- later now: what is set will do
     assert.equal(n, #told(d, from))
   end, { logged = true })
 

@@ -74,6 +74,10 @@ describe("contract E:", function()
     assert.equal(3, #chained)
     assert.same({}, d.multi:handles())
     assert.is_nil((d.multi:info_read())) -- their messages went with them
+    d.on.done = nil
+    for _ = 1, 3 do d:add("/small") end
+    d:run()
+    assert.equal(9, #d:events("done")) -- nobody reads meanwhile
   end)
 
   item(90, "Per-transfer done notification for success and failure.", function(d)

@@ -70,6 +70,27 @@ describe("contract F:", function()
     d:run()
     for e, ok in d.multi.info_read, d.multi do read[e] = ok end
     assert.is_true(read[easy])
+    -- The host hears of it when the engine is through, not inside.
+    local inside, calls, paused = false, 0, false
+    d.on = {}
+    d.on.socket = function()
+      assert(not inside, "told in the middle of things")
+      calls = calls + 1
+    end
+    easy = d:easy("/bytes/1000000", { on_data = function()
+      if paused then return end
+      inside, paused = true, true
+      easy:pause(core.PAUSE_RECV)
+      inside = false
+    end })
+    d.multi:add_handle(easy)
+    d:run(function() return paused end)
+    local before = calls
+    easy:pause(core.PAUSE_CONT)
+    d:run()
+    assert.is_true(before > 0)
+    assert.is_true(d:ended(easy))
+    assert.same({}, d.errors)
   end, { logged = true })
 
   item(95, "wakeup from another thread interrupts poll, and is not lost if sent before poll.",

@@ -68,7 +68,20 @@ describe("contract H:", function()
     assert.is_truthy(p:wait(function() return p:count("closed", 2) > 0 end))
     assert.is_false(reused(d, p:url("/")))
     assert.equal(3, p:connections())
-  end)
+    -- Nobody told of the close: the socket is looked at, or the request, which
+    -- must not be repeated, would fail.
+    local q <close> = peer.start { { { "request" }, { "send", ANSWER }, { "delay", 50 } },
+      { { "request" }, { "send", ANSWER }, { "hang" } } }
+    assert.is_false(reused(d, q:url("/")))
+    local list = d.multi:sockets()
+    local fd = list[#list].fd
+    local poller <close> = core.multi {}
+    assert.equal(1, poller:poll(5000, { { fd = fd, events = core.POLL_IN } }))
+    local easy = d:add(q:url("/"), { method = "POST", body = "x" })
+    d.multi:socket_action(core.SOCKET_TIMEOUT, 0)
+    d:run()
+    assert.is_true(d:ended(easy))
+  end, { resets = true })
 
   item(108, "MAXAGE_CONN (idle) and MAXLIFETIME_CONN are enforced. Decision: `idle_timeout`, "
     .. "`max_age`.", function(d)
@@ -153,6 +166,16 @@ describe("contract H:", function()
     d.multi:socket_action(core.SOCKET_TIMEOUT, 0)
     local easy = d:add("/small")
     d:run(function() return d.multi:running() == 50 end)
+    assert.is_true(d:ended(easy))
+    -- Not even where it has all the connections there may be.
+    d.multi:network_changed()
+    for i = 2, 50 do d.multi:remove_handle(dead[i]) end
+    d.multi:setopt { max_connections = 2 }
+    local full_too <close> = peer.start({ { { "hang" } } }, { full = true })
+    dead = { dead[1], d:add(full_too:url("/")) }
+    d.multi:socket_action(core.SOCKET_TIMEOUT, 0)
+    easy = d:add("/small")
+    d:run(function() return d.multi:running() == 2 end)
     assert.is_true(d:ended(easy))
     for _, waiting in ipairs(dead) do d.multi:remove_handle(waiting) end
   end)

@@ -37,7 +37,7 @@ describe("contract K:", function()
 
   item(138, "Unpause continues without external event.", function(d)
     local p <close> = peer.start { { { "request" },
-      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc" }, { "send", "def" },
+      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef" }, -- in one segment
       { "hang" } } }
     local easy
     local got = {}

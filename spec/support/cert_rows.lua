@@ -23,9 +23,9 @@ local rows = {}
 -- What a client of these specs connects to.
 rows.HERE = "DNS:localhost,IP:127.0.0.1,IP:::1"
 
--- A name that ends early for who takes it as a C string: GeneralNames with one
--- dNSName, in DER.
-local function nul_name(name)
+-- A name with bytes that no configuration of openssl's takes: GeneralNames with
+-- one dNSName, in DER.
+local function raw_name(name)
   local bytes = ("\x30%s\x82%s"):format(string.char(#name + 2), string.char(#name)) .. name
   return "DER:" .. bytes:gsub(".", function(c) return ("%02x:"):format(c:byte()) end):sub(1, -2)
 end
@@ -87,7 +87,13 @@ rows.list = {
   ip_wrong = { names = "IP:127.9.9.9,IP:::9" },
   ip_as_name = { names = "DNS:127.0.0.1,DNS:::1" },
   cn_only = { cn = "localhost", names = false },
-  nul_name = { cn = "evil.test", names = nul_name("localhost\0.evil.test") },
+  cn_beside = { cn = "localhost", names = "DNS:other.test" },
+  nul_name = { cn = "evil.test", names = raw_name("localhost\0.evil.test") }, -- ends early in C
+  idn = { names = "DNS:xn--mnchen-3ya.test" },
+  idn_raw = { names = raw_name("m\u{fc}nchen.test") },
+  wildcard_idn = { names = "DNS:*.xn--mnchen-3ya.test" },
+  wildcard_in_idn = { names = "DNS:xn--*.wild.test,DNS:xn--mnchen-*.wild.test" },
+  wildcard_ip = { names = "DNS:*.0.0.1,DNS:*" },
   name_constraints = { issuer = "narrow_ca" },
 
   -- use

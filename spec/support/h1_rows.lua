@@ -66,6 +66,9 @@ each("A7", "a chunk size that is no hexadecimal number", BAD, map({ "", "g", "0x
   "5 ", "5_0", "5,", "\t5", "10000000000000000", "fffffffffffffffff" }, function(size)
   return CHUNKED .. size .. "\r\nhello\r\n0\r\n\r\n"
 end))
+-- What follows could be the end of a body, or trailers.
+each("A7", "a chunk without a size is not the last one", BAD, map({ "\r\n", ";a=b\r\n", ";\r\nA: b\r\n" },
+  function(lines) return CHUNKED .. lines .. "\r\n" end))
 add { "A7", "chunk sizes in any letters, with zeros", CHUNKED .. "000A\r\n0123456789\r\na\r\nabcdefghij\r\n"
   .. "00\r\n\r\n", { 200, "0123456789abcdefghij" }, reused = true }
 each("A8", "chunk data that is not followed by CRLF", BAD, {

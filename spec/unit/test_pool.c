@@ -174,7 +174,7 @@ TEST(an_idle_connection_that_the_peer_closes_is_gone)
     end();
 }
 
-/* What the host has not told of yet; the clock stands still meanwhile. */
+/* What the host has not told of yet. */
 static void nobody_gets_what(void (*happened)(int peer))
 {
     begin();
@@ -185,6 +185,7 @@ static void nobody_gets_what(void (*happened)(int peer))
     give_back(0);
     happened(peer);
     CHECK(poll(&p, 1, 5000) == 1);
+    w.now += SECOND / 1000;
     ask(1);
     CHECK(!w.guests[1].conn && w.pool.idle == 0 && w.pool.conns == 1);
     wait_for(1);
@@ -208,4 +209,112 @@ TEST(an_idle_connection_is_looked_at_before_it_is_used)
 {
     nobody_gets_what(closed);
     nobody_gets_what(spoke);
+}
+
+#define MANY 7
+
+TEST(many_idle_connections_are_looked_at_in_one_entry)
+{
+    int peers[MANY];
+
+    begin();
+    for (int i = 0; i < MANY; i++) {
+        ask(i);
+        wait_for(i);
+        CHECK((peers[i] = accept(w.listener, NULL, NULL)) >= 0);
+    }
+    struct ms_conn *stirring[] = {w.guests[1].conn, w.guests[4].conn};
+    for (int i = 0; i < MANY; i++)
+        give_back(i);
+    spoke(peers[1]);
+    closed(peers[4]);
+    for (int i = 0; i < 2; i++) {
+        struct pollfd p = {stirring[i]->link.sock->fd, POLLIN, 0};
+        CHECK(poll(&p, 1, 5000) == 1);
+    }
+    w.now += SECOND / 1000;
+    ms_loop_enter(&w.loop);
+    for (int i = 0; i < MANY; i++)
+        ask(i);
+    ms_loop_leave(&w.loop);
+    CHECK(w.pool.reused == MANY - 2 && w.pool.closed == 2);
+    for (int i = 0; i < MANY; i++) {
+        wait_for(i);
+        give_back(i);
+        close(peers[i]);
+    }
+    end();
+}
+
+/* ---- rest ---------------------------------------------------------------- */
+
+static int rests;
+
+static void count_rest(struct ms_session *s)
+{
+    (void)s;
+    rests++;
+}
+
+/* A connection whose session has something to give back. */
+static struct ms_conn *restful(int i)
+{
+    ask(i);
+    wait_for(i);
+    w.ops.rest = count_rest;
+    return w.guests[i].conn;
+}
+
+TEST(one_that_is_idle_for_a_second_rests_once)
+{
+    begin();
+    rests = 0;
+    struct ms_conn *c = restful(0);
+    give_back(0);
+    pass_time(SECOND - 1);
+    CHECK(!rests && !c->resting);
+    pass_time(1);
+    CHECK(rests == 1 && c->resting);
+    pass_time(5 * SECOND);
+    CHECK(rests == 1);
+    CHECK(restful(1) == c);
+    give_back(1);
+    CHECK(!c->resting);
+    pass_time(SECOND);
+    CHECK(rests == 2);
+    end();
+}
+
+TEST(each_rests_in_its_own_time_and_none_in_use)
+{
+    begin();
+    rests = 0;
+    struct ms_conn *first = restful(0), *then = restful(1), *used = restful(2);
+    give_back(0);
+    pass_time(SECOND / 2);
+    give_back(1);
+    pass_time(SECOND / 2);
+    CHECK(rests == 1 && first->resting && !then->resting);
+    pass_time(SECOND / 2);
+    CHECK(rests == 2 && then->resting && !used->resting);
+    pass_time(SECOND);
+    CHECK(rests == 2);
+    give_back(2);
+    end();
+}
+
+/* Who is used all the time is never idle for a second. */
+TEST(one_that_is_used_in_between_does_not_rest)
+{
+    begin();
+    rests = 0;
+    struct ms_conn *c = restful(0);
+    give_back(0);
+    for (int i = 0; i < 5; i++) {
+        pass_time(SECOND / 2);
+        CHECK(restful(1) == c);
+        give_back(1);
+    }
+    CHECK(!rests);
+    end();
 }

@@ -23,6 +23,16 @@
 
 #define MS_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* True in a build that is broken on purpose, in the way that spec/mutants.txt
+ * calls `n`, to see that its spec notices. Otherwise constant false, and what
+ * it guards is no part of the object. In .c files only: `make mutants` compiles
+ * just those that mention the number. */
+#ifdef MS_MUTANT
+#define MS_MUTANT_IS(n) (MS_MUTANT == (n))
+#else
+#define MS_MUTANT_IS(n) false
+#endif
+
 /* The object of `type` whose `member` `p` points to. */
 #define MS_CONTAINER(p, type, member)                                          \
     ((type *)((void *)((char *)(p)-offsetof(type, member))))

@@ -78,6 +78,7 @@ struct ms_conn {
     struct ms_waiter *wanted_by; /* who caused it, while that one waits */
     uint64_t begun_us, opened_us;
     uint64_t idle_since_us;
+    uint64_t quiet_us; /* its socket was empty then */
 
     struct ms_dial *dial;  /* until connected */
     struct ms_timer timer; /* to be connected, then for the next ping */
@@ -96,15 +97,14 @@ struct ms_conn {
     unsigned
         exchanges; /* streams opened, ever; fills the gap behind an address */
     uint64_t resolved_us, connected_us, secured_us;
-    struct ms_tls_info *tls; /* a reference; NULL: in the clear */
-    uint64_t heard_us;       /* when it was read last */
-    unsigned id;             /* stable name in traces */
-    unsigned idle_entry;     /* the pool's: the loop's entry it is idle from */
-    int out_errno;           /* why sending failed, 0: it did not */
-    unsigned char state;     /* enum ms_conn_state */
-    bool feeding;            /* the session is on the stack */
-    bool blocked;            /* bytes wait for room in the socket */
-    bool out_dead;           /* sending failed; the answer may still come */
+    struct ms_tls_info *tls;   /* a reference; NULL: in the clear */
+    uint64_t heard_us;         /* when it was read last */
+    unsigned id;               /* stable name in traces */
+    int out_errno;             /* why sending failed, 0: it did not */
+    unsigned char state;       /* enum ms_conn_state */
+    bool feeding;              /* the session is on the stack */
+    bool blocked;              /* bytes wait for room in the socket */
+    bool out_dead;             /* sending failed; the answer may still come */
     bool hold_recv, hold_send; /* the stream is paused */
     bool last_exchange;        /* not to be used again */
     bool broken_off; /* a transfer went before its response was over */

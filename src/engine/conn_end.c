@@ -65,7 +65,9 @@ static void watch_goodbye(struct ms_conn *c)
     if (!pending)
         ms_link_half_close(&c->link);
     ms_interest_set(&c->wish, c->link.sock,
-                    pending ? MS_POLL_INOUT : MS_POLL_IN);
+                    MS_MUTANT_IS(47) ? 0u
+                    : pending        ? MS_POLL_INOUT
+                                     : MS_POLL_IN);
 }
 
 static void on_goodbye(struct ms_sock *s, unsigned events)
@@ -85,7 +87,7 @@ static void on_goodbye(struct ms_sock *s, unsigned events)
 /* Both sides tell each other that nothing follows (RFC 8446, 6.1). */
 static void say_tls_goodbye(struct ms_conn *c, bool waits)
 {
-    if (!c->env->mute)
+    if (!c->env->mute && !MS_MUTANT_IS(118))
         ms_link_farewell(&c->link);
     if (!waits) {
         bury(c);
@@ -94,8 +96,9 @@ static void say_tls_goodbye(struct ms_conn *c, bool waits)
     ms_sock_give(c->link.sock, on_goodbye, c, "shutdown");
     ms_interest_label(&c->wish, NULL);
     ms_list_push(&c->env->closing, &c->all);
-    ms_timer_start(ms_conn_loop(c), &c->timer,
-                   ms_conn_loop(c)->now_us + GOODBYE_MS * 1000u);
+    if (!MS_MUTANT_IS(120))
+        ms_timer_start(ms_conn_loop(c), &c->timer,
+                       ms_conn_loop(c)->now_us + GOODBYE_MS * 1000u);
     watch_goodbye(c);
 }
 
@@ -123,7 +126,8 @@ static void end_opening(struct ms_conn *c)
 static bool may_say_goodbye(const struct ms_conn *c, ms_err err)
 {
     return ms_conn_is_open(c) && c->link.tls && !err && !c->session->streams &&
-           !c->out_dead && !c->link.broken && !c->broken_off;
+           !c->out_dead && !c->link.broken &&
+           (!c->broken_off || MS_MUTANT_IS(119));
 }
 
 void ms_conn_end(struct ms_conn *c, const struct ms_conn_end *end)

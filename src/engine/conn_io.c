@@ -33,17 +33,20 @@ const char *ms_conn_state_name(const struct ms_conn *c)
 /* What the socket is to be watched for; an idle one for the peer's close. */
 static void update_wish(struct ms_conn *c)
 {
-    unsigned want = c->hold_recv || c->peer_gone ? 0u : (unsigned)MS_POLL_IN;
+    bool deaf = c->hold_recv && !MS_MUTANT_IS(83);
+    unsigned want = deaf || c->peer_gone ? 0u : (unsigned)MS_POLL_IN;
 
     if ((c->blocked && !c->hold_send) || ms_link_pending(&c->link))
-        want |= (unsigned)MS_POLL_OUT;
+        want = (MS_MUTANT_IS(23) ? 0u : want) | (unsigned)MS_POLL_OUT;
+    if (MS_MUTANT_IS(22))
+        want = MS_POLL_INOUT;
     ms_interest_set(&c->wish, c->link.sock, want);
 }
 
 /* Whose transfer the socket is watched for: that of the only stream. */
 static void update_label(struct ms_conn *c, void *easy)
 {
-    if (c->session->streams != 1)
+    if (c->session->streams != 1 && !MS_MUTANT_IS(46))
         ms_interest_label(&c->wish, NULL);
     else if (easy)
         ms_interest_label(&c->wish, easy);
@@ -86,7 +89,7 @@ static bool is_of_no_use(struct ms_conn *c)
 /* Streams came or went: what becomes of the connection. */
 static void settle(struct ms_conn *c)
 {
-    if (!ms_conn_is_attached(c))
+    if (!ms_conn_is_attached(c) && !(MS_MUTANT_IS(127) && c->many))
         ms_conn_detach(c);
     update_label(c, NULL);
     update_wish(c);
@@ -103,7 +106,7 @@ static void keep_rest(struct ms_conn *c, struct ms_span rest)
         return;
     if (!c->session->streams) {
         /* Bytes that belong to nobody: no later request may get them. */
-        c->last_exchange = true;
+        c->last_exchange = !MS_MUTANT_IS(144);
         return;
     }
     ms_err err = ms_buf_add(&c->link.stash, rest.p, rest.n);
@@ -183,9 +186,11 @@ static bool read_some(struct ms_conn *c)
 {
     if (!feed_stash(c) || c->hold_recv)
         return true;
-    for (int i = 0; i < MAX_READS_PER_TURN; i++) {
+    for (int i = 0; i < MAX_READS_PER_TURN || MS_MUTANT_IS(81); i++) {
         struct ms_io_result r =
             ms_link_read(&c->link, c->env->scratch, MS_SCRATCH_BYTES);
+        if (r.what == MS_IO_AGAIN && MS_MUTANT_IS(73))
+            r.what = MS_IO_EOF;
         if (r.what == MS_IO_AGAIN)
             return i > 0;
         if (r.what != MS_IO_DONE) {
@@ -307,7 +312,7 @@ static bool may_read(const struct ms_conn *c)
  * until nothing moves. */
 static void ask_again(struct ms_conn *c)
 {
-    if (c->env->edge_triggered && ms_conn_is_open(c))
+    if (c->env->edge_triggered && !MS_MUTANT_IS(84) && ms_conn_is_open(c))
         ms_ev_queue(c->link.sock, 0);
 }
 
@@ -320,6 +325,8 @@ static void on_ready(struct ms_sock *s, unsigned events)
         peer_is_gone(c, MS_ECALLBACK, 0);
         return;
     }
+    if (MS_MUTANT_IS(74) && events == MS_CSELECT_ERR)
+        return;
     /* What was reported is a hint. Where it leads nowhere the other
      * direction is tried: a host may say OUT whatever happened. */
     if (ms_link_pending(&c->link))
@@ -469,6 +476,8 @@ bool ms_conn_look(struct ms_conn *c)
 
 void ms_conn_cancel_stream(struct ms_conn *c, struct ms_stream *s)
 {
+    if (MS_MUTANT_IS(17) && c->many)
+        ms_conn_close(c, MS_OK, 0);
     c->broken_off |= s->session && !c->many;
     if (s->session)
         s->session->ops->cancel(s->session, s);
@@ -489,16 +498,19 @@ void ms_conn_hold(struct ms_conn *c, struct ms_stream *s, bool recv, bool send)
     bool was = c->hold_recv;
 
     s->hold_send = send;
+    if (MS_MUTANT_IS(127) && c->many)
+        c->hold_recv = recv;
     if (c->many) {
         hold_one_of_many(c, s, recv);
     } else {
         c->hold_recv = recv;
-        c->hold_send = send;
+        c->hold_send = send && !MS_MUTANT_IS(139);
         if (was && !recv)
             c->session->ops->resume(c->session, s);
         update_wish(c);
     }
-    ms_task_post(ms_conn_loop(c), &c->service);
+    if (!MS_MUTANT_IS(138))
+        ms_task_post(ms_conn_loop(c), &c->service);
     ask_again(c); /* what came meanwhile was told while nobody listened */
 }
 

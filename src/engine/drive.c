@@ -20,6 +20,8 @@ static ms_err add_sockets(struct ms_multi *m)
     ms_poll_clear(&m->poll);
     for (int fd = 0; fd < ev->cap && !err; fd++) {
         struct ms_sock *s = ms_ev_find(ev, fd);
+        if (MS_MUTANT_IS(104) && s && s->role[0] == 's')
+            continue; /* "shutdown" */
         if (s && ms_sock_wants(s))
             err = ms_poll_add(&m->poll, fd, ms_sock_wants(s));
     }
@@ -75,7 +77,8 @@ ms_err ms_multi_waitfds(struct ms_multi *m, struct ms_waitfd *list, size_t cap,
         if (!s || !ms_sock_wants(s))
             continue;
         if (*count < cap)
-            list[*count] = (struct ms_waitfd){fd, ms_sock_wants(s), 0};
+            list[*count] = (struct ms_waitfd){
+                fd, MS_MUTANT_IS(101) ? MS_POLL_INOUT : ms_sock_wants(s), 0};
         ++*count;
     }
     return MS_OK;
@@ -98,7 +101,10 @@ static int64_t shortest(const struct ms_multi *m, int64_t timeout_ms)
 {
     int64_t own = ms_multi_timeout(m);
 
-    return own >= 0 && (timeout_ms < 0 || own < timeout_ms) ? own : timeout_ms;
+    return own >= 0 && !MS_MUTANT_IS(100) &&
+                   (timeout_ms < 0 || own < timeout_ms)
+               ? own
+               : timeout_ms;
 }
 
 /* The list is: our sockets, the waker, then `extra`. */
@@ -129,7 +135,7 @@ ms_err ms_multi_poll(struct ms_multi *m, struct ms_waitfd *extra, size_t n,
     ms_err err = fill(m, extra, n, &waker);
     if (err)
         return err;
-    if (ms_waker_take(&m->waker))
+    if (ms_waker_take(&m->waker) && !MS_MUTANT_IS(95))
         timeout_ms = 0;
     *ready = ms_poll_wait(&m->poll, shortest(m, timeout_ms));
     if (*ready && ms_poll_ready(&m->poll, waker)) {

@@ -33,8 +33,9 @@ struct ms_watch {
 struct ms_source {
     ms_body_cb *cb; /* NULL: the options have the body */
     void *user;
-    int64_t length; /* -1: not known */
-    bool asked;     /* in this run: it cannot be repeated */
+    int64_t length;       /* -1: not known */
+    bool asked;           /* in this run: it has to be rewound to be repeated */
+    ms_rewind_cb *rewind; /* NULL: it cannot be */
 };
 
 struct ms_easy {
@@ -45,6 +46,7 @@ struct ms_easy {
     ms_data_cb *on_data;
     ms_progress_cb *on_progress;
     void *headers_user, *data_user, *progress_user, *user;
+    struct ms_agent *agent;   /* owned; NULL for most (agent.h) */
     struct ms_source *source; /* owned; NULL for most */
     bool oneshot;
 
@@ -59,11 +61,12 @@ struct ms_easy {
     unsigned char pause;    /* MS_PAUSE_* */
     unsigned char refusals; /* by connections that served nobody else */
     bool retried, closing;
-    bool by_h1;   /* the peer wanted this request over HTTP/1.1 */
-    bool tells;   /* on_progress was set when it began */
-    bool told;    /* its end was told and counted */
-    bool headed;  /* the final response's head is whole */
-    unsigned run; /* counts runs, so that a callback's end sees a change */
+    bool by_h1;    /* the peer wanted this request over HTTP/1.1 */
+    bool tells;    /* on_progress was set when it began */
+    bool told;     /* its end was told and counted */
+    bool unwanted; /* what comes is nobody's: another hop follows */
+    bool headed;   /* the final response's head is whole */
+    unsigned run;  /* counts runs, so that a callback's end sees a change */
     union {
         struct ms_task start;
         struct ms_grave grave; /* once it is closed */

@@ -4,7 +4,8 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "engine/transfer.h"
+#include "engine/agent.h"
+#include "engine/run.h"
 
 /* Bytes of a host or URL in an error message. */
 #define MAX_NAMED 255
@@ -29,8 +30,10 @@ static void free_easy(struct ms_grave *g)
     ms_options_free(e->options);
     ms_response_free(e->response);
     ms_decoding_free(e->decoding);
+    ms_agent_free(e);
     ms_free(e->watch);
     ms_free(e->source);
+    ms_free(e->said);
     ms_free(e);
 }
 
@@ -47,7 +50,7 @@ void ms_easy_close(struct ms_easy *e)
     }
     struct ms_loop *l = ms_run_env_of(e)->loop;
     ms_loop_enter(l);
-    ms_err err = ms_multi_remove(m, e);
+    ms_err err = MS_MUTANT_IS(14) ? MS_OK : ms_multi_remove(m, e);
     (void)err; /* it is in this multi */
     ms_loop_bury(l, &e->grave, free_easy);
     ms_loop_settle(l);
@@ -111,6 +114,12 @@ ms_err ms_easy_on_body(struct ms_easy *e, ms_body_cb *cb, void *user,
     return MS_OK;
 }
 
+void ms_easy_on_rewind(struct ms_easy *e, ms_rewind_cb *cb)
+{
+    if (e->source)
+        e->source->rewind = cb;
+}
+
 void ms_easy_set_oneshot(struct ms_easy *e, bool oneshot)
 {
     e->oneshot = oneshot;
@@ -131,6 +140,8 @@ void ms_easy_pause(struct ms_easy *e, unsigned mask)
     if (!ms_run_under_way(e) || mask == e->pause)
         return;
     struct ms_loop *l = ms_run_env_of(e)->loop;
+    if (MS_MUTANT_IS(41) && ms_loop_inside(l))
+        return;
     ms_loop_enter(l);
     e->pause = (unsigned char)(mask & (MS_PAUSE_RECV | MS_PAUSE_SEND));
     ms_run_pause(e);
@@ -142,10 +153,16 @@ const struct ms_error *ms_easy_error(const struct ms_easy *e)
     return &e->error;
 }
 
+/* What is no URL has no host: as it stands, from behind the credentials on. */
 static struct ms_span host_of(const struct ms_easy *e)
 {
-    return ms_buf_len(&e->url.href) ? ms_url_authority(&e->url)
-                                    : ms_run_url_text(e);
+    struct ms_span text = ms_run_url_text(e);
+    size_t from, to;
+
+    if (ms_buf_len(&e->url.href))
+        return ms_url_authority(ms_agent_url(e));
+    ms_url_userinfo(text.p, text.n, &from, &to);
+    return from < to ? ms_span(text.p + to, text.n - to) : text;
 }
 
 /* What could not be parsed may be long: the reason comes behind it. */

@@ -25,7 +25,7 @@ struct ms_endpoint_key ms_endpoint_key_of(const struct ms_url *url,
                        ? o->version
                        : (uint8_t)MS_VERSION_1_1,
         .route = o->route,
-        .profile = url->secure ? o->tls_profile : NULL,
+        .profile = url->secure && !MS_MUTANT_IS(106) ? o->tls_profile : NULL,
     };
 }
 

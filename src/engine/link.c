@@ -174,7 +174,8 @@ static struct ms_io_result read_sealed(struct ms_link *l, void *p, size_t cap)
         if (r.what != MS_IO_DONE)
             return r;
         size_t n;
-        enum ms_tls_what what = ms_tls_read(l->tls, p, cap, &n);
+        enum ms_tls_what what = ms_tls_read(
+            l->tls, p, MS_MUTANT_IS(82) || MS_MUTANT_IS(210) ? 100 : cap, &n);
         (void)push(l); /* a failure is found by the next write */
         l->closed = what == MS_TLS_CLOSED;
         l->env->tls->in = ms_span(NULL, 0); /* nothing, or behind the end */

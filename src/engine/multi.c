@@ -23,8 +23,8 @@ static void announce(void *host, struct ms_sock *s, int what)
                   what == MS_POLL_REMOVE ? "forget" : "watch", what, s->role);
     if (m->socket_cb(easy, s->fd, what, m->socket_user, s->value))
         return;
-    m->loop.refused = true;
-    if (!s->closing)
+    m->loop.refused = !MS_MUTANT_IS(39);
+    if (!s->closing && !MS_MUTANT_IS(38))
         ms_ev_queue(s, MS_EV_REFUSED);
 }
 
@@ -35,8 +35,8 @@ static void wake_me(void *engine, int64_t timeout_ms)
     m->timer_calls++;
     if (m->timer_cb(m, timeout_ms, m->timer_user))
         return;
-    m->timer_lost = true;
-    m->loop.refused = true;
+    m->timer_lost = !MS_MUTANT_IS(63);
+    m->loop.refused = !MS_MUTANT_IS(39);
 }
 
 static void forget_member(struct ms_easy *e)
@@ -55,10 +55,14 @@ static void tell_end(struct ms_multi *m, struct ms_easy *e)
         forget_member(e);
     } else {
         e->told = true;
-        ms_list_push(&m->messages, &e->ended);
+        if (MS_MUTANT_IS(85))
+            ms_list_push_front(&m->messages, &e->ended);
+        else
+            ms_list_push(&m->messages, &e->ended);
         m->unread++;
     }
-    if (!m->done_cb)
+    if (!m->done_cb || (MS_MUTANT_IS(89) && m->unread > 1) ||
+        (MS_MUTANT_IS(90) && e->error.err))
         return;
     m->done_cb(m, e, m->done_user);
     ms_loop_touch(&m->loop);
@@ -118,7 +122,13 @@ ms_err ms_multi_new(struct ms_multi **out)
     ms_list_init(&m->finished);
     ms_list_init(&m->messages);
     ms_task_init(&m->ended, on_ended);
-    m->env = (struct ms_run_env){&m->loop, &m->pool, NULL, on_run_end};
+    m->env = (struct ms_run_env){
+        .loop = &m->loop,
+        .pool = &m->pool,
+        .on_end = on_run_end,
+        .random = m->loop.now_us ^ (uint64_t)(uintptr_t)m,
+    };
+    ms_auth_store_init(&m->env.logins);
     err = ms_options_new(&m->env.defaults, NULL);
     if (err)
         goto fail_options;
@@ -154,6 +164,7 @@ static void destroy(struct ms_multi *m)
     ms_ev_flush(&m->loop.ev);
     ms_loop_fini(&m->loop);
     ms_pool_fini(&m->pool);
+    ms_auth_store_fini(&m->env.logins);
     ms_options_free(m->env.defaults);
     ms_waker_fini(&m->waker, ms_multi_forked(m));
     ms_poll_fini(&m->poll);
@@ -188,7 +199,7 @@ void ms_multi_free(struct ms_multi *m)
 
 bool ms_multi_forked(const struct ms_multi *m)
 {
-    return ms_forked(&m->fork_mark);
+    return ms_forked(&m->fork_mark) && !MS_MUTANT_IS(212);
 }
 
 /* In a child, the host's watching is shared with the parent: it is not told
@@ -211,7 +222,8 @@ void ms_multi_close(struct ms_multi *m)
     m->closed = true;
     ms_pool_stop(&m->pool);
     m->loop.ended = true;
-    end_all(m, MS_ECANCELLED);
+    if (!MS_MUTANT_IS(15))
+        end_all(m, MS_ECANCELLED);
     ms_pool_close(&m->pool);
     ms_multi_leave(m, true);
 }
@@ -259,8 +271,10 @@ ms_err ms_multi_add(struct ms_multi *m, struct ms_easy *e)
 {
     if (m->closed || m->doomed || e->closing)
         return MS_ECLOSED;
-    if (e->multi)
+    if (e->multi && !MS_MUTANT_IS(5))
         return MS_EADDED;
+    if (MS_MUTANT_IS(93) && ms_loop_inside(&m->loop))
+        return MS_ECONTEXT;
     if (ms_multi_forked(m))
         return MS_EFORKED;
     ms_loop_enter(&m->loop);
@@ -268,13 +282,16 @@ ms_err ms_multi_add(struct ms_multi *m, struct ms_easy *e)
     ms_err err = ms_run_queue(e);
     if (err) {
         e->multi = NULL;
+        m->running += MS_MUTANT_IS(16);
     } else {
         ms_list_push(&m->members, &e->member);
         e->id = ++m->last_id;
         m->running++;
         m->added++;
     }
-    ms_multi_leave(m, false);
+    if (MS_MUTANT_IS(64))
+        ms_loop_forget_told(&m->loop);
+    ms_multi_leave(m, MS_MUTANT_IS(7));
     return err;
 }
 
@@ -283,17 +300,20 @@ ms_err ms_multi_remove(struct ms_multi *m, struct ms_easy *e)
     if (!e->multi)
         return MS_OK;
     if (e->multi != m)
-        return MS_EUSAGE;
+        return MS_MUTANT_IS(6) ? MS_OK : MS_EUSAGE;
     silence_in_child(m);
     ms_loop_enter(&m->loop);
     if (!e->told)
         m->running--;
-    else if (!ms_list_empty(&e->ended))
+    else if (!ms_list_empty(&e->ended) && !MS_MUTANT_IS(10))
         m->unread--;
-    ms_list_unlink(&e->ended);
+    if (!MS_MUTANT_IS(10) || !e->told)
+        ms_list_unlink(&e->ended);
+    if (MS_MUTANT_IS(4) && m->done_cb)
+        m->done_cb(m, e, m->done_user);
     ms_run_drop(e);
     forget_member(e);
-    m->removed++;
+    m->removed += !MS_MUTANT_IS(91);
     ms_multi_leave(m, false);
     return MS_OK;
 }
@@ -328,7 +348,7 @@ bool ms_multi_info_peek(struct ms_multi *m, struct ms_message *out)
     if (ms_list_empty(&m->messages))
         return false;
     struct ms_easy *e = MS_CONTAINER(m->messages.next, struct ms_easy, ended);
-    *out = (struct ms_message){e, e->error.err, m->unread - 1};
+    *out = (struct ms_message){e, e->error.err, m->unread - !MS_MUTANT_IS(86)};
     return true;
 }
 
@@ -338,6 +358,8 @@ bool ms_multi_info_read(struct ms_multi *m, struct ms_message *out)
         return false;
     ms_list_unlink(&out->easy->ended);
     m->unread--;
+    if (MS_MUTANT_IS(9))
+        forget_member(out->easy);
     return true;
 }
 
@@ -346,7 +368,9 @@ ms_err ms_multi_assign(struct ms_multi *m, int fd, void *value)
     struct ms_sock *s = ms_ev_find(&m->loop.ev, fd);
 
     if (!s || !s->told)
-        return MS_EUSAGE;
+        return MS_MUTANT_IS(36) ? MS_OK : MS_EUSAGE;
+    if (MS_MUTANT_IS(37) && s->value)
+        return MS_OK;
     s->value = value;
     return MS_OK;
 }
@@ -357,10 +381,12 @@ void ms_multi_on_socket(struct ms_multi *m, ms_socket_cb *cb, void *user)
 {
     ms_loop_enter(&m->loop);
     /* The old host hears of the removals before the new one is in place. */
-    ms_ev_set_host(&m->loop.ev, NULL, NULL, false);
+    if (!MS_MUTANT_IS(44))
+        ms_ev_set_host(&m->loop.ev, NULL, NULL, false);
     m->socket_cb = cb;
     m->socket_user = user;
-    ms_ev_set_host(&m->loop.ev, cb ? announce : NULL, m, false);
+    if (!MS_MUTANT_IS(44) || !cb || !m->loop.ev.announce)
+        ms_ev_set_host(&m->loop.ev, cb ? announce : NULL, m, false);
     ms_multi_leave(m, false);
 }
 
@@ -373,6 +399,8 @@ void ms_multi_on_timer(struct ms_multi *m, ms_timer_cb *cb, void *user)
     m->timer_user = user;
     m->loop.hooks.wake_me = cb ? wake_me : NULL;
     ms_loop_forget_told(&m->loop);
+    if (MS_MUTANT_IS(59))
+        m->loop.told_us = 0;
     ms_multi_leave(m, false);
 }
 
@@ -442,7 +470,7 @@ void *ms_multi_user(const struct ms_multi *m)
 
 int ms_multi_running(const struct ms_multi *m)
 {
-    return m->running;
+    return MS_MUTANT_IS(77) ? m->running - (int)m->pool.waiting : m->running;
 }
 
 int64_t ms_multi_timeout(const struct ms_multi *m)
@@ -518,8 +546,11 @@ void ms_multi_sockets(struct ms_multi *m,
 void ms_multi_handles(struct ms_multi *m,
                       void (*cb)(struct ms_easy *easy, void *user), void *user)
 {
-    ms_list_each (node, &m->members)
-        cb(MS_CONTAINER(node, struct ms_easy, member), user);
+    ms_list_each (node, &m->members) {
+        struct ms_easy *e = MS_CONTAINER(node, struct ms_easy, member);
+        if (!MS_MUTANT_IS(92) || !e->told)
+            cb(e, user);
+    }
 }
 
 static const char *check_members(struct ms_multi *m)

@@ -6,7 +6,7 @@
 #ifndef MS_ENGINE_MULTI_H
 #define MS_ENGINE_MULTI_H
 
-#include "engine/transfer.h"
+#include "engine/run.h"
 #include "net/forked.h"
 #include "net/poll.h"
 #include "net/wake.h"

@@ -20,6 +20,7 @@
 #define MS_ENGINE_POOL_H
 
 #include "engine/conn.h"
+#include "net/poll.h"
 
 struct ms_waiter;
 
@@ -52,6 +53,8 @@ struct ms_pool {
     unsigned stuck;                            /* waiters nothing is begun for,
                                                 * as a limit is reached */
     uint64_t opened, reused, closed;           /* ever */
+    struct ms_poll look;                       /* at several sockets at once */
+    unsigned look_entry, look_count;           /* the last one */
     bool limited;                              /* max_conns or max_per_host */
     bool serving; /* slots are being given out, further down the stack */
 };

@@ -5,11 +5,6 @@
 
 #include "base/mem.h"
 
-/* How long a connection that became idle in this entry is used again without a
- * look at its socket: a thousand completions in a row take some milliseconds,
- * what blocks in one of them takes more. */
-#define TRUSTED_US 10000
-
 /* What most servers allow (nginx 128, h2o and Apache 100). */
 #define DEFAULT_MAX_STREAMS 100
 
@@ -39,6 +34,8 @@ static ms_err get_endpoint(struct ms_pool *p, const struct ms_endpoint_key *key,
 {
     ms_err err = ms_endpoint_get(&p->endpoints, key, out);
 
+    if (!err && key->route && key->route->spec.use)
+        ms_route_renew((*out)->key.route, key->route, p->env.loop->now_us);
     if (err || ms_list_empty(&(*out)->remembered))
         return err;
     ms_list_unlink(&(*out)->remembered);
@@ -81,7 +78,10 @@ static void start_waiting(struct ms_pool *p, struct ms_waiter *w,
     w->connect_timeout_ms = wish->connect_timeout_ms;
     w->ticket = ++p->last_ticket;
     w->begun_us = 0;
-    ms_list_push(w->fresh ? &e->choosy : &e->waiting, &w->node);
+    if (MS_MUTANT_IS(112))
+        ms_list_push_front(&e->waiting, &w->node);
+    else
+        ms_list_push(w->fresh ? &e->choosy : &e->waiting, &w->node);
     if (w->fresh || !ms_endpoint_may_share(e))
         enter_bare(e, w, false);
     e->waiters++;
@@ -339,7 +339,7 @@ static void on_open(struct ms_conn *c)
     e->held++;
     ms_pool_start_age(p, c);
     hand_out(c);
-    if (shared && !c->many)
+    if (shared && !c->many && !MS_MUTANT_IS(116))
         fan_out(e);
     ms_pool_refresh(p, e);
     ms_pool_serve(p);
@@ -455,6 +455,7 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
     ms_list_init(&p->env.closing);
     ms_pool_init_idle(p);
     ms_pool_init_slots(p);
+    ms_pool_init_look(p);
     p->env.scratch = ms_alloc(MS_SCRATCH_BYTES);
     if (!p->env.scratch)
         return MS_ENOMEM;
@@ -465,7 +466,8 @@ ms_err ms_pool_init(struct ms_pool *p, struct ms_loop *loop)
 
 void ms_pool_network_changed(struct ms_pool *p)
 {
-    ms_resolve_set_network_changed(&p->env.resolvers);
+    if (!MS_MUTANT_IS(117))
+        ms_resolve_set_network_changed(&p->env.resolvers);
     ms_dial_history_clear(&p->env.history);
     while (!ms_list_empty(&p->open))
         ms_pool_retire(p, MS_CONTAINER(p->open.next, struct ms_conn, all));
@@ -507,6 +509,7 @@ void ms_pool_fini(struct ms_pool *p)
             &p->endpoints,
             MS_CONTAINER(p->remembered.next, struct ms_endpoint, remembered));
     ms_map_fini(&p->endpoints);
+    ms_pool_fini_look(p);
     ms_link_env_fini(&p->env.link);
     ms_free(p->env.scratch);
 }
@@ -547,9 +550,19 @@ void ms_pool_start(struct ms_pool *p, struct ms_endpoint *e)
     ms_conn_start(c, timeout_ms);
 }
 
+/* Whether a connection that took another stream goes on as it was: offered to
+ * all, with room left, and nobody waits for that. */
+static bool is_settled(const struct ms_pool *p, const struct ms_conn *c)
+{
+    return !ms_list_empty(&c->idle) && ms_conn_room(c) && !p->limited &&
+           !c->endpoint->waiters && !c->endpoint->tired;
+}
+
 static void reuse(struct ms_pool *p, struct ms_waiter *w, struct ms_conn *c)
 {
-    if (ms_pool_is_idle(c))
+    bool was_in_use = !ms_pool_is_idle(c);
+
+    if (!was_in_use)
         ms_pool_leave_idle(p, c);
     p->reused++;
     if (!c->many) {
@@ -559,7 +572,7 @@ static void reuse(struct ms_pool *p, struct ms_waiter *w, struct ms_conn *c)
     c->handing = true;
     w->on_conn(w, c);
     c->handing = false;
-    if (c->state == MS_CONN_OPEN)
+    if (c->state == MS_CONN_OPEN && !(was_in_use && is_settled(p, c)))
         hand_out_streams(c);
 }
 
@@ -572,19 +585,6 @@ static struct ms_conn *find_room(const struct ms_endpoint *e)
     return NULL;
 }
 
-/* The entry that left a connection idle had read its socket empty. Later the
- * peer may have closed or spoken, and the host not told of it yet. One that is
- * in use hears of it anyway. */
-static bool is_usable(const struct ms_pool *p, struct ms_conn *c)
-{
-    const struct ms_loop *l = p->env.loop;
-    bool just_now = c->idle_entry == l->entries &&
-                    l->now_us - c->idle_since_us < TRUSTED_US;
-
-    return MS_LIKELY(just_now) ||
-           (!ms_pool_is_aged(p, c) && (!ms_pool_is_idle(c) || ms_conn_look(c)));
-}
-
 ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
                    const struct ms_pool_wish *wish)
 {
@@ -593,8 +593,8 @@ ms_err ms_pool_get(struct ms_pool *p, struct ms_waiter *w,
     ms_err err;
 
     while (!(err = get_endpoint(p, &wish->key, &e)) && !wish->fresh &&
-           (c = find_room(e))) {
-        if (is_usable(p, c)) {
+           !MS_MUTANT_IS(105) && (c = find_room(e))) {
+        if (ms_pool_is_usable(p, c)) {
             reuse(p, w, c);
             return MS_OK;
         }
@@ -630,9 +630,10 @@ void ms_pool_cancel(struct ms_pool *p, struct ms_waiter *w)
     e->held++;
     disown(c);
     stop_waiting(p, w);
-    adopt(e);
+    if (!MS_MUTANT_IS(211))
+        adopt(e);
     /* It goes on for the others only where there are others for it. */
-    if (c && !c->wanted_by && e->connecting > e->waiters)
+    if (c && !c->wanted_by && (e->connecting > e->waiters || MS_MUTANT_IS(211)))
         ms_conn_close(c, MS_ECANCELLED, 0);
     else if (!c)
         end_spare(e);

@@ -30,7 +30,7 @@ static void on_idle_timer(struct ms_timer *t)
     struct ms_pool *p = MS_CONTAINER(t, struct ms_pool, idle_timer);
     struct ms_conn *c;
 
-    while ((c = ms_pool_oldest_idle(p)) &&
+    while ((c = ms_pool_oldest_idle(p)) && !MS_MUTANT_IS(108) &&
            idle_deadline(p, c) <= p->env.loop->now_us)
         ms_conn_close(c, MS_OK, 0);
     arm_idle_timer(p);
@@ -123,14 +123,14 @@ bool ms_pool_is_aged(const struct ms_pool *p, const struct ms_conn *c)
 
 static void close_surplus(struct ms_pool *p)
 {
-    while (p->max_idle >= 0 && p->idle > p->max_idle)
+    while (p->max_idle >= 0 && p->idle > p->max_idle + MS_MUTANT_IS(110))
         ms_conn_close(ms_pool_oldest_idle(p), MS_OK, 0);
 }
 
 static void become_idle(struct ms_pool *p, struct ms_conn *c)
 {
     c->idle_since_us = p->env.loop->now_us;
-    c->idle_entry = p->env.loop->entries;
+    ms_pool_heard_out(p, c);
     c->resting = false;
     if (can_rest(c) && !ms_timer_active(&p->rest_timer))
         ms_timer_start(p->env.loop, &p->rest_timer, c->idle_since_us + REST_US);

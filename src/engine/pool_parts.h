@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * pool_parts.h - what the files of the pool share: pool_give.c says who gets
- * which connection, pool_idle.c keeps those that nobody uses, pool_slots.c
- * holds the limits, pool_check.c looks whether all of it adds up. For nobody
+ * which connection, pool_idle.c keeps those that nobody uses, pool_look.c says
+ * which of them can be used again, pool_slots.c holds the limits, pool_check.c
+ * looks whether all of it adds up. For nobody
  * else.
  */
 #ifndef MS_ENGINE_POOL_PARTS_H
@@ -59,6 +60,19 @@ void ms_pool_place(struct ms_pool *p, struct ms_conn *c);
 
 void ms_pool_init_idle(struct ms_pool *p);
 void ms_pool_stop_idle(struct ms_pool *p);
+
+/* ---- pool_look.c --------------------------------------------------------- */
+
+/* The socket of `c` was read empty, as far as one can say. */
+void ms_pool_heard_out(struct ms_pool *p, struct ms_conn *c);
+
+/* Whether the next request may go by `c`, which is idle or has room. Since it
+ * became idle the peer may have closed or spoken, and the host not told of it
+ * yet; one that is in use hears of it anyway. False: it may be closed. */
+bool ms_pool_is_usable(struct ms_pool *p, struct ms_conn *c);
+
+void ms_pool_init_look(struct ms_pool *p);
+void ms_pool_fini_look(struct ms_pool *p);
 
 /* ---- pool_slots.c -------------------------------------------------------- */
 

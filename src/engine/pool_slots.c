@@ -14,7 +14,7 @@ bool ms_pool_wants_one(const struct ms_pool *p, const struct ms_endpoint *e)
 {
     uint64_t each = (uint64_t)p->env.max_streams;
 
-    if (e->bare_count)
+    if (e->bare_count || (MS_MUTANT_IS(115) && e->waiters > e->connecting))
         return true;
     /* One that is shared: no stream is in sight on those there are. */
     return ms_endpoint_may_share(e) && !e->tired &&
@@ -26,7 +26,8 @@ bool ms_pool_wants_one(const struct ms_pool *p, const struct ms_endpoint *e)
  * may be closed for another. */
 bool ms_pool_has_own_room(const struct ms_pool *p, const struct ms_endpoint *e)
 {
-    return e->conns < p->max_per_host || !ms_list_empty(&e->idle);
+    return e->conns < p->max_per_host + MS_MUTANT_IS(111) ||
+           !ms_list_empty(&e->idle);
 }
 
 static void count_stuck(struct ms_pool *p, struct ms_endpoint *e)
@@ -89,7 +90,7 @@ struct ms_endpoint *ms_pool_next_in_turn(const struct ms_pool *p)
 
 static bool had_its_turn(const struct ms_pool *p, uint64_t since_us)
 {
-    return since_us + TURN_US <= p->env.loop->now_us;
+    return since_us + TURN_US <= p->env.loop->now_us && !MS_MUTANT_IS(113);
 }
 
 /* An attempt of an endpoint that has more than `e`, the one that came last; or
@@ -156,7 +157,7 @@ static bool make_room(struct ms_pool *p, struct ms_endpoint *e)
 {
     assert(ms_pool_has_own_room(p, e));
 
-    if (e->conns >= p->max_per_host)
+    if (e->conns >= p->max_per_host + MS_MUTANT_IS(111))
         give_way(p, MS_CONTAINER(e->idle.prev, struct ms_conn, idle));
     while (p->conns >= p->max_conns) {
         struct ms_conn *c = ms_pool_oldest_idle(p);

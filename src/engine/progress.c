@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "engine/run_parts.h"
+
 void ms_progress_restart(struct ms_easy *e)
 {
     e->watch->down = e->watch->pulled = e->watch->progress.up = 0;
@@ -27,18 +29,19 @@ static struct ms_transferred numbers_of(const struct ms_easy *e)
     };
 }
 
-ms_err ms_progress_tell(struct ms_easy *e, struct ms_loop *l)
+bool ms_progress_tell(struct ms_easy *e)
 {
     struct ms_transferred t = numbers_of(e);
+    struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
     assert(ms_progress_wanted(e));
     e->watch->tell_us = l->now_us + MS_PROGRESS_US;
     enum ms_verdict v = e->on_progress(e, &t, e->progress_user);
     ms_loop_touch(l);
-    if (e->run != run || e->state < MS_RUN_QUEUED || e->state > MS_RUN_ACTIVE)
-        return MS_ECANCELLED;
-    if (v == MS_ABORT)
-        return MS_ECALLBACK;
-    return v == MS_CANCEL ? MS_ECANCELLED : MS_OK;
+    if (e->run != run || !ms_run_under_way(e))
+        return false;
+    if (v == MS_ABORT || v == MS_CANCEL)
+        ms_run_end(e, v == MS_ABORT ? MS_ECALLBACK : MS_ECANCELLED, NULL);
+    return v != MS_ABORT && v != MS_CANCEL;
 }

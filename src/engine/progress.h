@@ -10,7 +10,6 @@
 #define MS_ENGINE_PROGRESS_H
 
 #include "engine/easy.h"
-#include "net/loop.h"
 
 /* As libcurl has it: often enough for people to look at. */
 #define MS_PROGRESS_US 1000000
@@ -18,9 +17,9 @@
 /* A new request of the run starts at nothing. */
 void ms_progress_restart(struct ms_easy *e);
 
-/* Calls on_progress, which has to be wanted. What it said: MS_OK, MS_ECALLBACK,
- * MS_ECANCELLED; that one also when it ended the run by itself. */
-ms_err ms_progress_tell(struct ms_easy *e, struct ms_loop *l) MS_MUST_CHECK;
+/* Calls on_progress, which has to be wanted. False: what it said ended the run,
+ * or it did so by itself. */
+bool ms_progress_tell(struct ms_easy *e) MS_MUST_CHECK;
 
 static inline bool ms_progress_wanted(const struct ms_easy *e)
 {

@@ -1,11 +1,17 @@
-/* SPDX-License-Identifier: MIT */
-#include "engine/transfer.h"
-
+/* SPDX-License-Identifier: MIT
+ *
+ * transfer.c - a run from its start over its connection to its end: what
+ * run.h promises, but for the limits.
+ */
 #include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/agent.h"
+#include "engine/credentials.h"
+#include "engine/policy.h"
 #include "engine/progress.h"
+#include "engine/run_parts.h"
 
 /* Connections a request is tried on when one after the other refuses it and
  * serves nobody: a server that restarts does so once or twice. */
@@ -13,24 +19,15 @@
 /* Misdirected Request (RFC 9110, 15.5.20). */
 #define MISDIRECTED 421
 
+/* What is left of a response that nobody gets is read, so that its connection
+ * can be used again, but no more of it than costs less than a new connection,
+ */
+#define MAX_DRAIN (64 * 1024)
+/* and no longer. */
+#define MAX_DRAIN_US 1000000u
+
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
-
-/* What a coded body may unpack to before its ratio is looked at, where no limit
- * was set. Collected it is memory, and this much nobody misses; streamed it is
- * as much as others may collect. */
-#define TRUSTED_COLLECTED (UINT64_C(8) << 20)
-#define TRUSTED_STREAMED  (UINT64_C(1) << 30)
-
-static struct ms_loop *loop_of(const struct ms_easy *e)
-{
-    return ms_run_env_of(e)->loop;
-}
-
-static const struct ms_options *options_of(const struct ms_easy *e)
-{
-    return e->response->options;
-}
 
 const char *ms_run_state_name(const struct ms_easy *e)
 {
@@ -42,12 +39,20 @@ const char *ms_run_state_name(const struct ms_easy *e)
 
 static void set_state(struct ms_easy *e, enum ms_run_state state)
 {
+    if (MS_MUTANT_IS(207) && state == MS_RUN_WAITING)
+        state = MS_RUN_ACTIVE;
     /* Forward, or back to the start of another run or a retry. */
     assert(state > e->state || state <= MS_RUN_QUEUED);
     e->state = (unsigned char)state;
-    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "%s",
+    MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, 0, e->id, "%s",
              ms_run_state_name(e));
 }
+
+/* What a coded body may unpack to before its ratio is looked at, where no limit
+ * was set. Collected it is memory, and this much nobody misses; streamed it is
+ * as much as others may collect. */
+#define TRUSTED_COLLECTED (UINT64_C(8) << 20)
+#define TRUSTED_STREAMED  (UINT64_C(1) << 30)
 
 static void stamp(struct ms_easy *e, enum ms_timing which, uint64_t at_us)
 {
@@ -56,8 +61,6 @@ static void stamp(struct ms_easy *e, enum ms_timing which, uint64_t at_us)
         e->response->timing_us[which] =
             at_us > e->added_us ? (int64_t)(at_us - e->added_us) : 0;
 }
-
-/* ---- the end ---------------------------------------------------------- */
 
 enum ms_phase ms_run_phase(const struct ms_easy *e)
 {
@@ -92,7 +95,7 @@ static void release(struct ms_easy *e)
     struct ms_conn *c = e->conn;
 
     ms_task_cancel(&e->start);
-    ms_timer_cancel(loop_of(e), &e->deadline);
+    ms_timer_cancel(ms_run_loop(e), &e->deadline);
     ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
     e->conn = NULL;
     drop_decoding(e);
@@ -110,10 +113,128 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
         return false;
     if (e->error.phase <= MS_PHASE_TLS || err == MS_EREFUSEDSTREAM)
         return true;
-    return ms_options_idempotent(options_of(e)) &&
+    return ms_options_idempotent(ms_run_options(e)) &&
            (err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
             err == MS_ETIMEOUT);
 }
+
+/* ---- from hop to hop --------------------------------------------------- */
+
+/* What the response holds of the hop that is over. */
+static void clear_hop(struct ms_response *r)
+{
+    ms_head_clear(&r->head);
+    ms_fields_clear(&r->trailers);
+    ms_buf_clear(&r->body);
+    memset(r->timing_us, 0, sizeof(r->timing_us));
+    r->remote.any.sa_family = 0;
+    r->reused = r->streamed = r->expecting = r->decoded = false;
+    ms_tls_info_free(r->tls);
+    r->tls = NULL;
+}
+
+/* Another hop begins, at once or when the timer says so. The run holds no
+ * connection. */
+static MS_RARE void next_hop(struct ms_easy *e)
+{
+    struct ms_agent *a = e->agent;
+    unsigned attempts = a->led ? 0 : e->error.attempts;
+
+    clear_hop(e->response);
+    if (a->led)
+        e->response->trip->redirect_us =
+            (int64_t)(ms_run_loop(e)->now_us - e->added_us);
+    e->error = (struct ms_error){.attempts = attempts};
+    e->detail = NULL;
+    e->retried = e->headed = e->unwanted = e->by_h1 = a->led = false;
+    e->refusals = 0;
+    e->pause &= (unsigned char)~MS_PAUSE_SEND;
+    if (e->watch)
+        e->watch->sent_head_us = e->watch->body_bytes = 0;
+    set_state(e, MS_RUN_QUEUED);
+    a->drained = 0;
+    a->wake_us = a->delay_us ? ms_run_loop(e)->now_us + a->delay_us : MS_NEVER;
+    if (!a->delay_us)
+        ms_task_post(ms_run_loop(e), &e->start);
+    a->delay_us = 0;
+    ms_timer_cancel(ms_run_loop(e), &e->deadline);
+    ms_run_arm(e);
+}
+
+/* What is left of the response is not read. */
+static void break_off(struct ms_easy *e)
+{
+    struct ms_conn *c = e->conn;
+
+    e->conn = NULL;
+    ms_conn_cancel_stream(c, &e->stream);
+    next_hop(e);
+}
+
+void ms_run_wake(struct ms_easy *e)
+{
+    e->agent->wake_us = MS_NEVER;
+    if (e->unwanted) {
+        break_off(e);
+        return;
+    }
+    ms_task_post(ms_run_loop(e), &e->start);
+    ms_run_arm(e);
+}
+
+/* Whether reading to the end leaves a connection that is of use. */
+static bool is_worth_reading(const struct ms_easy *e)
+{
+    const struct ms_head *head = &e->response->head;
+
+    if (!e->stream.sent_us)
+        return false; /* the rest of the body would have to be sent */
+    if (head->length < 0 && head->version != MS_HTTP_2)
+        return ms_fields_find(&head->fields, MS_SPAN("transfer-encoding"), 0) !=
+               SIZE_MAX;
+    return head->length <= MAX_DRAIN ||
+           ms_span_equal(e->response->trip->method, MS_SPAN("HEAD"));
+}
+
+static MS_RARE ms_err drain(struct ms_easy *e, size_t n, size_t *taken)
+{
+    *taken = n;
+    e->agent->drained += n;
+    if (e->agent->drained <= MAX_DRAIN)
+        return MS_OK;
+    break_off(e);
+    return MS_ECANCELLED;
+}
+
+/* Nobody gets this response. */
+static ms_err discard(struct ms_easy *e)
+{
+    if (!is_worth_reading(e)) {
+        break_off(e);
+        return MS_ECANCELLED;
+    }
+    e->unwanted = true;
+    e->agent->wake_us = ms_run_loop(e)->now_us + MAX_DRAIN_US;
+    ms_run_arm(e);
+    return MS_OK;
+}
+
+/* A final response: whether it is one to deliver. MS_ECANCELLED: the stream is
+ * detached. */
+static MS_RARE ms_err ask_policies(struct ms_easy *e)
+{
+    enum ms_then then = MS_THEN_DELIVER;
+    const char *why = NULL;
+    ms_err err = ms_policy_after_head(e, &then, &why);
+
+    if (err) {
+        ms_run_end(e, err, why);
+        return MS_ECANCELLED;
+    }
+    return then == MS_THEN_AGAIN ? discard(e) : MS_OK;
+}
+
+/* ---- the end ------------------------------------------------------------- */
 
 void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
 {
@@ -128,10 +249,16 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
         stamp(e, MS_TIMING_QUEUE, ms_waiter_begun_us(&e->waiter));
     e->error.retryable = err && is_passing(e, err);
     release(e);
-    stamp(e, MS_TIMING_TOTAL, loop_of(e)->now_us);
+    if (err && MS_UNLIKELY(e->agent != NULL) &&
+        ms_policy_after_failure(e, err)) {
+        next_hop(e);
+        return;
+    }
+    stamp(e, MS_MUTANT_IS(145) ? MS_TIMING_QUEUE : MS_TIMING_TOTAL,
+          ms_run_loop(e)->now_us);
     set_state(e, MS_RUN_DONE);
     if (err)
-        MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, 0, e->id, "failed: %s",
+        MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, 0, e->id, "failed: %s",
                  detail ? detail : ms_err_text(err));
     ms_run_env_of(e)->on_end(e);
 }
@@ -142,168 +269,6 @@ void ms_run_drop(struct ms_easy *e)
         release(e);
     e->run++;
     set_state(e, MS_RUN_IDLE);
-}
-
-/* ---- deadlines -------------------------------------------------------- */
-
-/* One timer stands for all limits of a run. What moves bytes only notes when;
- * the timer looks at that when it fires, and goes on waiting. */
-
-static uint64_t after_ms(uint64_t from_us, int64_t ms)
-{
-    return ms < 0 ? MS_NEVER : from_us + (uint64_t)ms * 1000u;
-}
-
-static bool is_watching(const struct ms_easy *e)
-{
-    return e->state == MS_RUN_ACTIVE && options_of(e)->watched && !e->pause;
-}
-
-/* When the response has to begin at the latest; before the request has left
- * that is looked at again later. */
-static uint64_t first_byte_deadline(const struct ms_easy *e)
-{
-    uint64_t sent = e->stream.sent_us;
-
-    if (e->stream.first_byte_us)
-        return MS_NEVER;
-    return after_ms(sent ? sent : loop_of(e)->now_us,
-                    options_of(e)->timeout_first_byte);
-}
-
-static uint64_t idle_deadline(const struct ms_easy *e)
-{
-    return after_ms(e->watch->progress.at_us, options_of(e)->timeout_idle);
-}
-
-static uint64_t speed_deadline(const struct ms_easy *e)
-{
-    const struct ms_options *o = options_of(e);
-
-    return o->low_speed_limit < 0
-               ? MS_NEVER
-               : after_ms(e->watch->mark_us, o->low_speed_time);
-}
-
-/* How long a 100 is waited for (RFC 9110, 10.1.1: not for ever): servers that
- * know of it answer within a round trip. */
-#define EXPECT_MS 1000
-
-static uint64_t expect_deadline(const struct ms_easy *e)
-{
-    uint64_t since = e->watch->sent_head_us;
-
-    return since ? after_ms(since, EXPECT_MS) : MS_NEVER;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static void arm_deadline(struct ms_easy *e)
-{
-    uint64_t at = after_ms(e->added_us, options_of(e)->timeout_total);
-
-    if (MS_UNLIKELY(ms_progress_wanted(e)))
-        at = earlier(at, e->watch->tell_us);
-    if (is_watching(e)) {
-        at = earlier(at, first_byte_deadline(e));
-        at = earlier(at, idle_deadline(e));
-        at = earlier(at, speed_deadline(e));
-        at = earlier(at, expect_deadline(e));
-    }
-    if (at != MS_NEVER)
-        ms_timer_start(loop_of(e), &e->deadline, at);
-}
-
-static void start_measuring(struct ms_easy *e)
-{
-    struct ms_watch *w = e->watch;
-
-    w->progress.at_us = w->mark_us = loop_of(e)->now_us;
-    w->mark_bytes = w->progress.bytes;
-}
-
-/* The body that was kept back for a 100 leaves now. */
-static void send_body(struct ms_easy *e)
-{
-    if (!e->watch || !e->watch->sent_head_us)
-        return;
-    e->watch->sent_head_us = 0;
-    ms_conn_proceed(e->conn, &e->stream);
-}
-
-/* Whether too little moved since the mark, which goes on to now. */
-static bool is_too_slow(struct ms_easy *e)
-{
-    struct ms_watch *w = e->watch;
-    uint64_t moved = w->progress.bytes - w->mark_bytes;
-    double seconds = (double)(loop_of(e)->now_us - w->mark_us) / 1e6;
-
-    w->mark_us = loop_of(e)->now_us;
-    w->mark_bytes = w->progress.bytes;
-    return (double)moved < (double)options_of(e)->low_speed_limit * seconds;
-}
-
-/* Which limit is passed, NULL for none. */
-static const char *limit_passed(struct ms_easy *e)
-{
-    uint64_t now = loop_of(e)->now_us;
-
-    if (after_ms(e->added_us, options_of(e)->timeout_total) <= now)
-        return "the total timeout passed";
-    if (!is_watching(e))
-        return NULL;
-    if (e->stream.sent_us && first_byte_deadline(e) <= now)
-        return "no response within the first_byte timeout";
-    if (idle_deadline(e) <= now)
-        return "nothing moved within the idle timeout";
-    if (speed_deadline(e) <= now && is_too_slow(e))
-        return "slower than low_speed allows";
-    return NULL;
-}
-
-/* False: what it was told ended the run, or a callback did. */
-static bool tell_progress(struct ms_easy *e)
-{
-    unsigned run = e->run;
-    ms_err err = ms_progress_tell(e, loop_of(e));
-
-    if (err && e->run == run)
-        ms_run_end(e, err, NULL);
-    return !err;
-}
-
-static void on_deadline(struct ms_timer *t)
-{
-    struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, deadline);
-
-    if (ms_progress_wanted(e) && e->watch->tell_us <= loop_of(e)->now_us &&
-        !tell_progress(e))
-        return;
-    const char *why = limit_passed(e);
-
-    if (!why && is_watching(e) && expect_deadline(e) <= loop_of(e)->now_us)
-        send_body(e);
-    if (why)
-        ms_run_end(e, MS_ETIMEOUT, why);
-    else
-        arm_deadline(e);
-}
-
-/* What no option needs is not there. */
-static ms_err prepare_watch(struct ms_easy *e)
-{
-    const struct ms_options *o = options_of(e);
-
-    e->tells = e->on_progress != NULL;
-    if (!o->watched && !e->tells && !(e->on_data && o->max_body_set))
-        return MS_OK;
-    if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
-        return MS_ENOMEM;
-    *e->watch = (struct ms_watch){.tell_us = e->added_us + MS_PROGRESS_US};
-    return MS_OK;
 }
 
 /* ---- the response comes in -------------------------------------------- */
@@ -319,7 +284,7 @@ static ms_err verdict_err(const struct ms_easy *e, unsigned run,
 {
     if (e->run != run || e->state != MS_RUN_ACTIVE)
         return MS_ECANCELLED;
-    return verdict == MS_ABORT ? MS_ECALLBACK : MS_OK;
+    return verdict == MS_ABORT && !MS_MUTANT_IS(137) ? MS_ECALLBACK : MS_OK;
 }
 
 static void make_room(struct ms_easy *e)
@@ -332,17 +297,13 @@ static void make_room(struct ms_easy *e)
     (void)!ms_buf_reserve(&e->response->body, (size_t)n);
 }
 
-static bool is_replayable(const struct ms_easy *e)
-{
-    return !e->source || !e->source->asked;
-}
-
 /* 421: this connection is the wrong one for the request, which was not acted
  * on. One of its own is tried, once (RFC 9110, 15.5.20). */
 static bool was_misdirected(struct ms_easy *e)
 {
     if (e->response->head.status != MISDIRECTED || !e->response->reused ||
-        e->retried || e->refusals + 1 >= MAX_ATTEMPTS || !is_replayable(e))
+        e->retried || e->refusals + 1 >= MAX_ATTEMPTS ||
+        !ms_agent_can_repeat(e))
         return false;
     e->retried = true;
     return true;
@@ -353,21 +314,23 @@ static bool was_misdirected(struct ms_easy *e)
 static bool is_decodable(const struct ms_easy *e)
 {
     const struct ms_head *h = &e->response->head;
+    size_t n;
+    const char *method = ms_response_method(e->response, &n);
 
-    return options_of(e)->decompress && h->length != 0 && h->status != 204 &&
-           h->status != 206 && h->status != 304 &&
-           !ms_span_equal(ms_options_method(options_of(e)), MS_SPAN("HEAD"));
+    return ms_run_options(e)->decompress && h->length != 0 &&
+           h->status != 204 && h->status != 206 && h->status != 304 &&
+           !ms_span_equal(ms_span(method, n), MS_SPAN("HEAD"));
 }
 
 /* How much a body may unpack to whatever its size. */
 static uint64_t trusted_bytes(const struct ms_easy *e)
 {
-    if (options_of(e)->max_body_set)
+    if (ms_run_options(e)->max_body_set)
         return UINT64_MAX;
     return e->on_data ? TRUSTED_STREAMED : TRUSTED_COLLECTED;
 }
 
-static MS_RARE ms_err start_decoding(struct ms_easy *e)
+static ms_err start_decoding(struct ms_easy *e)
 {
     if (!is_decodable(e))
         return MS_OK;
@@ -379,33 +342,43 @@ static MS_RARE ms_err start_decoding(struct ms_easy *e)
     return err;
 }
 
+/* A final head that is coded, or has to go with a range. */
+static MS_RARE ms_err look_at_body(struct ms_easy *e)
+{
+    ms_err err = ms_range_check(&ms_run_options(e)->part, &e->response->head,
+                                &e->detail);
+
+    return err || !e->response->head.coded ? err : start_decoding(e);
+}
+
 static ms_err on_head(struct ms_stream *s)
 {
     struct ms_easy *e = easy_of(s);
-    struct ms_loop *l = loop_of(e);
+    struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
     MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
              e->response->head.status);
     if (MS_UNLIKELY(was_misdirected(e)))
         return MS_EREFUSEDSTREAM;
-    e->headed = e->response->head.status >= 200;
-    if (e->headed && MS_UNLIKELY(options_of(e)->part.set)) {
-        ms_err err = ms_range_check(&options_of(e)->part, &e->response->head,
-                                    &e->detail);
-        if (err)
+    if (MS_UNLIKELY(e->agent || e->response->head.status >= 300) &&
+        e->response->head.status >= 200) {
+        ms_err err = ask_policies(e);
+        if (err || e->unwanted)
             return err;
     }
-    if (e->headed && MS_UNLIKELY(e->response->head.coded)) {
-        ms_err err = start_decoding(e);
+    e->headed = e->response->head.status >= 200;
+    if (e->headed &&
+        MS_UNLIKELY(e->response->head.coded || ms_run_options(e)->part.set)) {
+        ms_err err = look_at_body(e);
         if (err)
             return err;
     }
     if (e->headed)
         make_room(e);
     else if (e->response->head.status == 100)
-        send_body(e);
-    if (!e->on_headers)
+        ms_run_send_body(e);
+    if (!e->on_headers || (MS_MUTANT_IS(130) && !e->headed))
         return MS_OK;
     enum ms_verdict v = e->on_headers(e, e->response, e->headers_user);
     ms_loop_touch(l); /* and not by way of `e`: it may be in no multi now */
@@ -414,7 +387,7 @@ static ms_err on_head(struct ms_stream *s)
 
 static ms_err collect(struct ms_easy *e, const char *p, size_t n)
 {
-    int64_t limit = options_of(e)->max_body;
+    int64_t limit = ms_run_options(e)->max_body;
 
     if (limit >= 0 && n > (uint64_t)limit - ms_buf_len(&e->response->body))
         return MS_ETOOLARGE;
@@ -424,7 +397,7 @@ static ms_err collect(struct ms_easy *e, const char *p, size_t n)
 /* With on_data there is a limit only where one was set. */
 static bool is_too_much(const struct ms_easy *e, size_t n)
 {
-    int64_t limit = options_of(e)->max_body;
+    int64_t limit = ms_run_options(e)->max_body;
 
     return limit >= 0 && n > (uint64_t)limit - e->watch->body_bytes;
 }
@@ -433,17 +406,19 @@ static bool is_too_much(const struct ms_easy *e, size_t n)
 static ms_err deliver(void *user, const char *p, size_t n, size_t *taken)
 {
     struct ms_easy *e = user;
-    struct ms_loop *l = loop_of(e);
+    struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
     *taken = 0;
+    if (MS_UNLIKELY(e->unwanted))
+        return drain(e, n, taken);
     if (e->pause & MS_PAUSE_RECV)
         return MS_OK;
     if (!e->on_data) {
         *taken = n;
         return collect(e, p, n);
     }
-    if (options_of(e)->max_body_set && is_too_much(e, n))
+    if (ms_run_options(e)->max_body_set && is_too_much(e, n))
         return MS_ETOOLARGE;
     enum ms_verdict v = e->on_data(e, p, n, e->data_user);
     ms_loop_touch(l);
@@ -495,7 +470,7 @@ static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
                       bool *end)
 {
     struct ms_easy *e = easy_of(s);
-    struct ms_loop *l = loop_of(e);
+    struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
     e->source->asked = true;
@@ -524,11 +499,11 @@ static bool was_refused(struct ms_easy *e, ms_err err)
      * it comes to this one too, however few a connection serves. */
     if (!e->stream.passed_over && ++e->refusals >= MAX_ATTEMPTS)
         return false;
-    if (e->stream.needs_h1 && options_of(e)->version == MS_VERSION_AUTO) {
+    if (e->stream.needs_h1 && ms_run_options(e)->version == MS_VERSION_AUTO) {
         e->by_h1 = true;
         return true;
     }
-    return err == MS_EREFUSEDSTREAM || unasked;
+    return (err == MS_EREFUSEDSTREAM || unasked) && !MS_MUTANT_IS(124);
 }
 
 /* A kept connection may die just as it is used again. When not one byte came
@@ -539,12 +514,13 @@ static bool died_unused(const struct ms_easy *e, ms_err err)
     bool died = err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
                 err == MS_ETLS;
 
+    if (MS_MUTANT_IS(122) || (MS_MUTANT_IS(123) && died && !e->retried))
+        return MS_MUTANT_IS(123);
     return died && !e->retried && e->response->reused && !e->stream.answered &&
-           ms_options_idempotent(options_of(e));
+           ms_options_idempotent(ms_run_options(e));
 }
 
-/* What is said about a connection is good for this call only. */
-static const char *keep_text(struct ms_easy *e, const char *text)
+const char *ms_run_say(struct ms_easy *e, const char *text)
 {
     ms_free(e->said);
     e->said = text ? ms_memdup(text, strlen(text)) : NULL;
@@ -554,20 +530,25 @@ static const char *keep_text(struct ms_easy *e, const char *text)
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 {
     struct ms_easy *e = easy_of(s);
-    bool replayable = is_replayable(e);
+    bool replayable = !err || ms_agent_can_repeat(e);
 
     if (e->state != MS_RUN_ACTIVE)
         return;
+    if (MS_UNLIKELY(e->unwanted)) {
+        e->conn = NULL;
+        next_hop(e);
+        return;
+    }
     if (!err && MS_UNLIKELY(e->decoding) && ms_decoding_end(e->decoding)) {
         ms_run_end(e, MS_EDECODE, ms_decoding_failure(e->decoding));
         return;
     }
-    if (!err && MS_UNLIKELY(ms_progress_wanted(e)) && !tell_progress(e))
+    if (!err && MS_UNLIKELY(ms_progress_wanted(e)) && !ms_progress_tell(e))
         return;
     if (err && !detail)
         detail = e->detail;
     if (err && !detail && e->conn)
-        detail = keep_text(e, ms_conn_tls_failure(e->conn, &e->error.reason));
+        detail = ms_run_say(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
         e->retried = true;
     } else if (!err || !replayable || !was_refused(e, err)) {
@@ -577,7 +558,7 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
     e->conn = NULL;
     drop_decoding(e);
     set_state(e, MS_RUN_QUEUED);
-    ms_task_post(loop_of(e), &e->start);
+    ms_task_post(ms_run_loop(e), &e->start);
 }
 
 /* Of a run that on_progress is told about. */
@@ -603,9 +584,24 @@ static const struct ms_stream_ops stream_ops = {.on_head = on_head,
 
 /* ---- the request goes out --------------------------------------------- */
 
+/* Of a run with an agent: what the hop has that the options have not. */
+static MS_RARE void adapt(const struct ms_easy *e, struct ms_request *req)
+{
+    const struct ms_trip *trip = e->response->trip;
+
+    req->method = trip->method;
+    req->target = ms_url_target(ms_agent_url(e));
+    req->fields = ms_buf_span(&e->agent->block);
+    req->list = &trip->sent;
+    if (!trip->bodyless)
+        return;
+    req->streamed = req->expect = req->has_body = false;
+    req->body = ms_span(NULL, 0);
+}
+
 static struct ms_request request_of(const struct ms_easy *e)
 {
-    const struct ms_options *o = options_of(e);
+    const struct ms_options *o = ms_run_options(e);
     bool streamed = e->source && e->source->cb;
     bool has_body = ms_options_sends_body(o);
 
@@ -640,7 +636,7 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
         stamp(e, MS_TIMING_CONNECT, c->connected_us);
         stamp(e, MS_TIMING_TLS, c->secured_us);
     } else {
-        stamp(e, MS_TIMING_QUEUE, loop_of(e)->now_us);
+        stamp(e, MS_TIMING_QUEUE, ms_run_loop(e)->now_us);
     }
 }
 
@@ -656,17 +652,20 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
     struct ms_request req = request_of(e);
 
+    if (MS_UNLIKELY(e->agent != NULL))
+        adapt(e, &req);
     if (note_request(e->response, &req)) {
         ms_pool_release(c);
         ms_run_end(e, MS_ENOMEM, NULL);
         return;
     }
     e->stream.head = &e->response->head;
+    e->stream.hold_send = e->pause & MS_PAUSE_SEND; /* not an earlier run's */
     e->stream.trailers = &e->response->trailers;
-    e->stream.max_head_bytes = options_of(e)->max_header_size < 0
+    e->stream.max_head_bytes = ms_run_options(e)->max_header_size < 0
                                    ? SIZE_MAX
-                                   : (size_t)options_of(e)->max_header_size;
-    bool counted = options_of(e)->watched || e->tells;
+                                   : (size_t)ms_run_options(e)->max_header_size;
+    bool counted = ms_run_options(e)->watched || e->tells;
     e->stream.progress = counted ? &e->watch->progress : NULL;
     e->stream.ops = e->tells ? &told_ops : &stream_ops;
     ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);
@@ -679,20 +678,20 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
         ms_progress_restart(e);
     note_connection(e, c);
     e->conn = c;
-    if (options_of(e)->close)
+    if (ms_run_options(e)->close)
         c->last_exchange = true;
     set_state(e, MS_RUN_ACTIVE);
-    MS_TRACE(&loop_of(e)->trace, MS_TRACE_XFER, c->id, e->id,
+    MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, c->id, e->id,
              "request %.*s %.*s", (int)req.method.n, req.method.p,
              (int)req.target.n, req.target.p);
     if (e->pause)
         ms_run_pause(e);
-    if (!options_of(e)->watched)
+    if (!ms_run_options(e)->watched)
         return;
-    start_measuring(e);
+    ms_run_measure(e);
     if (req.expect)
-        e->watch->sent_head_us = loop_of(e)->now_us;
-    arm_deadline(e);
+        e->watch->sent_head_us = ms_run_loop(e)->now_us;
+    ms_run_arm(e);
 }
 
 static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
@@ -700,9 +699,10 @@ static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
 
+    e->error.attempts++;
     e->error.os_errno = end->os_errno;
     e->error.reason = end->reason;
-    ms_run_end(e, end->err, keep_text(e, end->text));
+    ms_run_end(e, end->err, ms_run_say(e, end->text));
     e->error.phase = phase;
 }
 
@@ -741,6 +741,8 @@ static ms_err prepare(struct ms_easy *e, const char **why)
         err = parse_url(e, why);
     if (err)
         return err;
+    if (MS_UNLIKELY(ms_credentials_in(&e->url)) && (err = ms_agent_need(e)))
+        return err;
     r->url = ms_buf_span(&e->url.href);
     r->authority = o->host.p ? o->host : ms_url_authority(&e->url);
     if (!e->url.secure && o->version == MS_VERSION_2) {
@@ -750,22 +752,47 @@ static ms_err prepare(struct ms_easy *e, const char **why)
     return MS_OK;
 }
 
+/* The body begins again. MS_ECANCELLED: the run is over, or another. */
+static MS_RARE ms_err rewind_source(struct ms_easy *e)
+{
+    struct ms_source *s = e->source;
+    struct ms_loop *l = ms_run_loop(e);
+    unsigned run = e->run;
+
+    if (e->agent && e->agent->bodyless)
+        return MS_OK;
+    s->asked = false;
+    enum ms_verdict v = s->rewind(e, s->user);
+    ms_loop_touch(l);
+    if (e->run != run || e->state != MS_RUN_QUEUED)
+        return MS_ECANCELLED;
+    return v == MS_ABORT ? MS_ECALLBACK : MS_OK;
+}
+
 static void on_start(struct ms_task *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, start);
     const char *why = NULL;
-    ms_err err = e->error.attempts ? MS_OK : prepare(e, &why);
+    ms_err err = e->response->url.p ? MS_OK : prepare(e, &why);
 
+    if (!err && MS_UNLIKELY(e->source && e->source->asked))
+        err = rewind_source(e);
+    if (!err && MS_UNLIKELY(e->agent != NULL))
+        err = ms_policy_before_hop(e, &why);
+    if (err == MS_ECANCELLED || (MS_MUTANT_IS(66) && err))
+        return;
     if (err) {
         ms_run_end(e, err, why);
         return;
     }
-    const struct ms_options *o = options_of(e);
+    const struct ms_options *o = ms_run_options(e);
     struct ms_pool_wish wish = {
         .key = ms_endpoint_key_of(&e->url, e->host_hash, o),
         .connect_timeout_ms = o->timeout_connect,
-        .fresh = o->fresh_connection || e->retried,
+        .fresh = (o->fresh_connection && !MS_MUTANT_IS(109)) || e->retried,
     };
+    if (MS_UNLIKELY(e->agent != NULL))
+        wish.key = ms_agent_key(e);
     if (e->by_h1)
         wish.key.version = MS_VERSION_1_1;
     set_state(e, MS_RUN_WAITING);
@@ -779,7 +806,7 @@ void ms_run_init(struct ms_easy *e)
     ms_list_init(&e->member);
     ms_list_init(&e->ended);
     ms_task_init(&e->start, on_start);
-    ms_timer_init(&e->deadline, on_deadline);
+    ms_timer_init(&e->deadline, ms_run_on_deadline);
     ms_waiter_init(&e->waiter);
     e->waiter.on_conn = on_conn;
     e->waiter.on_fail = on_no_conn;
@@ -798,18 +825,25 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->error = (struct ms_error){0};
     e->detail = NULL;
     if (e->said)
-        keep_text(e, NULL);
-    e->retried = e->by_h1 = e->told = e->headed = false;
+        ms_run_say(e, NULL);
+    e->retried = e->by_h1 = e->told = e->headed = e->unwanted = false;
     e->refusals = 0;
     e->pause = 0;
     if (e->source)
         e->source->asked = false;
     e->run++;
     e->added_us = env->loop->now_us;
-    ms_err err = prepare_watch(e);
+    if (MS_MUTANT_IS(213))
+        ms_loop_forget_told(env->loop);
+    if (MS_UNLIKELY(e->agent || e->response->options->guided)) {
+        ms_err err = ms_policy_begin(e);
+        if (err)
+            return err;
+    }
+    ms_err err = ms_run_prepare_limits(e);
     if (err)
         return err;
-    arm_deadline(e);
+    ms_run_arm(e);
     set_state(e, MS_RUN_QUEUED);
     ms_task_post(env->loop, &e->start);
     return MS_OK;
@@ -821,10 +855,10 @@ void ms_run_pause(struct ms_easy *e)
         ms_conn_hold(e->conn, &e->stream, e->pause & MS_PAUSE_RECV,
                      e->pause & MS_PAUSE_SEND);
     /* Time stood still for it. */
-    if (!is_watching(e))
+    if (!ms_run_watched(e))
         return;
-    start_measuring(e);
-    arm_deadline(e);
+    ms_run_measure(e);
+    ms_run_arm(e);
 }
 
 const char *ms_run_check(const struct ms_easy *e)
@@ -835,7 +869,8 @@ const char *ms_run_check(const struct ms_easy *e)
         return "a transfer's stream and its state disagree";
     if ((e->waiter.endpoint != NULL) != (e->state == MS_RUN_WAITING))
         return "a transfer waits for a connection in another state";
-    if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node))
+    if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node) &&
+        !(e->agent && e->agent->wake_us != MS_NEVER))
         return "a queued transfer has no start to come";
     if (attached && e->conn->session != e->stream.session)
         return "a connection serves another stream than its transfer's";

@@ -25,6 +25,11 @@ static uint64_t monotonic_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
+int64_t ms_wall_seconds(void)
+{
+    return (int64_t)time(NULL);
+}
+
 void ms_loop_init(struct ms_loop *l, const struct ms_loop_hooks *hooks,
                   void *engine)
 {
@@ -93,9 +98,18 @@ static bool tell_deadline(struct ms_loop *l, bool also_never)
     uint64_t at = ms_loop_deadline(l);
     bool gone = at == MS_NEVER && l->told_us != MS_NEVER;
 
+    if (MS_MUTANT_IS(53) || (MS_MUTANT_IS(65) && !l->told_us))
+        gone = false;
+    if (MS_MUTANT_IS(56) && l->told_us != MS_NEVER && at != MS_NEVER)
+        return false;
+    if (MS_MUTANT_IS(57) && at == l->told_us && at != MS_NEVER && also_never)
+        l->told_us = MS_NEVER;
+    if (MS_MUTANT_IS(208) && at != l->told_us && at != MS_NEVER)
+        l->told_us = MS_NEVER;
     if (!l->hooks.wake_me || !(at < l->told_us || (gone && also_never)))
         return false;
-    ms_loop_touch(l);
+    if (!MS_MUTANT_IS(206))
+        ms_loop_touch(l);
     l->told_us = at;
     l->hooks.wake_me(l->engine, ms_loop_ms_until(l, at));
     return true;
@@ -111,7 +125,8 @@ static bool has_work(const struct ms_loop *l)
 static void one_round(struct ms_loop *l)
 {
     l->timed_out = false;
-    ms_loop_run_timers(l);
+    if (!MS_MUTANT_IS(76) || l->told_us == MS_NEVER)
+        ms_loop_run_timers(l);
     ms_ev_run_queued(&l->ev);
     run_tasks(&l->ready);
     l->hooks.finish(l->engine);
@@ -237,7 +252,9 @@ void ms_loop_run_timers(struct ms_loop *l)
 uint64_t ms_loop_deadline(const struct ms_loop *l)
 {
     if (has_work(l) || !ms_list_empty(&l->atexit) || ms_ev_dirty(&l->ev))
-        return 0;
+        return MS_MUTANT_IS(8) ? l->now_us + 1000 : 0;
+    if (MS_MUTANT_IS(52) && l->timers.root)
+        return l->timers.root->key + 20000;
     return l->timers.root ? l->timers.root->key : MS_NEVER;
 }
 
@@ -247,8 +264,8 @@ static int64_t ms_between(uint64_t from_us, uint64_t to_us)
         return -1;
     if (to_us <= from_us)
         return 0;
-    uint64_t ms = (to_us - from_us + 999) / 1000;
-    return ms < MAX_WAKE_MS ? (int64_t)ms : MAX_WAKE_MS;
+    uint64_t ms = (to_us - from_us + (MS_MUTANT_IS(61) ? 0 : 999)) / 1000;
+    return ms < MAX_WAKE_MS || MS_MUTANT_IS(62) ? (int64_t)ms : MAX_WAKE_MS;
 }
 
 int64_t ms_loop_ms_until(const struct ms_loop *l, uint64_t at_us)
@@ -263,13 +280,18 @@ int64_t ms_loop_timeout(const struct ms_loop *l)
 
 void ms_loop_woken(struct ms_loop *l)
 {
-    l->told_us = MS_NEVER;
+    if (!MS_MUTANT_IS(55))
+        l->told_us = MS_NEVER;
     l->timed_out = true;
 }
 
 void ms_loop_bury(struct ms_loop *l, struct ms_grave *g,
                   void (*free)(struct ms_grave *g))
 {
+    if (MS_MUTANT_IS(203)) {
+        free(g);
+        return;
+    }
     g->free = free;
     ms_list_init(&g->node);
     ms_list_push(&l->graves, &g->node);
@@ -281,8 +303,8 @@ void ms_loop_dispatch(struct ms_loop *l, int fd, unsigned events)
 
     if (!s)
         return;
-    if (l->depth == 1)
+    if (l->depth == 1 || MS_MUTANT_IS(204))
         s->on_ready(s, events);
-    else
+    else if (!MS_MUTANT_IS(80))
         ms_ev_queue(s, events);
 }

@@ -58,6 +58,8 @@ static void note_change(struct ms_sock *s)
         ms_list_push(&s->ev->changed, &s->changed);
     else
         ms_list_unlink(&s->changed);
+    if (MS_MUTANT_IS(202) && untold)
+        ms_ev_flush(s->ev);
 }
 
 ms_err ms_sock_open(struct ms_ev *ev, int fd, ms_sock_ready_cb *on_ready,
@@ -76,6 +78,8 @@ ms_err ms_sock_open(struct ms_ev *ev, int fd, ms_sock_ready_cb *on_ready,
     ms_list_init(&s->changed);
     ms_list_init(&s->turn);
     ms_list_init(&s->interests);
+    if (MS_MUTANT_IS(32))
+        s->value = s; /* somebody's */
     ms_sock_give(s, on_ready, owner, role);
     ev->by_fd[fd] = s;
     ev->count++;
@@ -133,7 +137,7 @@ void ms_interest_set(struct ms_interest *i, struct ms_sock *s, unsigned want)
         ms_list_push(&s->interests, &i->node);
     }
     count_wish(s, want, 1u);
-    count_wish(s, i->want, ~0u);
+    count_wish(s, MS_MUTANT_IS(201) ? 0 : i->want, ~0u);
     i->want = want;
     note_change(s);
 }
@@ -168,7 +172,8 @@ void *ms_sock_sole_easy(const struct ms_sock *s)
 
 struct ms_sock *ms_ev_find(const struct ms_ev *ev, int fd)
 {
-    struct ms_sock *s = fd >= 0 && fd < ev->cap ? ev->by_fd[fd] : NULL;
+    bool known = fd < ev->cap || MS_MUTANT_IS(71);
+    struct ms_sock *s = fd >= 0 && known ? ev->by_fd[fd] : NULL;
 
     return s && !s->closing ? s : NULL;
 }
@@ -202,15 +207,19 @@ static void tell(struct ms_ev *ev, struct ms_sock *s)
 {
     unsigned want = wish(s);
 
-    if (!ev->announce || want == s->told)
+    if (!ev->announce || (want == s->told && !(MS_MUTANT_IS(30) && s->closing)))
         return;
     if (!s->told)
         ev->watched++;
     if (!want)
         ev->watched--;
     s->told = (unsigned char)want;
+    if (MS_MUTANT_IS(29) && !want)
+        return;
     ev->announce(ev->host, s, want ? (int)want : MS_POLL_REMOVE);
-    if (!s->told)
+    if (MS_MUTANT_IS(24))
+        ev->announce(ev->host, s, want ? (int)want : MS_POLL_REMOVE);
+    if (MS_MUTANT_IS(35) || !s->told)
         s->value = NULL;
 }
 
@@ -223,7 +232,8 @@ static void finish_close(struct ms_ev *ev, struct ms_sock *s)
     ev->count--;
     s->fd = -1;
     ms_list_push(&ev->dead, &s->changed);
-    close(fd);
+    if (!MS_MUTANT_IS(121))
+        close(fd);
 }
 
 void ms_ev_flush(struct ms_ev *ev)
@@ -238,8 +248,10 @@ void ms_ev_flush(struct ms_ev *ev)
         /* What the host closes while it is told waits for its own turn: it
          * has to hear of that too. */
         bool closing = s->closing;
+        if (MS_MUTANT_IS(31) && closing)
+            close(s->fd);
         tell(ev, s);
-        if (closing)
+        if (closing || (MS_MUTANT_IS(205) && s->closing))
             finish_close(ev, s);
     }
 }
@@ -259,11 +271,12 @@ void ms_ev_set_host(struct ms_ev *ev, ms_ev_announce_cb *announce, void *host,
         if (s->told) {
             s->told = 0;
             ev->watched--;
-            if (old && !silently)
+            if (old && !silently && !MS_MUTANT_IS(45))
                 old(old_host, s, MS_POLL_REMOVE);
             s->value = NULL;
         }
-        note_change(s);
+        if (!MS_MUTANT_IS(43))
+            note_change(s);
     }
 }
 

@@ -105,7 +105,8 @@ static bool claim(struct slot *s, uint64_t *serial)
 
     if ((old & LIVE) || USERS(old))
         return false;
-    *serial = ((old >> SERIAL_SHIFT) + 1) & ((UINT64_C(1) << SERIAL_BITS) - 1);
+    *serial = ((old >> SERIAL_SHIFT) + (MS_MUTANT_IS(209) ? 0 : 1)) &
+              ((UINT64_C(1) << SERIAL_BITS) - 1);
     return atomic_compare_exchange_strong(&s->state, &old,
                                           *serial << SERIAL_SHIFT | USER);
 }

@@ -10,6 +10,9 @@
 #define MAX_REQUEST_FIELDS (1024 * 1024)
 /* An out buffer that grew beyond this for a while is given back. */
 #define KEPT_OUT_BYTES (32 * 1024)
+/* nghttp2's blocks kept for the next requests: what a hundred small ones take.
+ */
+#define KEPT_MEM_BYTES (64 * 1024)
 /* Stream ids are 31 bits, and ours are odd. */
 #define LAST_STREAM_ID INT32_MAX
 
@@ -93,9 +96,18 @@ static struct h2_stream *new_record(struct h2 *h)
 
 void ms_h2_drop(struct h2_stream *s)
 {
+    if (s->h2->found == s)
+        s->h2->found = NULL;
     ms_list_unlink(&s->due);
     ms_buf_free(&s->kept);
     ms_list_push_front(&s->h2->spare, &s->node);
+}
+
+/* What is left of the header block coming in is nobody's. */
+static void stop_reading_head(const struct h2_stream *s)
+{
+    if (s->h2->heads == s)
+        s->h2->heads = NULL;
 }
 
 /* Nobody listens any more. The record goes when nghttp2 has forgotten it. */
@@ -104,6 +116,7 @@ static void detach(struct h2_stream *s)
     size_t kept = ms_buf_len(&s->kept);
 
     s->h2->base.streams--;
+    stop_reading_head(s);
     s->up->session = NULL;
     s->up->part = NULL;
     s->up = NULL;
@@ -130,6 +143,7 @@ void ms_h2_fail(struct h2_stream *s, ms_err err, const char *detail)
         return;
     s->failed = err;
     s->detail = detail;
+    stop_reading_head(s);
     ms_h2_due(s);
 }
 
@@ -439,8 +453,8 @@ static bool h2_done(const struct ms_session *base)
 {
     const struct h2 *h = MS_CONTAINER(base, struct h2, base);
 
-    return h->closed || h->failed || h->goaway || h->drained ||
-           h->last_id == LAST_STREAM_ID;
+    return h->closed || h->failed || (h->goaway && !MS_MUTANT_IS(125)) ||
+           h->drained || h->last_id == LAST_STREAM_ID;
 }
 
 static size_t h2_capacity(const struct ms_session *base)
@@ -575,7 +589,7 @@ static int new_nghttp2(struct h2 *h)
 static int submit_preface(struct h2 *h)
 {
     static const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, MS_MUTANT_IS(129)},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, MS_H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MS_H2_HEADER_LIST},
     };
@@ -604,6 +618,7 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     h->max_streams = config->max_streams;
     h->all_grown = config->grown;
     h->free_frames = MS_H2_FREE_FRAMES;
+    h->mem.most = ms_mem_failing() ? 0 : KEPT_MEM_BYTES;
     h->stray_most = MS_H2_STRAY_BYTES;
     ms_list_init(&h->live);
     ms_list_init(&h->spare);

@@ -25,7 +25,7 @@ static int go_on(const struct h2 *h)
 /* The record of a stream that is open, NULL when we know none. */
 static struct h2_stream *find(struct h2 *h, int32_t id)
 {
-    if (h->found && h->found->id == id)
+    if (h->found && h->found->id == id && h->found->open)
         return h->found;
     h->found = nghttp2_session_get_stream_user_data(h->ng, id);
     return h->found;
@@ -227,7 +227,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame,
     (void)ng;
     (void)frame;
     (void)flags;
-    if (h->heads && is_wanted(h->heads))
+    if (h->heads)
         field(h->heads, span_of(name), span_of(value),
               nghttp2_rcbuf_is_static(name));
     return go_on(h);
@@ -490,6 +490,14 @@ static void cut_off(struct h2_stream *s, uint32_t code)
     }
 }
 
+/* Most peers answer in the order of the requests. */
+static void expect_next(struct h2 *h, const struct h2_stream *s)
+{
+    h->found = s->node.next == &h->live
+                   ? NULL
+                   : MS_CONTAINER(s->node.next, struct h2_stream, node);
+}
+
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
                            void *user)
 {
@@ -500,7 +508,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
     if (!s)
         return 0;
     assert(s->open);
-    h->found = NULL;
+    expect_next(h, s);
     s->open = false;
     h->open--;
     ms_h2_window_gone(s);

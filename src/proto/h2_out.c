@@ -41,6 +41,14 @@ static void add_own(struct list *l, struct ms_span name, struct ms_span value)
     l->nv[l->n - 1].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
 }
 
+/* The same, and the value is constant, too. */
+static void add_constant(struct list *l, struct ms_span name,
+                         struct ms_span value)
+{
+    add_own(l, name, value);
+    l->nv[l->n - 1].flags |= NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+}
+
 static void add_crumbs(struct list *l, struct ms_span name,
                        struct ms_span value)
 {
@@ -198,7 +206,7 @@ static void add_body(struct list *l, struct h2_stream *s,
         add_own(l, MS_SPAN("content-length"), ms_span(length, (size_t)digits));
     }
     if (req->expect)
-        add_own(l, MS_SPAN("expect"), MS_SPAN("100-continue"));
+        add_constant(l, MS_SPAN("expect"), MS_SPAN("100-continue"));
 }
 
 ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
@@ -217,8 +225,8 @@ ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
     if (most > FEW_FIELDS && !(l.nv = ms_alloc(most * sizeof(*l.nv))))
         return MS_ENOMEM;
     add_own(&l, MS_SPAN(":method"), req->method);
-    add_own(&l, MS_SPAN(":scheme"),
-            s->h2->secure ? MS_SPAN("https") : MS_SPAN("http"));
+    add_constant(&l, MS_SPAN(":scheme"),
+                 s->h2->secure ? MS_SPAN("https") : MS_SPAN("http"));
     add_own(&l, MS_SPAN(":authority"), req->authority);
     add_own(&l, MS_SPAN(":path"), req->target);
     add_fields(&l, req->list);

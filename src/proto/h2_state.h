@@ -69,8 +69,8 @@ struct h2 {
     struct ms_list spare;    /* of struct h2_stream, for the next requests */
     struct ms_list due;      /* of struct h2_stream */
     struct ms_list hungry;   /* of struct h2_stream: ask again for a body */
-    struct h2_stream *heads; /* whose header block is coming in */
-    struct h2_stream *found; /* the last that was looked for, while open */
+    struct h2_stream *heads; /* who wants the header block coming in */
+    struct h2_stream *found; /* the last that was looked for, or a guess */
     size_t open;             /* streams nghttp2 knows */
     size_t max_streams;
     size_t consumed;   /* of bodies, and nghttp2 was not told yet */

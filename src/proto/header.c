@@ -36,8 +36,7 @@ ms_err ms_fields_grow(struct ms_fields *f)
     return MS_OK;
 }
 
-/* Room for a field, whose offsets fit the index. */
-static ms_err make_room(struct ms_fields *f, size_t name, size_t value)
+ms_err ms_fields_reserve(struct ms_fields *f, size_t name, size_t value)
 {
     size_t at = f->text.to;
 
@@ -47,40 +46,6 @@ static ms_err make_room(struct ms_fields *f, size_t name, size_t value)
     if (!err && f->count == f->cap)
         err = ms_fields_grow(f);
     return err;
-}
-
-/* What was reserved earlier is enough, mostly: large as it may be, it holds
- * less than 4 GiB. */
-static bool has_room(const struct ms_fields *f, size_t name, size_t value)
-{
-    size_t room = f->text.cap - f->text.to;
-
-    return MS_LIKELY(f->text.cap <= UINT32_MAX && name <= room &&
-                     value <= room - name && f->count < f->cap);
-}
-
-ms_err ms_fields_add(struct ms_fields *f, struct ms_span name,
-                     struct ms_span value)
-{
-    assert(f->text.from == 0 && "offsets count from the start");
-
-    size_t at = f->text.to;
-    if (!has_room(f, name.n, value.n)) {
-        ms_err err = make_room(f, name.n, value.n);
-        if (err)
-            return err;
-    }
-    f->refs[f->count++] =
-        (struct ms_field_ref){.name = (uint32_t)at,
-                              .value = (uint32_t)(at + name.n),
-                              .name_len = (uint32_t)name.n,
-                              .value_len = (uint32_t)value.n};
-    if (name.n)
-        memcpy(f->text.p + at, name.p, name.n);
-    if (value.n)
-        memcpy(f->text.p + at + name.n, value.p, value.n);
-    f->text.to = at + name.n + value.n;
-    return MS_OK;
 }
 
 struct ms_span ms_fields_name(const struct ms_fields *f, size_t index)

@@ -11,6 +11,9 @@
 #ifndef MS_PROTO_HEADER_H
 #define MS_PROTO_HEADER_H
 
+#include <assert.h>
+#include <string.h>
+
 #include "base/buf.h"
 
 /* Where a field stands in the text. */
@@ -32,7 +35,7 @@ void ms_fields_free(struct ms_fields *f);
 void ms_fields_clear(struct ms_fields *f);
 
 /* Room for another field. MS_ENOMEM leaves all as it was. */
-ms_err ms_fields_grow(struct ms_fields *f) MS_MUST_CHECK;
+ms_err ms_fields_grow(struct ms_fields *f) MS_RARE MS_MUST_CHECK;
 
 /* Indexes a field whose bytes are in `text`, or will be before anybody looks.
  * MS_ENOMEM leaves all as it was. */
@@ -48,10 +51,48 @@ static inline MS_MUST_CHECK ms_err ms_fields_index(struct ms_fields *f,
     return MS_OK;
 }
 
+/* Room for another field of these lengths, with offsets that fit the index.
+ * MS_ENOMEM leaves all as it was. */
+ms_err ms_fields_reserve(struct ms_fields *f, size_t name,
+                         size_t value) MS_MUST_CHECK;
+
+/* What was reserved earlier is enough, mostly: large as it may be, it holds
+ * less than 4 GiB. */
+static inline bool ms_fields_has_room(const struct ms_fields *f, size_t name,
+                                      size_t value)
+{
+    size_t room = f->text.cap - f->text.to;
+
+    return f->text.cap <= UINT32_MAX && name <= room && value <= room - name &&
+           f->count < f->cap;
+}
+
 /* Copies a field in, behind the others; neither span may lie in `text`.
  * MS_ENOMEM leaves all as it was. */
-ms_err ms_fields_add(struct ms_fields *f, struct ms_span name,
-                     struct ms_span value) MS_MUST_CHECK;
+static inline MS_MUST_CHECK ms_err ms_fields_add(struct ms_fields *f,
+                                                 struct ms_span name,
+                                                 struct ms_span value)
+{
+    size_t at = f->text.to;
+
+    assert(f->text.from == 0 && "offsets count from the start");
+    if (MS_UNLIKELY(!ms_fields_has_room(f, name.n, value.n))) {
+        ms_err err = ms_fields_reserve(f, name.n, value.n);
+        if (err)
+            return err;
+    }
+    f->refs[f->count++] =
+        (struct ms_field_ref){.name = (uint32_t)at,
+                              .value = (uint32_t)(at + name.n),
+                              .name_len = (uint32_t)name.n,
+                              .value_len = (uint32_t)value.n};
+    if (name.n)
+        memcpy(f->text.p + at, name.p, name.n);
+    if (value.n)
+        memcpy(f->text.p + at + name.n, value.p, value.n);
+    f->text.to = at + name.n + value.n;
+    return MS_OK;
+}
 
 /* Lent until the set changes. `index` must be less than count. */
 struct ms_span ms_fields_name(const struct ms_fields *f, size_t index);

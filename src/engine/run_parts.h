@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run_parts.h - what the files that make up a run share, for nobody else:
+ * transfer.c moves the run on, run_limits.c holds it to its limits.
+ */
+#ifndef MS_ENGINE_RUN_PARTS_H
+#define MS_ENGINE_RUN_PARTS_H
+
+#include "engine/run.h"
+#include "net/loop.h"
+
+static inline struct ms_loop *ms_run_loop(const struct ms_easy *e)
+{
+    return ms_run_env_of(e)->loop;
+}
+
+static inline const struct ms_options *ms_run_options(const struct ms_easy *e)
+{
+    return e->response->options;
+}
+
+/* Keeps a copy of what is to be said of the run's end: a text about a
+ * connection, for instance, lives no longer than that. NULL: there is no
+ * memory, or `text` is NULL. */
+const char *ms_run_say(struct ms_easy *e, const char *text);
+
+/* ---- limits (run_limits.c) --------------------------------------------- */
+
+/* Makes room for what the run's options have to measure. MS_ENOMEM. */
+ms_err ms_run_prepare_limits(struct ms_easy *e) MS_MUST_CHECK;
+
+/* Starts the timer for whatever limit comes first. */
+void ms_run_arm(struct ms_easy *e);
+
+/* What the timer calls. */
+void ms_run_on_deadline(struct ms_timer *t);
+
+/* Whether the run is held to a limit on how it gets on right now. */
+bool ms_run_watched(const struct ms_easy *e);
+
+/* Whether the time for the whole run is over. */
+bool ms_run_is_late(const struct ms_easy *e);
+
+/* Measuring begins here. */
+void ms_run_measure(struct ms_easy *e);
+
+/* The body that was kept back for a 100 leaves now. */
+void ms_run_send_body(struct ms_easy *e);
+
+/* ---- transfer.c -------------------------------------------------------- */
+
+/* The time has come that the agent had the timer set for. */
+void ms_run_wake(struct ms_easy *e);
+
+#endif
