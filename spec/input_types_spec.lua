@@ -208,9 +208,14 @@ end
 
 local UNENCODABLE = "the json option cannot be encoded: "
 
-local PATHS = { words = "a path, an open file or a function",
-  said_of_type = "sink must be a path, an open file or a function, not %s",
-  types = { string = true, ["function"] = true, ["FILE*"] = true }, also = { false } }
+local PATHS = { words = "a path, an open file, a function or { path = ... }",
+  said_of_type = "sink must be a path, an open file, a function or { path = ... }, not %s",
+  types = { string = true, ["function"] = true, ["FILE*"] = true, table = true },
+  also = { false },
+  said = { [{}] = 'option "sink.path" must be a string, not nil',
+    [{ path = 1 }] = 'option "sink.path" must be a string, not number',
+    [{ path = "x", resume = 1 }] = 'option "sink.resume" must be a boolean, not number',
+    [{ path = "x", more = 1 }] = 'unknown option "more"', [cyclic] = "option names are strings" } }
 
 -- What Lua understands: of a fetch, of a client, or of both.
 local LUA = {

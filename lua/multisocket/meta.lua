@@ -217,7 +217,7 @@ function Response:cancel(reason) end
 ---@field netrc? string|boolean path of a netrc file; true: $NETRC, or .netrc in $HOME
 ---@field expect_continue? boolean send the body when the server asks for it, or after a second
 ---@field stream? boolean return when the head is there; read the body with the response
----@field sink? string|file*|fun(chunk: string) where the body goes
+---@field sink? string|file*|fun(chunk: string)|{ path: string, resume: boolean? } where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
 ---@field max_body? integer|false bytes of body, decoded; default 1 GiB, none with on_data
 ---@field range? integer[]|string|false { from, to }, { from } or { -last }, counted from 0: that part of the body
