@@ -50,6 +50,26 @@ describe("res:text()", function()
   end))
 end)
 
+describe("a response's head", function()
+  it("tells what the body is, and when it was made", async(function()
+    for _, row in ipairs {
+      { "Content-Type: Text/HTML; Charset=UTF-8\r\n", "text/html", "utf-8" },
+      { 'Content-Type:application/json ;a=b;charset="Koi8-r"\r\n', "application/json", "koi8-r" },
+      { "Content-Type: text/plain\r\n", "text/plain" }, { "Content-Type:\r\n" }, { "" },
+      { "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", date = 784111777 },
+      { "Date: yesterday\r\n" },
+    } do
+      local p <close> = peer.start { { { "request" },
+        { "send", "HTTP/1.1 204 No Content\r\n" .. row[1] .. "\r\n" } } }
+      local res = assert(ms.fetch(p:url()))
+      local kind, name = res:content_type()
+      assert.equal(row[2], kind)
+      assert.equal(row[3], name)
+      assert.equal(row.date, res:date())
+    end
+  end))
+end)
+
 describe("what means nothing", function()
   -- Unicode 15, chapter 3.9, table 3-8 to 3-11, and what is too short.
   local ROWS = {

@@ -85,6 +85,16 @@ function Headers:each() end
 ---@field tls multisocket.TlsInfo? nil in the clear
 local Response = {}
 
+---What the body is, in lower case and without parameters, and the charset that
+---the server names.
+---@return string? type
+---@return string? charset
+function Response:content_type() end
+
+---When the response was made, by the server's clock.
+---@return integer? seconds since 1970
+function Response:date() end
+
 ---The body as UTF-8: from the charset that a byte order mark or else the server
 ---tells, UTF-8 when none does. What means nothing in it becomes U+FFFD.
 ---@return string? text

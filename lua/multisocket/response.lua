@@ -29,6 +29,24 @@ local function named_charset(res)
   return quoted or rest:lower():match(';%s*charset%s*=%s*([^%s;"]+)')
 end
 
+---What the body is, in lower case and without parameters, such as "text/html",
+---and the charset that the server names.
+---@return string? type nil: it does not say
+---@return string? charset
+function response:content_type()
+  check(self)
+  local kind = (self.headers["content-type"] or ""):match("^%s*([^;%s]+)")
+  return kind and kind:lower(), named_charset(self)
+end
+
+---When the response was made, by the server's clock.
+---@return integer? seconds since 1970; nil: it does not say, or nothing that is a date
+function response:date()
+  check(self)
+  local text = self.headers.date
+  return text and core.http_date(text)
+end
+
 ---The body as UTF-8: from the charset that a byte order mark or else the server
 ---tells, UTF-8 when none does. What means nothing in it becomes U+FFFD.
 ---@return string?
