@@ -58,7 +58,7 @@ static ms_err make_piece(struct ms_decoding *d, struct ms_span *in, bool *more)
     *more = d->waiting == sizeof(d->piece);
     d->received += before - in->n;
     d->made += d->waiting;
-    if (err || d->made <= d->trusted ||
+    if (err || MS_MUTANT_IS(305) || d->made <= d->trusted ||
         d->made / MS_DECODING_RATIO <= d->received)
         return err;
     d->failure = "it unpacks to more than 200 times its size, which is allowed "
@@ -96,7 +96,7 @@ ms_err ms_decoding_feed(struct ms_decoding *d, struct ms_span in, size_t *taken,
     ms_err err = pump(d, &in, deliver, user);
     if (err)
         return err;
-    d->owed = d->waiting && !in.n;
+    d->owed = d->waiting && !in.n && !MS_MUTANT_IS(306);
     *taken = n - in.n - d->owed;
     return MS_OK;
 }

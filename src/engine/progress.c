@@ -41,6 +41,8 @@ bool ms_progress_tell(struct ms_easy *e)
     ms_loop_touch(l);
     if (e->run != run || !ms_run_under_way(e))
         return false;
+    if (MS_MUTANT_IS(142))
+        return true;
     if (v == MS_ABORT || v == MS_CANCEL)
         ms_run_end(e, v == MS_ABORT ? MS_ECALLBACK : MS_ECANCELLED, NULL);
     return v != MS_ABORT && v != MS_CANCEL;

@@ -98,7 +98,8 @@ static void release(struct ms_easy *e)
     ms_timer_cancel(ms_run_loop(e), &e->deadline);
     ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
     e->conn = NULL;
-    drop_decoding(e);
+    if (!MS_MUTANT_IS(304))
+        drop_decoding(e);
     if (c && e->stream.session)
         ms_conn_cancel_stream(c, &e->stream);
 }
@@ -318,7 +319,8 @@ static bool is_decodable(const struct ms_easy *e)
     const char *method = ms_response_method(e->response, &n);
 
     return ms_run_options(e)->decompress && h->length != 0 &&
-           h->status != 204 && h->status != 206 && h->status != 304 &&
+           h->status != 204 && h->status != 304 &&
+           (h->status != 206 || MS_MUTANT_IS(302)) &&
            !ms_span_equal(ms_span(method, n), MS_SPAN("HEAD"));
 }
 
@@ -443,7 +445,8 @@ static MS_RARE ms_err decode(struct ms_easy *e, struct ms_span in,
     struct ms_decoding *d = e->decoding;
     unsigned run = e->run;
 
-    e->decoding = NULL;
+    if (!MS_MUTANT_IS(303))
+        e->decoding = NULL;
     ms_err err = ms_decoding_feed(d, in, taken, deliver, e);
     if (e->run != run || e->state != MS_RUN_ACTIVE) {
         ms_decoding_free(d);
@@ -539,7 +542,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         next_hop(e);
         return;
     }
-    if (!err && MS_UNLIKELY(e->decoding) && ms_decoding_end(e->decoding)) {
+    if (!err && MS_UNLIKELY(e->decoding) && ms_decoding_end(e->decoding) &&
+        !MS_MUTANT_IS(301)) {
         ms_run_end(e, MS_EDECODE, ms_decoding_failure(e->decoding));
         return;
     }

@@ -173,7 +173,8 @@ static ms_err begin_deflate(struct zlib_state *s, struct ms_coding_io *io)
         s->lead[s->leads++] = next_byte(&io->in);
     if (s->leads < sizeof(s->lead))
         return MS_OK;
-    ms_err err = start(s, is_zlib(s->lead) ? AS_ZLIB : AS_BARE);
+    ms_err err =
+        start(s, is_zlib(s->lead) || MS_MUTANT_IS(309) ? AS_ZLIB : AS_BARE);
     return err ? err : inflate_leads(s, io);
 }
 

@@ -105,6 +105,8 @@ ms_err ms_decoder_new(struct ms_decoder **out, const struct ms_fields *fields)
 
     *out = NULL;
     for (; ms_decode_name(fields, count, &name); count++) {
+        if (count == MS_DECODE_MAX && MS_MUTANT_IS(310))
+            break;
         if (count == MS_DECODE_MAX)
             return MS_EDECODE;
         found[count] = find(name);
