@@ -5,10 +5,11 @@
 
 local build = require "build"
 local clients = require "clients"
+local idle = require "idle"
 local machine = require "machine"
 local process = require "process"
 local report = require "report"
-local scale = require "scale"
+local many = require "scale"
 local secure = require "secure"
 local server = require "server"
 
@@ -84,7 +85,8 @@ inside.all = {
   },
 }
 
-table.move(scale.all, 1, #scale.all, #inside.all + 1, inside.all)
+table.move(idle.all, 1, #idle.all, #inside.all + 1, inside.all)
+table.move(many.all, 1, #many.all, #inside.all + 1, inside.all)
 table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)
 
 -- ---- the Lua programs, which report themselves -------------------------
