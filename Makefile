@@ -62,7 +62,15 @@ NGHTTP2_LIBS   := $(if $(NGHTTP2_LIBDIR),-L$(NGHTTP2_LIBDIR) -lnghttp2,$(shell \
 OPENSSL_CFLAGS := $(if $(OPENSSL_INCDIR),-I$(OPENSSL_INCDIR),$(call pkg_cflags,openssl))
 OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(shell \
                     pkg-config --libs openssl 2>/dev/null || echo -lssl -lcrypto))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS)
+# International names, where libidn2 is there; IDN2=no leaves them out.
+IDN2        ?= $(shell pkg-config --exists libidn2 2>/dev/null && echo yes || echo no)
+IDN2_CFLAGS := $(if $(filter yes,$(IDN2)),-DMS_HAVE_IDN2 $(call pkg_cflags,libidn2))
+IDN2_LIBS   := $(if $(filter yes,$(IDN2)),$(shell pkg-config --libs libidn2))
+# The public suffix list, where libpsl is there; PSL=no leaves it out.
+PSL        ?= $(shell pkg-config --exists libpsl 2>/dev/null && echo yes || echo no)
+PSL_CFLAGS := $(if $(filter yes,$(PSL)),-DMS_HAVE_PSL $(call pkg_cflags,libpsl))
+PSL_LIBS   := $(if $(filter yes,$(PSL)),$(shell pkg-config --libs libpsl))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS) $(PSL_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -84,7 +92,8 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
-           $(OPENSSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(OPENSSL_CFLAGS) $(IDN2_CFLAGS) $(PSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+           $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -100,7 +109,7 @@ NPROC := $(shell nproc 2>/dev/null || echo 2)
 Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
-.PHONY: all demo test unit spec check deps format format-check layers lint warnings \
+.PHONY: print-libs all demo test unit spec check deps format format-check layers lint warnings \
         asan tsan valgrind mutants model fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
@@ -199,7 +208,9 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
-FUZZED := $(addprefix src/proto/,h1 header host upload url wire) \
+FUZZED := $(addprefix src/proto/,auth_digest challenge cookie cookie_date h1 h1_request h2 \
+            h2_field h2_in h2_mem h2_out h2_window header host idn jar jar_file jar_take netrc \
+            upload url wire) \
           $(addprefix src/net/,addr hosts)
 LEAST  := 90
 fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines
@@ -269,7 +280,7 @@ install-lua: ## only what Lua needs
 install-c: ## only what C needs: static and shared library, header, pkg-config file
 	@test -e $(SHARED_LIB) || { echo "nothing built yet: run make first" >&2; exit 1; }
 	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(CLIBDIR)/pkgconfig
-	install -m 644 src/multisocket.h $(DESTDIR)$(INCLUDEDIR)/multisocket.h
+	install -m 644 src/multisocket.h src/multisocket_jar.h $(DESTDIR)$(INCLUDEDIR)/
 	objcopy --wildcard --remove-section='.gnu.lto_*' $(STATIC_LIB) \
 	  $(DESTDIR)$(CLIBDIR)/libmultisocket.a # what is left any compiler links
 	chmod 644 $(DESTDIR)$(CLIBDIR)/libmultisocket.a
@@ -292,6 +303,9 @@ rock: ## what the rockspec calls: build with LuaRocks' settings, install nothing
 
 compile_commands.json: FORCE ## for editors (clangd)
 	@$(LUA) .ci/compile_commands.lua '$(COMPILE) -Ispec/unit' $(SOURCES) $(UNIT_SRC) > $@
+
+print-libs: # what a program with the engine in it is linked with; for bench
+	@echo $(LIBS)
 
 clean: ## remove everything built
 	rm -rf build multisocket compile_commands.json

@@ -452,10 +452,6 @@ describe("surface: the module multisocket.core", function()
       end,
       why = "takes anything",
     }
-    rows.url = {
-      good = function() assert.equal("http://h/", core.url("http://h").href) end,
-      bad = { bad("bad_argument", "the URL must be a string, not nil", core.url) },
-    }
     local RESPONSE = "argument #1 must be a response, not "
     for name, fn in pairs({ attach = core.attach, attached = core.attached }) do
       rows[name] = {
@@ -468,6 +464,36 @@ describe("surface: the module multisocket.core", function()
           bad("bad_argument", RESPONSE .. "table", fn, {}) },
       }
     end
+  end
+
+  local function texts()
+    rows.url = {
+      good = function() assert.equal("http://h/", core.url("http://h").href) end,
+      bad = { bad("bad_argument", "the URL must be a string, not nil", core.url) },
+    }
+    rows.jar = { good = function() core.jar():clear() end, why = "takes nothing" }
+    rows.registrable_domain = {
+      good = function() assert.is_nil(core.registrable_domain("com")) end,
+      bad = { bad("bad_argument", "the host must be a string, not number",
+        core.registrable_domain, 1) },
+    }
+    rows.shown_url = {
+      good = function()
+        for text, shown in pairs({ ["http://u:p@h/a@b"] = "http://h/a@b", ["//u@h"] = "//h",
+          ["HTTPS:\\\\u:p@q@h?a@b"] = "HTTPS:\\\\h?a@b", ["http:u:p@h#@"] = "http:h#@",
+          ["http://h/"] = "http://h/", ["/a@b"] = "/a@b", [""] = "", ["u@h/"] = "u@h/",
+          ["x:u@h"] = "x:h", [":@"] = ":" }) do
+          assert.equal(shown, core.shown_url(text))
+        end
+      end,
+      bad = { bad("bad_argument", "the URL must be a string, not nil", core.shown_url) },
+    }
+    rows.http_date = {
+      good = function()
+        assert.equal(784111777, core.http_date("Sun, 06 Nov 1994 08:49:37 GMT"))
+      end,
+      bad = { bad("bad_argument", "a date must be a string, not nil", core.http_date) },
+    }
   end
 
   local function tools()
@@ -539,6 +565,7 @@ describe("surface: the module multisocket.core", function()
   it("has a good and a bad use of every name", async(function()
     values()
     handles()
+    texts()
     tools()
     surface.check({ names = surface.names_of(core), rows = rows })
   end))

@@ -242,7 +242,8 @@ describe("HTTP/1:", function()
   end))
 
   it("A27: what dies on a new connection is not tried again", async(function()
-    local p <close> = peer.start({ { { "request" }, { "close" } }, { { "request" }, { "send", OK } } })
+    local p <close> = peer.start({ { { "request" }, { "close" } },
+      { { "request" }, { "send", OK } } })
     local client <close> = ms.client()
     local none, err = client:fetch(p:url())
     assert.is_nil(none)

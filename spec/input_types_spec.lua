@@ -43,9 +43,10 @@ local FUNCTION = { words = "a function or false", types = { ["function"] = true 
   also = { false } }
 local STRING = { words = "a string", types = { string = true }, also = { "" } }
 
-local function group(words, types, members, more)
+local function group(words, types, members, more, first, listed)
   local row = { words = words, types = types, members = members, also = { false, {} } }
-  row.more = more
+  row.first = first or "total" -- the member that a number stands for
+  row.more, row.listed = more, listed -- what is said of the first of a list
   return row
 end
 
@@ -67,6 +68,7 @@ local PORT = 'option "local_port" must be a whole number from 1 to 65535, not '
 -- A map of strings to `what`.
 local function map(name, what, ...)
   local option = ('option "%s" '):format(name)
+  local ttl = "a ttl of " .. option .. "must be a whole number from 1, not "
   local row = { words = "a table or false", types = { table = true }, also = { false, {} },
     said = { [{ 1 }] = option .. "must be made of strings, not number",
       [{ [true] = "x" }] = option .. "must be made of strings, not boolean",
@@ -74,6 +76,10 @@ local function map(name, what, ...)
       [{ a = { {} } }] = option .. "must be made of strings, not table",
       [{ ["a=b"] = "x" }] = option .. 'cannot have "a=b" in it',
       [{ [""] = "x" }] = option .. 'cannot have "" in it',
+      [{ a = { "::1", ttl = 0 } }] = ttl .. "0",
+      [{ a = { "::1", ttl = 0.5 } }] = ttl,
+      [{ a = { "::1", ttl = "60" } }] = ttl,
+      [{ a = { "::1;5" } }] = option .. 'cannot have "::1;5" in it',
       [{ a = "x\ny=z" }] = option .. "cannot have",
       [{ ["a\0b"] = "x" }] = option .. "cannot have" } }
   for _, value in ipairs({ ... }) do row.also[#row.also + 1] = { ["a:1"] = value } end
@@ -83,6 +89,8 @@ end
 local UNSET = { words = "a string", types = { string = true }, also = { false, "" } }
 local NAMES = { words = "a string or a list of them", types = { string = true, table = true },
   also = { false, {}, { "a", "b" } } }
+local STATUSES = { words = "a string or a list of them", types = NAMES.types,
+  also = { false, { 503 }, { "503", 429 }, "503" } }
 local TLS = { words = "a table", types = { table = true }, also = { {} }, members = {
   verify = BOOLEAN, verify_host = BOOLEAN, ca_file = UNSET, ca_path = UNSET, crl_file = UNSET,
   cert = UNSET, key = UNSET, key_password = UNSET, min_version = UNSET, max_version = UNSET,
@@ -119,6 +127,15 @@ local ENGINE = {
     { total = TIMEOUT, connect = TIMEOUT, first_byte = TIMEOUT, idle = TIMEOUT }, TIMEOUT.more),
   low_speed = group("a table or false", { table = true },
     { limit = number(1), time = number(1) }),
+  max_send_speed = number(1),
+  max_recv_speed = number(1),
+  redirect = number(0),
+  redirect_post = BOOLEAN,
+  allow_downgrade = BOOLEAN,
+  unrestricted_auth = BOOLEAN,
+  retry = group("a number, a table or false", { number = true, table = true },
+    { max = number(0), status = STATUSES, methods = NAMES, max_delay = number(0),
+      budget = number(0) }, number(0).more, "max"),
   max_body = number(0),
   max_header_size = number(1),
   tcp_nodelay = BOOLEAN,
@@ -129,6 +146,14 @@ local ENGINE = {
     said = { ["3"] = "version: bad option value", ["2.0"] = "version: bad option value",
       [""] = "version: bad option value" } },
   priority = STRING,
+  cookies = { words = "a boolean or a jar", types = { boolean = true },
+    also = { true, false, core.jar() } },
+  auth = group("a table or false", { table = true },
+    { user = UNSET, password = UNSET, digest = BOOLEAN }, nil, nil,
+    'option "auth.user" must be a string, not number'),
+  bearer = UNSET,
+  netrc = { words = "a path, true or false", types = { string = true, boolean = true },
+    also = { true, false, "", "/x" }, said = { ["a\0b"] = 'option "netrc" has a NUL in it' } },
   ip = { words = "a number or false", apart = false, types = { number = true },
     also = { 4, 6, false }, more = whole(4),
     said = { [5] = "ip: bad option value", [7] = "ip: bad option value" } },
@@ -158,6 +183,7 @@ local ENGINE = {
   tls = TLS,
   on_headers = FUNCTION,
   on_data = FUNCTION,
+  on_debug = FUNCTION,
 }
 
 local function fields(what)
@@ -211,6 +237,8 @@ local MULTI = {
   max_connections = number(1),
   max_connections_per_host = number(1),
   max_age = number(1),
+  per_host = group("a table or false", { table = true },
+    { concurrency = number(1), rate = number(1) }),
   edge_triggered = BOOLEAN,
   errorfunction = FUNCTION, donefunction = FUNCTION, socketfunction = FUNCTION,
   timerfunction = FUNCTION,
@@ -255,7 +283,7 @@ local function each_wrong(name, row, try)
   end
   for value, words in pairs(row.said or {}) do try(value, code, words) end
   for _, case in ipairs(row.more or {}) do
-    local full = row.members and name .. ".total" or name
+    local full = row.members and name .. "." .. row.first or name
     try(case[1], code, ('option "%s" must be %s, not %s'):format(full, case[2],
       tostring(case[1])))
   end
@@ -266,7 +294,8 @@ local function each_wrong(name, row, try)
   end
   if row.members then
     try({ no_such = 1 }, code, ('unknown option "%s.no_such"'):format(name))
-    try({ 1 }, code, "option names are strings, not number")
+    try({ 1 }, code, row.listed or "option names are strings, not number")
+    try({ [0] = 1 }, code, "option names are strings, not number")
     try({ [cyclic] = 1 }, code, "option names are strings, not table")
   end
 end

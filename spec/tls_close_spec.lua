@@ -9,8 +9,10 @@ local async = require "spec.support.async"
 local certs = require "spec.support.certs"
 local drive = require "spec.support.drive"
 local process = require "spec.support.process"
+local server = require "spec.support.server"
 local tls_peer = require "spec.support.tls_peer"
 local tls_relay = require "spec.support.tls_relay"
+local tls_server = require "spec.support.tls_server"
 local uv = require "luv"
 
 local LIMIT = 10000 -- ms
@@ -212,6 +214,94 @@ describe("a peer that never answers", function()
     local p <close> = tls_peer.start({ script })
     with_multi({ max_idle = 0 }, function(d)
       assert.is_true(fetch(d, p:url(), { fresh_connection = true }))
+      d:run(function() return not next(d.watched) end)
+    end)
+  end)
+end)
+
+-- One that is stopped has its connections and never answers.
+describe("nginx", function()
+  local nginx
+  before_each(function() nginx = server.start({ tls = certs.get("valid") }) end)
+  after_each(function()
+    uv.kill(nginx.pid, "sigcont")
+    nginx:stop()
+  end)
+
+  -- Runs fn(d) when a goodbye is on its way to nginx.
+  local function with_goodbye(stopped, fn)
+    with_multi({ idle_timeout = 50 }, function(d)
+      assert.is_true(fetch(d, nginx:url("/small")))
+      if stopped then uv.kill(nginx.pid, "sigstop") end
+      d:run(function() return d.multi:stats().connections == 0 end)
+      fn(d)
+    end)
+  end
+
+  it("is told, and ends its side", function()
+    with_goodbye(false, function(d)
+      d:run(function() return not next(d.watched) end)
+      assert.is_true(fetch(d, nginx:url("/small")))
+      assert.equal(2, d.multi:stats().opened)
+    end)
+  end)
+
+  it("that is stopped is waited for, but not for ever", function()
+    with_goodbye(true, function(d)
+      assert.equal(1, d.multi:stats().closing)
+      d:run(function() return not next(d.watched) end)
+      assert.equal(0, d.multi:stats().closing)
+    end)
+  end)
+
+  it("that is stopped delays no multi:close()", function()
+    with_goodbye(true, function(d)
+      assert.equal(1, d.multi:stats().closing)
+      d.multi:close()
+      assert.is_nil(next(d.watched))
+    end)
+  end)
+
+  it("that is stopped while it is spoken to delays no multi:close() either", function()
+    with_multi({}, function(d)
+      assert.is_true(fetch(d, nginx:url("/small"))) -- one is idle
+      uv.kill(nginx.pid, "sigstop")
+      d.multi:add_handle(easy_for(nginx:url("/small")))
+      d.multi:add_handle(easy_for(nginx:url("/small"), { fresh_connection = true }))
+      d:turn()
+      d.multi:close()
+      assert.is_nil(next(d.watched))
+    end)
+  end)
+end)
+
+-- It serves one connection after the other: the next is served when this one
+-- is over for both.
+describe("s_server", function()
+  local s
+  before_each(function() s = tls_server.start({ certs.get("valid") }) end)
+  after_each(function()
+    uv.kill(s.pid, "sigcont")
+    s:stop()
+  end)
+
+  it("ends first, and is answered", function()
+    with_multi({}, function(d)
+      for _ = 1, 3 do assert.is_true(fetch(d, s:url("/small"))) end
+      d:run(function() return not next(d.watched) end)
+      assert.is_nil(s:log():lower():find("error"), s:log())
+    end)
+  end)
+
+  it("that never ends its side is left alone when the transfer goes", function()
+    with_multi({}, function(d)
+      local easy = easy_for(s:url("/bytes/100000"), { on_data = function()
+        uv.kill(s.pid, "sigstop")
+      end })
+      d.multi:add_handle(easy)
+      d:run(function() return d.multi:stats().bytes_in > 5000 end)
+      d.multi:remove_handle(easy)
+      assert.equal(0, d.multi:stats().closing)
       d:run(function() return not next(d.watched) end)
     end)
   end)

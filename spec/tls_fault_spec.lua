@@ -114,11 +114,27 @@ local function expected(act, k, flight, kind)
   return BEHIND[act], data > 0 and "body" or nil, pieces
 end
 
-local function check(client, r, act, at)
-  local code, phase, pieces = expected(act, at.k, at.flight, at.kind)
-  local got = get(client, r:url("/"), code ~= "timed_out" and LIMIT
-    or phase == "tls" and { connect = SHORT } or { idle = SHORT })
-  local where = ("%s behind record %d of %d: "):format(act, at.k, at.flight.total)
+-- Connection k + 1 breaks behind k records. Each transfer begins when the one
+-- before it has come to its fault, so that they wait for nothing together.
+local function get_all(client, r, act, at)
+  local list, ended = {}, 0
+  for k = 0, at.flight.total do
+    local code, phase = expected(act, k, at.flight, at.kind)
+    ms.spawn(function()
+      list[k] = get(client, r:url("/"), code ~= "timed_out" and LIMIT
+        or phase == "tls" and { connect = SHORT } or { idle = SHORT })
+      ended = ended + 1
+    end)
+    assert(process.wait_until(function() return list[k] or r:count("act", k + 1) > 0 end, LIMIT,
+      turn))
+  end
+  assert(process.wait_until(function() return ended > at.flight.total end, LIMIT, turn))
+  return list
+end
+
+local function check(got, act, k, at)
+  local code, phase, pieces = expected(act, k, at.flight, at.kind)
+  local where = ("%s behind record %d of %d: "):format(act, k, at.flight.total)
   assert.equal(where .. code, where .. got.code)
   if phase then assert.equal(where .. phase, where .. got.phase) end
   assert.equal(where .. PIECE:rep(pieces), where .. got.body)
@@ -127,7 +143,7 @@ local function check(client, r, act, at)
   end
 end
 
-describe("behind every record the server sends", function()
+describe("C32, C33 behind every record the server sends", function()
   local function each_record(act, kind, version)
     local p <close> = tls_peer.start({ script_of(BODIES[kind]) }, { version = version,
       tickets = TICKETS })
@@ -136,9 +152,9 @@ describe("behind every record the server sends", function()
       local plans = {}
       for k = 0, flight.total do plans[k + 1] = { { act, from = "server", records = k } } end
       local r <close> = tls_relay.start({ to = p.port, plans = plans })
-      for k = 0, flight.total do
-        check(client, r, act, { k = k, flight = flight, kind = kind })
-      end
+      local at = { flight = flight, kind = kind }
+      local list = get_all(client, r, act, at)
+      for k = 0, flight.total do check(list[k], act, k, at) end
     end)
   end
 
@@ -153,7 +169,50 @@ describe("behind every record the server sends", function()
   end
 end)
 
-describe("inside a record", function()
+describe("C33 behind every record of an upload", function()
+  local SIZE = 40000
+  -- Who closes while the other still sends may well reset.
+  local CODES = {
+    cut = { tls_handshake = true, tls_truncated = true, connection_reset = true },
+    reset = { connection_reset = true },
+    stall = { timed_out = true },
+  }
+
+  local function put(client, url, timeout)
+    local res, err = client:fetch(url, { method = "PUT", body = ("x"):rep(SIZE),
+      fresh_connection = true, timeout = timeout })
+    return res and "ok" or err.code
+  end
+
+  local function each_record(act, version)
+    local p <close> = tls_peer.start({ { { "request" },
+      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }, { "eof" } } },
+      { version = version })
+    with_client(function(client)
+      local whole <close> = tls_relay.start({ to = p.port })
+      assert.equal("ok", put(client, whole:url("/"), LIMIT))
+      local plans = {}
+      for k = 0, #whole:records("client") - 1 do
+        plans[k + 1] = { { act, from = "client", records = k } }
+      end
+      local r <close> = tls_relay.start({ to = p.port, plans = plans })
+      assert.is_true(#plans > 5)
+      for k = 1, #plans do
+        local code = put(client, r:url("/"), act == "stall" and { total = SHORT } or LIMIT)
+        assert.is_true(CODES[act][code], ("%s behind record %d: %s"):format(act, k - 1, code))
+      end
+      assert.equal(1, #p:requests()) -- no other came whole
+    end)
+  end
+
+  for _, version in ipairs({ "tls1_2", "tls1_3" }) do
+    for act in pairs(CODES) do
+      it(act .. ", " .. version, async.main(function() each_record(act, version) end))
+    end
+  end
+end)
+
+describe("C32, C33 inside a record", function()
   local function each_place(act, code)
     local p <close> = tls_peer.start({ script_of(BODIES.length) }, { tickets = TICKETS })
     with_client(function(client)
@@ -183,7 +242,7 @@ describe("inside a record", function()
   end))
 end)
 
-describe("wrong bytes:", function()
+describe("C33 wrong bytes:", function()
   -- Every byte of the server's, but for those of TLS 1.3's dummy record and of
   -- the heads' versions, which nobody looks at, is looked at.
   it("one turned over in every record", async.main(function()
@@ -242,7 +301,7 @@ describe("what no good server does:", function()
     end)
   end
 
-  it("it speaks HTTP in the clear", async.main(function()
+  it("C34 it speaks HTTP in the clear", async.main(function()
     local p <close> = peer.start({ { { "send", "HTTP/1.1 400 Bad Request\r\n\r\n" },
       { "close" } } })
     with_client(function(client)
@@ -255,7 +314,7 @@ describe("what no good server does:", function()
     end)
   end))
 
-  it("nginx without TLS, or with it and asked in the clear", async.main(function()
+  it("C34 nginx without TLS, or with it and asked in the clear", async.main(function()
     local plain <close> = server.start()
     with_client(function(client)
       local got = get(client, plain:url("/small"):gsub("^http:", "https:"), LIMIT)
@@ -269,12 +328,12 @@ describe("what no good server does:", function()
     ["an unknown alert"] = "\x15\x03\x03\x00\x02\x02\xfe", garbage = ("\xa5"):rep(100),
     ["a record too long"] = "\x16\x03\x03\xff\xff" .. ("x"):rep(65535),
     ["data before keys"] = "\x17\x03\x03\x00\x05hello" }) do
-    it(label .. " for a ServerHello", async.main(function()
+    it("C34 " .. label .. " for a ServerHello", async.main(function()
       assert_code("tls_handshake", { { "raw", data }, { "hang" } })
     end))
   end
 
-  it("a fatal alert says which", async.main(function()
+  it("C33 a fatal alert says which", async.main(function()
     local p <close> = tls_peer.start({ { { "raw", "\x15\x03\x03\x00\x02\x02\x28" },
       { "hang" } } })
     with_client(function(client)
@@ -285,14 +344,14 @@ describe("what no good server does:", function()
 
   -- Alerts in the body are encrypted in TLS 1.3: what is not is no record.
   for _, version in ipairs({ "tls1_2", "tls1_3" }) do
-    it("bytes past TLS in the body, " .. version, async.main(function()
+    it("C33 bytes past TLS in the body, " .. version, async.main(function()
       assert_code("tls_failed", { { "request" }, { "send", "HTTP/1.1 200 OK\r\n\r\nhal" },
         { "raw", "\x15\x03\x03\x00\x02\x02\x28" }, { "hang" } }, { version = version })
       assert_code("tls_failed", { { "request" }, { "send", "HTTP/1.1 200 OK\r\n\r\nhal" },
         { "raw", "HTTP/1.1 200 OK\r\n\r\n" }, { "hang" } }, { version = version })
     end))
 
-    it("everything byte by byte is fine, " .. version, async.main(function()
+    it("C34 everything byte by byte is fine, " .. version, async.main(function()
       local p <close> = tls_peer.start({ script_of(BODIES.chunked) }, { version = version })
       local r <close> = tls_relay.start({ to = p.port, plan = { { "drip", from = "server" },
         { "drip", from = "client" } } })
@@ -304,7 +363,7 @@ describe("what no good server does:", function()
     end))
   end
 
-  it("close_notify in the middle of a body", async.main(function()
+  it("C32 close_notify in the middle of a body", async.main(function()
     local head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal"
     assert_code("unexpected_eof", { { "request" }, { "send", head }, { "close" } })
     assert_code("unexpected_eof", { { "request" }, { "send", "HTTP/1.1 200 OK\r\n" ..
@@ -313,7 +372,7 @@ describe("what no good server does:", function()
     assert_code("tls_truncated", { { "request" }, { "truncate" } })
   end))
 
-  it("no close_notify matters exactly where nothing else ends the body", async.main(function()
+  it("C32 no close_notify matters exactly where nothing else ends the body", async.main(function()
     assert_code("ok", { { "request" }, { "send", OK }, { "truncate" } })
     assert_code("ok", { { "request" }, { "send", "HTTP/1.1 204 No Content\r\n\r\n" },
       { "truncate" } })
@@ -350,7 +409,7 @@ describe("what no good server does:", function()
       end)
   end))
 
-  it("new keys and tickets all through a long body", async.main(function()
+  it("C37 new keys and tickets all through a long body", async.main(function()
     local steps = { { "request" },
       { "send", "HTTP/1.1 200 OK\r\nContent-Length: 1600000\r\n\r\n" } }
     for _ = 1, 4 do
@@ -369,7 +428,7 @@ describe("what no good server does:", function()
     end)
   end))
 
-  it("it wants to renegotiate, and is told no", async.main(function()
+  it("C37 it wants to renegotiate, and is told no", async.main(function()
     with_script({ { "request" }, { "send", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhal" },
       { "renegotiate" }, { "send", "fed" }, { "hang" } }, { version = "tls1_2" },
       function(client, p)
@@ -381,7 +440,7 @@ describe("what no good server does:", function()
       end)
   end))
 
-  it("it renegotiates on a connection that is idle", async.main(function()
+  it("C37 it renegotiates on a connection that is idle", async.main(function()
     with_script({ { "request" }, { "send", OK }, { "renegotiate" }, { "hang" } },
       { version = "tls1_2" }, function(client, p)
         assert(client:fetch(p:url("/"), { timeout = LIMIT }))

@@ -134,7 +134,7 @@ describe("tls options:", function()
     end
   end))
 
-  it("ciphers cannot ask for nobody or for no encryption", async(function()
+  it("C29 ciphers cannot ask for nobody or for no encryption", async(function()
     local s <close> = tls_server.start({ certs.get("valid"), version = "tls1_2",
       ciphers = "aNULL:eNULL:ECDHE-ECDSA-AES128-GCM-SHA256", seclevel = 0 })
     local res = assert(fetch(s:url(), with_ca({ ciphers = "aNULL:eNULL:ALL:@SECLEVEL=0" })))
@@ -178,6 +178,21 @@ describe("tls options:", function()
     assert.is_truthy(err.message:find('did you mean "tls.verify"?', 1, true), err.message)
   end))
 
+  it("C41 verify = false is for one request, and for no other", async(function()
+    local bad <close> = server.start({ tls = certs.get("self_signed") })
+    local client <close> = ms.client({ timeout = LIMIT })
+    for _ = 1, 2 do
+      local res = assert(client:fetch(bad:url("/small"), { tls = { verify = false } }))
+      assert.is_false(res.tls.verified)
+      local _, err = client:fetch(bad:url("/small"))
+      assert.equal("certificate_untrusted", err.code)
+    end
+    local careless <close> = ms.client({ timeout = LIMIT, tls = { verify = false } })
+    assert(careless:fetch(bad:url("/small")))
+    local _, err = careless:fetch(bad:url("/small"), { tls = { verify = true } })
+    assert.equal("certificate_untrusted", err.code)
+  end))
+
   it("matter only where there is TLS", async(function()
     local plain <close> = server.start()
     assert.equal(200, assert(fetch(plain:url("/small"), { ca_file = "/nonexistent" })).status)
@@ -206,7 +221,7 @@ describe("pins:", function()
       pinned_public_key = pins.wrong() }))
   end))
 
-  it("hold on connections and sessions that are there already", async(function()
+  it("C39 hold on connections and sessions that are there already", async(function()
     for _, version in ipairs({ "1.2", "1.3" }) do
       local client <close> = ms.client({ timeout = LIMIT,
         tls = with_ca({ max_version = version }) })
@@ -232,7 +247,7 @@ describe("pins:", function()
       pinned_public_key = { certs.pin("intermediate"), certs.pin("root") } })))
   end))
 
-  it("refuse the key that came, on a resumed session as well", async(function()
+  it("C39 refuse the key that came, on a resumed session as well", async(function()
     -- The session is of a server with the right key; the name is served by
     -- another later.
     local client <close> = ms.client({ timeout = LIMIT,
@@ -258,7 +273,7 @@ describe("what the server is asked for:", function()
     return r:hello()
   end
 
-  it("a name for names, none for addresses, no dot at the end", async(function()
+  it("C30 a name for names, none for addresses, no dot at the end", async(function()
     assert.equal("localhost", hello("localhost").sni)
     assert.equal("localhost", hello("localhost.").sni)
     assert.equal("localhost", hello("LOCALHOST").sni)
@@ -266,7 +281,7 @@ describe("what the server is asked for:", function()
     assert.is_nil(hello("127.1").sni)
   end))
 
-  it("server_name in place of it, without verifying as well", async(function()
+  it("C30 server_name in place of it, without verifying as well", async(function()
     assert.equal("localhost", hello("127.0.0.1", { server_name = "localhost" }).sni)
     assert.equal("other.test", hello("127.0.0.1", { server_name = "other.test.",
       verify_host = false }).sni)
@@ -275,7 +290,7 @@ describe("what the server is asked for:", function()
     assert.is_nil(hello("localhost", { server_name = "127.0.0.1" }).sni)
   end))
 
-  it("its protocols, versions, an OCSP answer, and nothing early", async(function()
+  it("C31 its protocols, C28 versions, C36 an OCSP answer, and C42 nothing early", async(function()
     local h = hello("localhost")
     assert.same({ "h2", "http/1.1" }, h.alpn)
     assert.same({ 0x0304, 0x0303 }, h.versions)
@@ -301,18 +316,18 @@ end)
 describe("the environment:", function()
   local CHILD = [[
     local ms = require "multisocket"
-    local tls = arg[2] and { ca_file = arg[2] } or nil
+    local tls = arg[2] ~= "" and { ca_file = arg[2] } or nil
     local res, err = ms.fetch(arg[1], { tls = tls })
     print(res and res.status or err.code, res and res.tls.verified)
   ]]
 
   local BARE = { SSL_CERT_FILE = false, SSL_CERT_DIR = false, SSLKEYLOGFILE = false }
 
-  local function fetch_in_child(env, ca)
+  local function fetch_in_child(env, ca, url)
     for name, value in pairs(BARE) do if env[name] == nil then env[name] = value end end
     local r
     with_file(CHILD, function(path)
-      r = process.run({ "lua5.4", path, nginx:url("/small"), ca }, { env = env })
+      r = process.run({ "lua5.4", path, url or nginx:url("/small"), ca or "" }, { env = env })
     end)
     assert.equal(0, r.code, r.stderr)
     return (r.stdout:gsub("%s+$", ""))
@@ -335,6 +350,26 @@ describe("the environment:", function()
     os.execute("rm -r '" .. dir .. "'")
   end))
 
+  it("C12, C13, C28 openssl.cnf makes nothing good that is not", async(function()
+    local weak <close> = server.start({ tls = certs.get("weak_key"), name = "weak", more = {
+      { tls = certs.get("weak_digest"), port = true },
+      { tls = certs.get("valid"), port = true,
+        config = "ssl_protocols TLSv1.1; ssl_ciphers DEFAULT:@SECLEVEL=0;" },
+    } })
+    local lax = "openssl_conf = o\n[o]\nssl_conf = s\n[s]\nsystem_default = d\n[d]\n"
+      .. "CipherString = DEFAULT@SECLEVEL=0\nMinProtocol = TLSv1\n"
+    with_file(lax, function(path)
+      local function code(port)
+        return fetch_in_child({ OPENSSL_CONF = path }, root(),
+          ("https://127.0.0.1:%d/small"):format(port)):match("^%S+")
+      end
+      assert.equal("200", code(nginx.port))
+      assert.equal("certificate_invalid", code(weak.port))
+      assert.equal("certificate_invalid", code(weak.ports[1]))
+      assert.equal("tls_version", code(weak.ports[2]))
+    end)
+  end))
+
   it("tls.ca_file comes before them", async(function()
     assert.equal("certificate_untrusted\tnil",
       fetch_in_child({ SSL_CERT_FILE = root() }, certs.get("other_root").cert))
@@ -350,7 +385,7 @@ describe("the environment:", function()
     return text
   end
 
-  it("SSLKEYLOGFILE gets the secrets, and nothing without it", async(function()
+  it("C43 SSLKEYLOGFILE gets the secrets, and nothing without it", async(function()
     local path = os.tmpname()
     assert.equal("200\ttrue", fetch_in_child({}, root()))
     assert.equal("", content(path))

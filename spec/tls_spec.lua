@@ -118,7 +118,7 @@ local function check_both(row, opts, config)
   check(row, function(host) return nginx:url("/small", host) end)
 end
 
-describe("revocation:", function()
+describe("C36 revocation:", function()
   local function crl(kind) return { crl_file = certs.crl(kind) } end
 
   it("a list has the certificate", async(function()
@@ -140,7 +140,7 @@ describe("revocation:", function()
   end))
 end)
 
-describe("stapled answers:", function()
+describe("C36 stapled answers:", function()
   local FAILED, UNKNOWN = "OCSP verification failed", "OCSP unknown cert"
   local ANSWERS = {
     revoked = { "certificate_revoked", "certificate revoked", "was revoked" },
@@ -198,7 +198,7 @@ describe("versions:", function()
   end
 
   for _, version in ipairs({ "tls1", "tls1_1" }) do
-    it(version .. " takes a min_version and a lower security level", async(function()
+    it("C28 " .. version .. " takes a min_version and a lower security level", async(function()
       check_both({ cert = "valid", code = "tls_version", cause = "tlsv1 alert protocol version",
         says = { "127.0.0.1 has no TLS version that is allowed here: TLS 1.2 to 1.3",
           "tls.min_version" },
@@ -207,14 +207,14 @@ describe("versions:", function()
     end))
   end
 
-  it("one above max_version", async(function()
+  it("C28 one above max_version", async(function()
     check_both({ cert = "valid", with = { max_version = "1.2" }, code = "tls_version",
       cause = "tlsv1 alert protocol version", says = { "TLS 1.2 to 1.2", "tls.max_version" },
       without = { "max_version" }, verified = true }, { version = "tls1_3" },
       config_of("tls1_3"))
   end))
 
-  it("one below min_version", async(function()
+  it("C28 one below min_version", async(function()
     check_both({ cert = "valid", with = { min_version = "1.3" }, code = "tls_version",
       cause = "tlsv1 alert protocol version", says = { "TLS 1.3 to 1.3" },
       without = { "min_version" }, verified = true }, { version = "tls1_2" },
@@ -231,7 +231,7 @@ describe("versions:", function()
   end
 end)
 
-describe("protocols (ALPN):", function()
+describe("C31 protocols (ALPN):", function()
   local REPLY = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nhello, world\n"
   local SCRIPT = { { { "request" }, { "send", REPLY }, { "close" } } }
 
@@ -278,6 +278,14 @@ describe("protocols (ALPN):", function()
     assert.equal("http/1.1", fetch(nginx:url("/small"), tls_of("valid")).tls.alpn)
   end))
 
+  it("none in common with s_server, and one that is", async(function()
+    local s <close> = tls_server.start({ certs.get("valid"), alpn = "http/1.1" })
+    local _, err = fetch(s:url(), tls_of("valid", { alpn = { "foo" } }))
+    assert.equal("tls_handshake", err.code)
+    assert.is_truthy(err.message:find("offered: foo", 1, true), err.message)
+    assert.equal("http/1.1", assert(fetch(s:url(), tls_of("valid"))).tls.alpn)
+  end))
+
   it("one that was not offered is refused", async(function()
     for _, name in ipairs({ "h2", "foo" }) do
       local _, err = ask({ alpn = { name }, alpn_force = true }, { version = "1.1" })
@@ -305,7 +313,7 @@ describe("protocols (ALPN):", function()
   end))
 end)
 
-describe("client certificates:", function()
+describe("C35 client certificates:", function()
   local function as(name, more)
     local c = certs.get(name)
     local with = { cert = c.cert, key = c.key, key_password = c.password }

@@ -25,6 +25,17 @@ describe("ms.url", function()
     }, parts("http://h:80?#"))
   end)
 
+  it("makes international names ASCII where libidn2 is there", function()
+    local u, err = ms.url("http://M\u{FC}NCHEN.de/\u{FC}")
+    if ms.features().idn then
+      assert.equal("http://xn--mnchen-3ya.de/%C3%BC", u.href)
+      assert.equal("xn--mnchen-3ya.de", u.hostname)
+      u, err = ms.url("http://xn--a.de/")
+    end
+    assert.is_nil(u)
+    assert.equal("bad_url", err.code)
+  end)
+
   it("normalises as browsers do", function()
     for input, href in pairs({
       ["http://0x7f.1"] = "http://127.0.0.1/",

@@ -72,6 +72,8 @@ struct ms_response;
     X(EOPTION, USAGE, "bad_option", "bad option value")                        \
     X(EURL, USAGE, "bad_url", "not a valid URL")                               \
     X(ESCHEME, USAGE, "unsupported_scheme", "unsupported URL scheme")          \
+    X(ECOOKIE, USAGE, "bad_cookie", "not a valid cookie")                      \
+    X(EFILE, USAGE, "file_error", "the file could not be read or written")     \
     X(EHEADER, USAGE, "bad_header", "not a valid header")                      \
     X(EHOST, RESOLVE, "host_not_found", "no such host")                        \
     X(ERESOLVE, RESOLVE, "resolve_failed", "name lookup failed")               \
@@ -104,6 +106,10 @@ struct ms_response;
     X(ESTREAM, PROTOCOL, "stream_reset", "HTTP/2 stream reset by the peer")    \
     X(EREFUSEDSTREAM, PROTOCOL, "stream_refused", "HTTP/2 stream refused")     \
     X(EH2REQUIRED, PROTOCOL, "http2_required", "the peer has no HTTP/2")       \
+    X(EREDIRECTS, REDIRECT, "too_many_redirects", "too many redirects")        \
+    X(EBLOCKED, REDIRECT, "redirect_blocked", "redirect not allowed")          \
+    X(EREPLAY, REDIRECT, "body_not_replayable",                                \
+      "the request body cannot be sent again")                                 \
     X(ETOOLARGE, BODY, "body_too_large", "response body too large")            \
     X(EUPLOAD, BODY, "upload_failed", "request body could not be sent")        \
     X(ECANCELLED, CANCELLED, "cancelled", "cancelled")                         \
@@ -142,7 +148,8 @@ struct ms_error {
     int os_errno;       /* errno of the operating system, 0 where none is to
                          * blame */
     bool retryable;     /* nothing of the request reached the server */
-    unsigned attempts;  /* connections the request was tried on */
+    unsigned attempts;  /* how often the request was tried, behind redirects the
+                         * last one */
     const char *reason; /* the TLS library's words, static; or NULL */
 };
 
@@ -151,6 +158,9 @@ MS_API const char *ms_phase_name(enum ms_phase phase); /* "resolve" */
 /* The libraries that were found at run time: "3.0.17", "1.52.0". */
 MS_API const char *ms_openssl_version(void);
 MS_API const char *ms_nghttp2_version(void);
+/* The same; NULL: the build has no libidn2, and takes host names in ASCII
+ * only. */
+MS_API const char *ms_libidn2_version(void);
 
 /* ---- options --------------------------------------------------------- */
 
@@ -176,6 +186,9 @@ enum ms_option {
     MS_OPT_LOW_SPEED_LIMIT,    /* bytes per second, either way: a transfer that
                                 * is slower ends, default none, */
     MS_OPT_LOW_SPEED_TIME,     /* when it was so for that many ms; 30000 */
+    MS_OPT_MAX_SEND_SPEED,     /* bytes of body per second that are sent, and */
+    MS_OPT_MAX_RECV_SPEED,     /* taken, at most; they average out, after a
+                                * burst of an eighth of a second; none */
     MS_OPT_MAX_BODY,           /* bytes of body; default 1 GiB when it is
                                 * collected, none when on_data takes it */
     MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */
@@ -186,9 +199,42 @@ enum ms_option {
     MS_OPT_VERSION,         /* string: "auto", the default, "1.1", "2" or
                              * "2-prior-knowledge" (also without TLS) */
     MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
+    MS_OPT_COOKIES,         /* bool: cookies are kept and sent, in the jar of
+                             * ms_options_jar(), or in one of the run's own for
+                             * its redirects */
+
+    /* Who one is. The first of these counts: a header Authorization (also when
+     * it is removed), MS_OPT_BEARER, MS_OPT_AUTH_USER, the URL, the netrc
+     * file. What is not in the URL and not in the file goes to the origin of
+     * the URL only, also after redirects. */
+    MS_OPT_AUTH_USER,     /* string, bytes of UTF-8 mostly; no colon in Basic */
+    MS_OPT_AUTH_PASSWORD, /* string */
+    MS_OPT_AUTH_DIGEST,   /* bool, default false: Basic, with every request.
+                           * Otherwise Digest, once the server asks for it;
+                           * also for what the URL or the file says */
+    MS_OPT_BEARER,        /* string: a token */
+    MS_OPT_NETRC,         /* string: a path, or empty: $NETRC, or .netrc in
+                           * $HOME, which need not be there */
 
     /* TLS. A connection is used again only by a transfer for which all of
      * these are the same. */
+    MS_OPT_REDIRECT,        /* how many redirects are followed at most; default
+                             * 10. 0: the 3xx is the response */
+    MS_OPT_REDIRECT_POST,   /* bool: a POST stays one after 301 and 302 */
+    MS_OPT_ALLOW_DOWNGRADE, /* bool: from https to http is followed */
+    MS_OPT_UNRESTRICTED_AUTH, /* bool: credentials go along to other origins */
+    MS_OPT_RETRY_MAX,     /* how often a request that failed in passing is made
+                           * again; default 0 */
+    MS_OPT_RETRY_STATUS,  /* string: statuses that are such a failure, with ","
+                           * between; default 408,429,502,503,504 */
+    MS_OPT_RETRY_METHODS, /* string: methods of requests that may be made
+                           * twice; default those that are idempotent */
+    MS_OPT_RETRY_MAX_DELAY, /* ms before a retry at most; default 30000. Who
+                             * asks for more (Retry-After) is not asked again */
+    MS_OPT_RETRY_BUDGET,    /* retries of all transfers of a multi in ten
+                             * seconds, one more for every ten requests;
+                             * default 100, -1: no limit */
+
     MS_OPT_TLS_VERIFY,       /* bool, default true: the peer's certificate has
                               * to be trusted, valid and for the host */
     MS_OPT_TLS_VERIFY_HOST,  /* bool, default true: for the host */
@@ -377,6 +423,17 @@ MS_API bool ms_response_collected(const struct ms_response *r);
 MS_API bool ms_response_request_header(const struct ms_response *r,
                                        size_t index, struct ms_field *field);
 
+/* A redirect that was followed on the way to the response. */
+struct ms_redirect {
+    int status;
+    const char *url, *location; /* who answered so, and the field as it came */
+    size_t url_len, location_len;
+};
+
+/* `index` counts from 0, the first hop; false past the last. */
+MS_API bool ms_response_redirect(const struct ms_response *r, size_t index,
+                                 struct ms_redirect *redirect);
+
 MS_API bool ms_response_reused(const struct ms_response *r);
 
 /* What was agreed on with the peer, of its connection. Lives as long as
@@ -422,6 +479,8 @@ enum ms_timing {
     MS_TIMING_SEND,       /* the request has left whole */
     MS_TIMING_FIRST_BYTE, /* the first byte of the response came */
     MS_TIMING_TOTAL,      /* the end */
+    MS_TIMING_REDIRECT,   /* the last redirect was followed: what comes before
+                           * in this list is then about the request after it */
     MS_TIMING_COUNT
 };
 
@@ -464,6 +523,23 @@ typedef enum ms_verdict ms_data_cb(struct ms_easy *easy, const char *p,
 typedef enum ms_verdict ms_body_cb(struct ms_easy *easy, char *p, size_t cap,
                                    size_t *n, bool *end, void *user);
 
+/* The request's body is wanted again from its first byte, for a redirect or a
+ * retry. MS_ABORT ends the transfer with MS_ECALLBACK. */
+typedef enum ms_verdict ms_rewind_cb(struct ms_easy *easy, void *user);
+
+enum ms_debug {
+    MS_DEBUG_INFO,    /* a line: which connection, how it went on */
+    MS_DEBUG_REQUEST, /* the head of a request that was sent, */
+    MS_DEBUG_RESPONSE /* of a response that came, be it one that nobody gets:
+                       * the first line, then "name: value" lines, with "\n"
+                       * between */
+};
+
+/* `text` is not NUL-terminated. Values of Authorization, Proxy-Authorization,
+ * Cookie and Set-Cookie are "***" in it, behind a scheme that is known. */
+typedef enum ms_verdict ms_debug_cb(struct ms_easy *easy, enum ms_debug kind,
+                                    const char *text, size_t n, void *user);
+
 MS_API ms_err ms_easy_new(struct ms_easy **out);
 /* Removes it from its multi first; NULL is allowed. The memory goes at the
  * outermost exit, so a callback may close the very easy it is called for. */
@@ -478,12 +554,19 @@ MS_API struct ms_options *ms_easy_options(const struct ms_easy *easy);
 MS_API void ms_easy_on_headers(struct ms_easy *easy, ms_headers_cb *cb,
                                void *user);
 MS_API void ms_easy_on_data(struct ms_easy *easy, ms_data_cb *cb, void *user);
+/* Hears what is sent and received. NULL: nobody does. MS_ENOMEM. */
+MS_API ms_err ms_easy_on_debug(struct ms_easy *easy, ms_debug_cb *cb,
+                               void *user);
 /* The request's body comes from `cb` instead of MS_OPT_BODY, from the next run
  * on; NULL ends that. `length` in bytes is sent and has to be met; -1, not
  * known: it is sent in chunks. The method is not POST by itself. Such a
- * request is not repeated once its body was asked for. MS_ENOMEM. */
+ * request is not repeated once its body was asked for, unless
+ * ms_easy_on_rewind() says how. MS_ENOMEM. */
 MS_API ms_err ms_easy_on_body(struct ms_easy *easy, ms_body_cb *cb, void *user,
                               int64_t length);
+/* `cb` rewinds the body of ms_easy_on_body(), which comes before this and ends
+ * it; it gets the same `user`. NULL: it cannot be rewound. */
+MS_API void ms_easy_on_rewind(struct ms_easy *easy, ms_rewind_cb *cb);
 /* A one-shot easy leaves its multi when it ends and posts no message: the
  * done callback is all there is. */
 MS_API void ms_easy_set_oneshot(struct ms_easy *easy, bool oneshot);
@@ -588,6 +671,11 @@ enum ms_multi_option {
                                         * else */
     MS_MULTI_MAX_AGE, /* ms from opened on; an older connection is not used
                        * again. -1: no limit, the default */
+    MS_MULTI_HOST_CONCURRENCY, /* transfers to one scheme, host and port that
+                                * go on at a time; the others wait in order.
+                                * -1: no limit, the default */
+    MS_MULTI_HOST_RATE,     /* transfers to one of them that begin in a second,
+                             * evenly. -1: no limit, the default */
     MS_MULTI_EDGE_TRIGGERED /* 1: the host tells a readiness once, as epoll does
                              * with EPOLLET: sockets are worked on until they
                              * block, over as many exits as that takes. Default
@@ -722,6 +810,18 @@ MS_API void ms_url_info_free(struct ms_url_info *info);
 MS_API const char *ms_url_info_get(const struct ms_url_info *info,
                                    enum ms_url_member member, size_t *n);
 
+/* Where user and password stand in a URL as somebody wrote it, which need not
+ * be a valid one: text[*from, *to), with the '@' behind them. Equal: nowhere.
+ * What is said of a URL, in messages and lists, leaves them out. */
+MS_API void ms_url_userinfo(const char *text, size_t n, size_t *from,
+                            size_t *to);
+
+/* ---- dates ------------------------------------------------------------- */
+
+/* Seconds since 1970 of a date as HTTP fields have it, in any of its three
+ * forms (RFC 9110, 5.6.7); false: it is none. */
+MS_API bool ms_http_date(const char *text, size_t n, int64_t *seconds);
+
 /* ---- looking inside -------------------------------------------------- */
 
 struct ms_stats {
@@ -773,6 +873,10 @@ MS_API void ms_multi_dump(struct ms_multi *multi, ms_dump_cb *cb, void *user);
 /* Checks every invariant of every structure; NULL when all hold, otherwise
  * what does not. For tests: O(everything). Only outside callbacks. */
 MS_API const char *ms_multi_check(struct ms_multi *multi);
+
+/* ---- cookies ---------------------------------------------------------- */
+
+#include "multisocket_jar.h"
 
 #ifdef __cplusplus
 }

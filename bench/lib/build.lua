@@ -70,8 +70,7 @@ end
 function build.engine()
   process.must({ "make", "-s", "VARIANT=release", "build/release/engine.a" },
     { timeout = TIMEOUT })
-  local libs = flags({ "pkg-config", "--libs", "libcares", "libnghttp2", "openssl" },
-    "-lcares -lnghttp2 -lssl -lcrypto")
+  local libs = flags({ "make", "-s", "print-libs" }, "")
   compile("engine_client",
     { "bench/c/client.c", "build/release/engine.a", table.unpack(libs) })
 end

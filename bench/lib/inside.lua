@@ -9,7 +9,7 @@ local idle = require "idle"
 local machine = require "machine"
 local process = require "process"
 local report = require "report"
-local many = require "scale"
+local held_at_once = require "scale"
 local secure = require "secure"
 local server = require "server"
 
@@ -44,6 +44,13 @@ inside.all = {
     path = "delay/3000",
     concurrency = 10000,
     hosts = 100,
+  },
+  {
+    name = "names",
+    title = "10,000 names in the cache beside one: CPU per request, kept and new connections",
+    script = "names",
+    hosts = 10000,
+    server = "nginx",
   },
   {
     name = "soak",
@@ -86,7 +93,7 @@ inside.all = {
 }
 
 table.move(idle.all, 1, #idle.all, #inside.all + 1, inside.all)
-table.move(many.all, 1, #many.all, #inside.all + 1, inside.all)
+table.move(held_at_once.all, 1, #held_at_once.all, #inside.all + 1, inside.all)
 table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)
 
 -- ---- the Lua programs, which report themselves -------------------------

@@ -67,6 +67,12 @@ ms.wrap = wrap.wrap
 -- ---- URLs ------------------------------------------------------------------
 
 ms.url = core.url
+ms.http_date = core.http_date
+
+-- ---- cookies ---------------------------------------------------------------
+
+ms.jar = core.jar
+ms.registrable_domain = core.registrable_domain
 
 -- ---- settings --------------------------------------------------------------
 

@@ -18,7 +18,7 @@
 ---@field url? string the URL at fault
 ---@field errno? integer of the operating system
 ---@field retryable? boolean nothing of the request reached the server
----@field attempts? integer connections it was tried on
+---@field attempts? integer how often it was tried (behind redirects, the last request)
 ---@field cause? any what a callback raised, a nested error, or OpenSSL's words
 ---@field response? multisocket.Response with `fail`: the response with status >= 400
 ---@field errors? any[] of code "all_failed": the error of each function
@@ -45,6 +45,7 @@ function Headers:each() end
 ---@field send number the request had left
 ---@field first_byte number the first byte of the response came
 ---@field total number the end
+---@field redirect number the last redirect was followed
 
 ---@class multisocket.Certificate
 ---@field subject string RFC 2253, "CN=localhost"
@@ -76,6 +77,8 @@ function Headers:each() end
 ---@field trailers multisocket.Headers
 ---@field timings multisocket.Timings
 ---@field reused boolean the connection had served a request before
+---@field cookies table<integer|string, multisocket.Cookie|string> those it sets, in order; by name the value
+---@field redirects { status: integer, url: string, location: string }[] that were followed
 ---@field remote_address string "127.0.0.1:80" or "[::1]:80"
 ---@field request { method: string, url: string, headers: multisocket.Headers }
 ---@field tls multisocket.TlsInfo? nil in the clear
@@ -149,6 +152,14 @@ function Response:cancel(reason) end
 ---@field first_byte? integer|false from the request's last byte to the response's first
 ---@field idle? integer|false without a byte either way; stands still while paused
 
+---Who one is. With `digest` the server has to ask; otherwise Basic.
+---@class multisocket.Auth
+---@field [1]? string the user, or `user`
+---@field [2]? string the password, or `password`
+---@field user? string
+---@field password? string
+---@field digest? boolean
+
 ---@class multisocket.TlsOptions
 ---@field verify? boolean the peer's certificate has to be good; default true
 ---@field verify_host? boolean and for the host; default true
@@ -180,11 +191,22 @@ function Response:cancel(reason) end
 ---@field tls? multisocket.TlsOptions
 ---@field fail? boolean a status of 400 or more is nil, err
 ---@field version? "auto"|"1.1"|"2"|"2-prior-knowledge" of HTTP; default "auto"
+---@field cookies? boolean|multisocket.Jar a jar; true: the client's, or one for this call's redirects
 ---@field priority? string the Priority header (RFC 9218), such as "u=1, i"
+---@field auth? multisocket.Auth|false { user, password [, digest = true] }
+---@field bearer? string|false a token
+---@field netrc? string|boolean path of a netrc file; true: $NETRC, or .netrc in $HOME
 ---@field expect_continue? boolean send the body when the server asks for it, or after a second
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
+---@field max_send_speed? integer|false bytes of the request's body per second, at most
+---@field max_recv_speed? integer|false bytes of the response's body per second, at most
+---@field redirect? integer|false how many are followed at most, default 10; 0: the 3xx is the response
+---@field redirect_post? boolean a POST stays one after 301 and 302
+---@field allow_downgrade? boolean a redirect from https to http is followed
+---@field unrestricted_auth? boolean credentials go along to other origins
+---@field retry? integer|multisocket.Retry|false when a request that failed in passing is made again; a number is `max`
 ---@field max_body? integer|false bytes of body, default 1 GiB, none with on_data
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
@@ -195,13 +217,24 @@ function Response:cancel(reason) end
 ---@field local_port? integer|integer[]|false a port, or the first and the last of a range, to connect from
 ---@field unix_socket? string|false a path, or "@" and an abstract name, to connect to whatever the URL says
 ---@field happy_eyeballs_delay? integer|false ms after which an address that does not answer gets company; default 250
----@field resolve? table<string, string|string[]>|false "host" or "host:port" to its addresses
+---@field resolve? table<string, string|multisocket.Addresses>|false "host" or "host:port" to its addresses
 ---@field connect_to? table<string, string>|false "host" or "host:port" to the "host:port" to connect to instead
 ---@field dns? multisocket.Dns|false
 ---@field resolver? "system"|fun(host: string, family: 4|6, done: fun(addresses: string[]?): boolean)|false asked instead of hosts file and DNS; "system": getaddrinfo()
 ---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
+---@field on_debug? fun(kind: "info"|"request"|"response", text: string)|false heads as they went, without credentials
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---@class multisocket.Addresses: string[]
+---@field ttl? integer seconds from the first use, then DNS is asked; nil: for ever
+
+---@class multisocket.Retry
+---@field max? integer how often; default 0
+---@field status? (integer|string)[]|string|false default 408 429 502 503 504
+---@field methods? string[]|string|false of requests that may be made twice; default the idempotent ones
+---@field max_delay? integer|false ms before a retry at most; default 30000
+---@field budget? integer|false retries of all transfers of a client in ten seconds; default 100
 
 ---@class multisocket.Dns
 ---@field servers? string|string[] "address" or "address:port"; default those of resolv.conf
@@ -212,6 +245,11 @@ function Response:cancel(reason) end
 ---@class multisocket.FetchOptions : multisocket.Options
 ---@field url? string
 
+---Limits for one scheme, host and port.
+---@class multisocket.PerHost
+---@field concurrency? integer|false transfers that go on at a time
+---@field rate? integer|false transfers that begin in a second
+
 ---@class multisocket.ClientOptions : multisocket.Options
 ---@field base_url? string relative URLs are resolved against it
 ---@field user_agent? string|false default "multisocket/VERSION"
@@ -220,6 +258,7 @@ function Response:cancel(reason) end
 ---@field max_idle? integer|false idle connections kept, default 1000
 ---@field idle_timeout? integer ms one is kept, default 60000
 ---@field max_age? integer|false ms after which one is not used again; default no limit
+---@field per_host? multisocket.PerHost|false
 ---@field max_concurrent_streams? integer on one HTTP/2 connection, default 100
 ---@field ping_interval? integer ms of silence until an HTTP/2 peer is asked whether it lives
 
@@ -276,9 +315,57 @@ function Task:cancel(reason) end
 ---@field connecting integer
 ---@field closing integer ended, saying goodbye
 
+---@class multisocket.Cookie
+---@field name string
+---@field value string
+---@field domain? string
+---@field path? string
+---@field expires? integer unix seconds; none: as long as the jar
+---@field created? integer when it came into the jar
+---@field secure boolean
+---@field http_only boolean
+---@field host_only boolean not for subdomains
+---@field same_site? "none"|"lax"|"strict"
+
+---Keeps cookies by the rules of RFC 6265bis.
+---@class multisocket.Jar
+local Jar = {}
+
+---Takes a Set-Cookie line as from a response of `url`.
+---@param url string
+---@param line string
+---@return boolean?
+---@return multisocket.Error? err "bad_cookie" says why not
+function Jar:set(url, line) end
+
+---What a request to `url` carries, in that order.
+---@param url string
+---@return multisocket.Cookie[]?
+---@return multisocket.Error?
+function Jar:get(url) end
+
+---All cookies as they are now, oldest first.
+---@return fun(): multisocket.Cookie?
+function Jar:each() end
+
+function Jar:clear() end
+
+---Writes them as cookies.txt, in place of what is there; waits for the disk.
+---@param path string
+---@return boolean?
+---@return multisocket.Error? err "file_error", with errno
+function Jar:save(path) end
+
+---Adds those of a file in that format, of a malformed one none.
+---@param path string
+---@return boolean?
+---@return multisocket.Error? err "file_error", or "bad_cookie" with the line
+function Jar:load(path) end
+
 ---Defaults and a pool of connections of its own. Close it when it is no longer
 ---needed; `local c <close> = ms.client{}` does.
 ---@class multisocket.Client
+---@field cookies multisocket.Jar? where its cookies are kept
 local Client = {}
 
 ---@param url string|multisocket.FetchOptions
@@ -387,6 +474,20 @@ function ms.spawn(fn, ...) end
 ---@return multisocket.Error? err `bad_url` or `unsupported_scheme`
 function ms.url(input, base) end
 
+---A date as HTTP fields have it, in any of its three forms.
+---@param text string
+---@return integer? seconds since 1970; nil: it is none
+function ms.http_date(text) end
+
+---An empty cookie jar.
+---@return multisocket.Jar
+function ms.jar() end
+
+---What was registered: "example.co.uk" of "www.example.co.uk".
+---@param host string
+---@return string? domain nil for a public suffix, an address, and without libpsl
+function ms.registrable_domain(host) end
+
 ---@param milliseconds number
 function ms.sleep(milliseconds) end
 
@@ -478,6 +579,8 @@ function ms.each(requests, opts) end
 ---@param opts { uv: table?, wait: fun(done: fun(): boolean)|false|nil, mode: "poll"|"epoll"|nil }
 function ms.use(opts) end
 
+---What this build can do: `tls`, `http2`, `idn` (libidn2's version, or false without it), `openssl`,
+---`nghttp2`, `libuv`.
 ---@return table<string, boolean|string> features
 function ms.features() end
 
@@ -610,6 +713,7 @@ function Multi:close() end
 ---@field max_connections? integer|false
 ---@field max_connections_per_host? integer|false
 ---@field max_age? integer|false
+---@field per_host? multisocket.PerHost|false
 ---@field max_idle? integer|false
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer

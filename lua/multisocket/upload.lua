@@ -2,7 +2,8 @@
 --
 -- Request bodies that are produced while they are sent: by an iterator
 -- function, which may wait, or from a file. A task takes the pieces and writes
--- each when the engine has sent the one before.
+-- each when the engine has sent the one before. What comes from a file can be
+-- sent again, for a redirect or a retry: by another task, from the start.
 local core = require "multisocket.core"
 local errors = require "multisocket.errors"
 local task = require "multisocket.task"
@@ -13,9 +14,10 @@ local PIECE = 64 * 1024
 local upload = {}
 
 ---@class multisocket.Source
----@field next fun(): string?, any what comes next; nil at the end; nil, err
+---@field open fun(): (fun(): string?, any), fun() what gives the pieces (nil at the end; nil,
+---err), and what is called when it is over
 ---@field length integer? in bytes, nil when it is not known
----@field close fun()? when it is over
+---@field rewinds boolean it can be opened again
 
 local function nothing() end
 
@@ -27,20 +29,36 @@ local function rest_of(file)
   return to - from
 end
 
-local function from_file(file, close)
-  return { next = function() return file:read(PIECE) end, length = rest_of(file),
-    close = close or nothing }
+local function reader(file)
+  return function() return file:read(PIECE) end
+end
+
+-- An open file is the program's: it stays open.
+local function from_file(file)
+  local from, length = file:seek("cur"), rest_of(file)
+  return { length = length, rewinds = length ~= nil, open = function()
+    if length then file:seek("set", from) end
+    return reader(file), nothing
+  end }
 end
 
 local function from_path(path)
   if type(path) ~= "string" then
     errors.usage("bad_option", "body.path must be a string, not %s", type(path))
   end
-  local file, why = io.open(path, "rb")
-  if not file then
-    return { next = function() return nil, why end, close = nothing }
+  local first, why = io.open(path, "rb")
+  if not first then
+    return { rewinds = false, open = function()
+      return function() return nil, why end, nothing
+    end }
   end
-  return from_file(file, function() file:close() end)
+  return { length = rest_of(first), rewinds = true, open = function()
+    local file, reason = first, nil
+    if not file then file, reason = io.open(path, "rb") end
+    first = nil
+    if not file then return function() return nil, reason end, nothing end
+    return reader(file), function() file:close() end
+  end }
 end
 
 ---What a `body` option that is no string stands for; nil for a string or none.
@@ -48,7 +66,9 @@ end
 ---@return multisocket.Source?
 function upload.source(body)
   if body == nil or type(body) == "string" then return nil end
-  if type(body) == "function" then return { next = body, close = nothing } end
+  if type(body) == "function" then
+    return { rewinds = false, open = function() return body, nothing end }
+  end
   if io.type(body) == "file" then return from_file(body) end
   if type(body) == "table" and body.path ~= nil and next(body, next(body)) == nil then
     return from_path(body.path)
@@ -64,6 +84,8 @@ end
 ---@field body userdata for the engine
 ---@field easy userdata? of the transfer
 ---@field err multisocket.Error? why it failed
+---@field round integer counts the tasks that send it, one after the other
+---@field rewound boolean the next of them is to begin
 local Upload = {}
 Upload.__index = Upload
 
@@ -73,9 +95,11 @@ local function fail(self, code, category, message, cause)
   self.abandon()
 end
 
--- The next piece; false at the end, nil when it failed.
-local function next_piece(self)
-  local ok, piece, err = pcall(self.source.next)
+-- The next piece; false at the end, nil when it failed or another round began
+-- meanwhile.
+local function next_piece(self, read, round)
+  local ok, piece, err = pcall(read)
+  if self.round ~= round then return nil end
   if not ok then
     local why = "the body raised: " .. errors.text(piece)
     return fail(self, "callback_error", "callback", why, piece)
@@ -99,16 +123,19 @@ local function wait_until_drained(self)
 end
 
 local function pump(self)
-  local _ <close> = setmetatable({}, { __close = self.source.close })
+  local round = self.round
+  local read, close = self.source.open()
+  local _ <close> = setmetatable({}, { __close = close })
   while true do
-    local piece = next_piece(self)
+    local piece = next_piece(self, read, round)
     if piece == nil then return end
     if piece == false then break end
     if piece ~= "" then
       self.drained = false
       self.body:write(piece)
       go_on(self)
-      if not self.drained then wait_until_drained(self) end
+      if self.round == round and not self.drained then wait_until_drained(self) end
+      if self.round ~= round then return end
     end
   end
   self.body:finish()
@@ -120,20 +147,33 @@ local function drained(self)
   if self.waiter then self.note(self) end
 end
 
+local function rewound(self)
+  self.round, self.rewound = self.round + 1, true
+  self.note(self)
+end
+
+local function begin(self)
+  self.task = task.spawn_watched(function() end, pump, self)
+end
+
 ---For stream.wake_all: the engine has returned.
 function Upload:wake()
   local waiter = self.waiter
   self.waiter = nil
   if waiter then task.wake(waiter) end
+  if not self.rewound then return end
+  self.rewound = false
+  begin(self)
 end
 
 ---@param source multisocket.Source
 ---@param note fun(upload: multisocket.Upload) has wake() called when the engine has returned
 ---@return multisocket.Upload
 function upload.new(source, note)
-  local self = setmetatable({ source = source, note = note, drained = false,
-    is_paused = function() return false end }, Upload)
-  self.body = core.upload(source.length, function() return drained(self) end)
+  local self = setmetatable({ source = source, note = note, drained = false, round = 1,
+    rewound = false, is_paused = function() return false end }, Upload)
+  self.body = core.upload(source.length, function() return drained(self) end,
+    source.rewinds and function() return rewound(self) end or nil)
   return self
 end
 
@@ -143,11 +183,12 @@ end
 ---@param abandon fun()
 function Upload:start(easy, abandon)
   self.easy, self.abandon = easy, abandon
-  self.task = task.spawn_watched(function() end, pump, self)
+  begin(self)
 end
 
 ---The transfer is over.
 function Upload:stop()
+  self.rewound = false
   if self.task then self.task:cancel("the transfer is over") end
 end
 

@@ -2,7 +2,8 @@
  *
  * Fuzzes an HTTP/1 response, chunked bodies included: whatever comes, the
  * events must be the same for every way in which the input is cut, and the
- * session must end settled; so it must when an allocation fails.
+ * session must end settled; so it must when an allocation fails. The response
+ * also serves as method, target and authority of a request.
  *
  * Input: a byte of flags, a byte that the cuts are made from (and which
  * allocation fails), the response.
@@ -14,6 +15,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "proto/h1.h"
+#include "proto/h1_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -258,6 +260,35 @@ static void play_short_of_memory(unsigned flags, long nth, struct ms_span in,
     end(&r);
 }
 
+static struct ms_span next_word(struct ms_span *rest)
+{
+    const char *end = rest->n ? memchr(rest->p, ' ', rest->n) : NULL;
+    size_t n = end ? (size_t)(end - rest->p) : rest->n;
+    struct ms_span word = ms_span(rest->p, n);
+
+    n += end != NULL;
+    *rest = ms_span(rest->p + n, rest->n - n);
+    return word;
+}
+
+/* Whatever method, target and authority are, there is one request with the
+ * four lines it ought to have, or none. */
+static void check_request(struct ms_span in)
+{
+    struct ms_request req = {
+        .method = next_word(&in), .target = next_word(&in), .has_body = true};
+    struct ms_buf b = {0};
+    size_t lines = 0;
+
+    req.authority = in;
+    ms_err err = ms_h1_render(&b, &req);
+    expect(!err || err == MS_EHEADER || err == MS_EOPTION);
+    for (size_t i = 0; i < ms_buf_len(&b); i++)
+        lines += b.p[i] == '\n' || b.p[i] == '\r' || !b.p[i];
+    expect(err ? lines == 0 : lines == 8);
+    ms_buf_free(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct run whole, cut;
@@ -266,6 +297,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct ms_span in = ms_span((const char *)data + 2, size - 2);
     ms_mem_fail(0, 0);
+    check_request(in);
     play(&whole, data[0] & ~(unsigned)PAUSES, 0, in);
     long nth = 1 + data[1] % ms_mem_count();
     play(&cut, data[0], data[1] | 1u, in);

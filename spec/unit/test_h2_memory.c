@@ -24,8 +24,9 @@ static int64_t grown;
  * by on_pull; "o 1 POST": with one that is lent. "e 1 PUT": keeps it back for a
  * 100; "y 1" lets it go. "/": what is to be sent is taken. "z 1": its reader
  * pauses from now on; "r 1": resumes. "x 1": cancelled. "i": ping. "g": drain.
- * "q": the peer closed. Other lines are frames that come (h2_frames.h), after
- * a "<". `ends` are the streams' ends when nothing fails. */
+ * "t": rest. "q": the peer closed. Other lines are frames that come
+ * (h2_frames.h), after a "<". `ends` are the streams' ends when nothing fails.
+ */
 static const struct script {
     const char *name, *steps, *ends;
 } scripts[] = {
@@ -63,6 +64,11 @@ static const struct script {
      "[MS_EREFUSEDSTREAM][MS_ESTREAM][MS_EPROTO]"},
     {"rules broken", "o 1 GET\n/\n< S 3=100\no 3 GET\n/\n< D 0 - x\n/",
      "[MS_EHTTP2][MS_EHTTP2]"},
+    {"requests, one at a time, with rests",
+     "o 1 GET\n/\n< S 3=100\n< H 1 eh :status=200\n/\nt\no 3 PUT\n/\n"
+     "< H 3 h :status=200\n/\n/\n< D 3 e you\n/\nt\ni\n/\nt\no 5 POST\n/\n"
+     "< H 5 h :status=200\n< D 5 e you\n/\nt",
+     "[MS_OK][MS_OK][MS_OK]"},
     {"PING, SETTINGS and a farewell",
      "o 1 GET\n/\n< S 3=100 1=0\n/\ni\n/\n< P\n< p\n< S 1=4096 4=10\n/\n"
      "< X 250 0 0 text\ng\n/\n< H 1 eh :status=200\n/",
@@ -237,6 +243,10 @@ static ms_err step(const char *p, struct ms_span in)
     case 'g':
         t.h->ops->drain(t.h);
         break;
+    case 't':
+        if (!t.h->streams) /* something failed before */
+            t.h->ops->rest(t.h);
+        break;
     case 'q':
         t.h->ops->eof(t.h, MS_OK);
         break;
@@ -313,4 +323,44 @@ TEST(whatever_allocation_fails)
     for (size_t i = 0; i < MS_COUNT(came); i++)
         ms_buf_free(&came[i]);
     ms_fields_free(&fields);
+}
+
+/* ---- rest ---------------------------------------------------------------- */
+
+/* How many allocations an exchange takes that goes well. */
+static long cost_of(const char *steps)
+{
+    for (int i = 0; i < STREAMS; i++) {
+        ms_head_free(&t.side[i].head);
+        ms_fields_free(&t.side[i].trailers);
+        t.side[i] = (struct side){0};
+    }
+    prepare(steps);
+    t.ends[0] = '\0';
+    ms_mem_fail(0, 0);
+    CHECK(!play(steps));
+    CHECK_THAT(!strcmp(t.ends, "[MS_OK]"), "%s", t.ends);
+    return ms_mem_count();
+}
+
+/* What was kept to be quick is given back, and got again. */
+TEST(one_that_rests_keeps_less_and_works_as_before)
+{
+    static const struct script any = {"rest", "", "[MS_OK]"};
+    struct ms_h2_config config = {.grown = &grown, .max_streams = STREAMS};
+
+    memset(&t, 0, sizeof(t));
+    t.script = &any;
+    CHECK(!ms_h2_new(&t.h, &config));
+    cost_of("o 1 GET\n/\n< S 3=100\n< H 1 eh :status=200\n/");
+    cost_of("o 3 GET\n/\n< H 3 eh :status=200\n/");
+    cost_of("o 5 GET\n/\n< H 5 eh :status=200\n/");
+    long quick = cost_of("o 7 GET\n/\n< H 7 eh :status=200\n/");
+    t.h->ops->rest(t.h);
+    t.h->ops->rest(t.h); /* there is nothing more */
+    long rested = cost_of("o 9 GET\n/\n< H 9 eh :status=200\n/");
+    CHECK_THAT(rested > quick, "%ld and %ld", quick, rested);
+    give_back();
+    for (size_t i = 0; i < MS_COUNT(came); i++)
+        ms_buf_free(&came[i]);
 }

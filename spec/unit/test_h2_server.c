@@ -656,6 +656,42 @@ TEST(a_drained_session_says_goodbye)
     end();
 }
 
+/* Allocations of ours that a small request takes. */
+static long cost_of_a_request(void)
+{
+    ms_mem_fail(0, 0);
+    CHECK(!open_side(0, "GET", no_body) && !talk());
+    CHECK(sides[0].ended && !sides[0].err);
+    return ms_mem_count();
+}
+
+TEST(a_session_that_rested_goes_on_with_fresh_memory)
+{
+    begin(100, false);
+    cost_of_a_request();
+    long warm = cost_of_a_request();
+    CHECK(cost_of_a_request() == warm);
+    h->ops->rest(h);
+    CHECK(h->ops->room(h) == STREAMS && !h->wants_pull && !h->due);
+    CHECK(cost_of_a_request() > warm);
+    CHECK(cost_of_a_request() == warm);
+    end();
+}
+
+TEST(a_rest_drops_nothing_that_is_to_be_sent)
+{
+    struct ms_span run;
+
+    begin(100, false);
+    cost_of_a_request();
+    h->ops->ping(h);
+    CHECK(h->ops->pull(h, &run, 1) == 1 && run.n == 17);
+    h->ops->rest(h);
+    CHECK(h->ops->pull(h, &run, 1) == 1 && run.n == 17 && run.p[3] == 6);
+    cost_of_a_request();
+    end();
+}
+
 /* A whole life, with the `nth` allocation failing. */
 static bool survives(long nth)
 {

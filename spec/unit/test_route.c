@@ -58,6 +58,12 @@ TEST(nonsense_is_refused)
                  {MS_ROUTE_RESOLVE, "a=::1\n\n"},
                  {MS_ROUTE_RESOLVE, "[::1=::1"},
                  {MS_ROUTE_RESOLVE, "[]=::1"},
+                 {MS_ROUTE_RESOLVE, "a=::1;"},
+                 {MS_ROUTE_RESOLVE, "a=::1;0"},
+                 {MS_ROUTE_RESOLVE, "a=::1;x"},
+                 {MS_ROUTE_RESOLVE, "a=;5"},
+                 {MS_ROUTE_RESOLVE, "a=::1;99999999999"},
+                 {MS_ROUTE_CONNECT_TO, "a=b;5"},
                  {MS_ROUTE_RESOLVE, "[::1]x=::1"},
                  {MS_ROUTE_CONNECT_TO, "a=:"},
                  {MS_ROUTE_CONNECT_TO, "a=:80"},
@@ -79,18 +85,20 @@ TEST(nonsense_is_refused)
     CHECK(try_text(MS_ROUTE_UNIX, long_path) == MS_EOPTION);
 }
 
+static uint64_t now_s;
+
 /* "host[:port]" of the question, "address address..." of the answer. */
 static void check_lookup(const struct ms_route *r, const char *host,
                          uint16_t port, const char *expected)
 {
     struct ms_route_host h = {ms_span_text(host), port};
-    struct ms_addr list[4];
+    struct ms_route_found found;
     char got[256] = "", text[MS_ADDR_TEXT];
-    size_t n = ms_route_lookup(r, &h, list, MS_COUNT(list));
+    size_t n = ms_route_lookup(r, &h, now_s * 1000000u, &found);
 
     for (size_t i = 0; i < n; i++) {
         strcat(got, i ? " " : "");
-        strcat(got, ms_addr_host_text(&list[i], text));
+        strcat(got, ms_addr_host_text(&found.list[i], text));
     }
     CHECK_THAT(strcmp(got, expected) == 0, "%s:%u: %s", host, port, got);
 }
@@ -111,7 +119,45 @@ TEST(names_stand_for_what_was_given)
     check_lookup(r, "[::1]", 80, "127.0.0.4");
     check_lookup(r, "[::2]", 80, "127.0.0.5");
     check_lookup(r, "[::2]", 81, "");
-    check_lookup(r, "many", 80, "::1 ::2 ::3 ::4");
+    check_lookup(r, "many", 80, "::1 ::2 ::3 ::4 ::5");
+    ms_route_unref(r);
+}
+
+static struct ms_route *make_for_a_time(const char *text)
+{
+    struct ms_route_spec spec = ms_route_defaults;
+    struct ms_route *r = NULL;
+
+    spec.text[MS_ROUTE_RESOLVE] = ms_span_text(text);
+    CHECK(ms_route_has_lifetimes(spec.text[MS_ROUTE_RESOLVE]));
+    CHECK(!ms_first_use_new(&spec.use));
+    CHECK(!ms_route_new(&r, &spec));
+    ms_first_use_unref(spec.use);
+    return r;
+}
+
+/* Lifetimes count from the first use and do not run before it. */
+TEST(names_stand_for_it_as_long_as_was_said)
+{
+    const char text[] = "a.test:80=127.0.0.2,::2;20\na.test=127.0.0.1\n"
+                        "b.test=127.0.0.3;10\n";
+    struct ms_route *r = make_for_a_time(text);
+    struct ms_route *again = make_for_a_time(text);
+
+    CHECK(ms_route_same(r, again));
+    now_s = 100;
+    ms_route_renew(r, r, now_s * 1000000u);
+    now_s = 109;
+    ms_route_renew(r, r, now_s * 1000000u);
+    check_lookup(r, "b.test", 80, "127.0.0.3");
+    now_s = 110;
+    check_lookup(r, "b.test", 80, "");
+    check_lookup(r, "a.test", 80, "127.0.0.2 ::2");
+    ms_route_renew(r, again, now_s * 1000000u);
+    check_lookup(r, "b.test", 80, "127.0.0.3");
+    now_s = 130;
+    check_lookup(r, "a.test", 80, "127.0.0.1");
+    ms_route_unref(again);
     ms_route_unref(r);
 }
 

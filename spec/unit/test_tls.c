@@ -2,7 +2,7 @@
  *
  * TLS as bytes in and bytes out, against OpenSSL's own server side in memory:
  * whole and byte by byte, cut short, with each allocation failing in turn; and
- * the values it is asked with: profiles, sessions.
+ * the values it is asked with.
  */
 #include "proto/tls.h"
 
@@ -103,7 +103,7 @@ static void begin_world(int version)
 }
 
 /* The client's share; false: w.err. */
-static bool prepare_client(void)
+static bool prepare_client(const char *pins)
 {
     struct ms_tls_settings s;
     struct ms_tls_profile *profile = NULL;
@@ -114,6 +114,8 @@ static bool prepare_client(void)
     if (!w.err)
         w.err = ms_buf_add(&s.text[MS_TLS_CA_FILE], identity.file,
                            strlen(identity.file));
+    if (!w.err && pins)
+        w.err = ms_buf_add(&s.text[MS_TLS_PINS], pins, strlen(pins));
     if (!w.err)
         w.err = ms_tls_profile_new(&profile, &s, &why);
     if (!w.err)
@@ -133,7 +135,7 @@ static bool meet(const char *host)
     w.from_server = BIO_new(BIO_s_mem());
     SSL_set_bio(w.server, w.to_server, w.from_server);
     SSL_set_accept_state(w.server);
-    if (!w.ctx && !prepare_client())
+    if (!w.ctx && !prepare_client(NULL))
         return false;
     w.err = ms_tls_new(&w.tls, w.ctx, &peer);
     return !w.err;
@@ -381,6 +383,9 @@ TEST(errors_of_others_on_the_same_thread_are_not_ours)
     say("fine");
     ERR_raise(ERR_LIB_SSL, SSL_R_BAD_EXTENSION);
     CHECK(listen_to(text, 100) == MS_TLS_AGAIN && strcmp(text, "fine") == 0);
+    say("cut"); /* asks the library what it waits for */
+    ERR_raise(ERR_LIB_SSL, SSL_R_BAD_EXTENSION);
+    CHECK(listen_to(text, 10) == MS_TLS_AGAIN && strcmp(text, "cut") == 0);
     ERR_clear_error();
     end_world();
 }
@@ -622,68 +627,8 @@ TEST(bad_settings_say_what_is_wrong)
     }
 }
 
-/* ---- sessions ------------------------------------------------------------ */
-
-static SSL_SESSION *new_session(unsigned id, int version)
-{
-    SSL_SESSION *s = SSL_SESSION_new();
-
-    SSL_SESSION_set_protocol_version(s, version);
-    SSL_SESSION_set1_id(s, (const unsigned char *)&id, sizeof(id));
-    CHECK(SSL_SESSION_is_resumable(s));
-    return s;
-}
-
-static unsigned id_of(SSL_SESSION *s)
-{
-    unsigned id = 0, n;
-
-    if (s)
-        memcpy(&id, SSL_SESSION_get_id(s, &n), sizeof(id));
-    SSL_SESSION_free(s);
-    return id;
-}
-
-TEST(the_newest_sessions_are_kept_and_no_more)
-{
-    struct ms_tls_cache c = {0};
-
-    for (unsigned i = 1; i <= 3 * MS_TLS_TICKETS; i++) {
-        ms_tls_cache_add(&c, new_session(i, TLS1_3_VERSION));
-        CHECK(c.count <= MS_TLS_TICKETS);
-    }
-    for (unsigned i = 0; i < MS_TLS_TICKETS; i++)
-        CHECK(id_of(ms_tls_cache_take(&c)) == 3 * MS_TLS_TICKETS - i);
-    CHECK(!ms_tls_cache_take(&c));
-    ms_tls_cache_clear(&c);
-}
-
-TEST(a_session_of_an_older_version_stays)
-{
-    struct ms_tls_cache c = {0};
-
-    ms_tls_cache_add(&c, new_session(1, TLS1_2_VERSION));
-    CHECK(id_of(ms_tls_cache_take(&c)) == 1);
-    CHECK(id_of(ms_tls_cache_take(&c)) == 1);
-    ms_tls_cache_add(&c, new_session(2, TLS1_3_VERSION));
-    CHECK(id_of(ms_tls_cache_take(&c)) == 2);
-    CHECK(id_of(ms_tls_cache_take(&c)) == 1);
-    ms_tls_cache_clear(&c);
-    CHECK(!ms_tls_cache_take(&c));
-}
-
-TEST(a_session_without_memory_is_lost_and_no_other)
-{
-    struct ms_tls_cache c = {0};
-
-    ms_tls_cache_add(&c, new_session(1, TLS1_3_VERSION));
-    ms_mem_fail(1, 1000);
-    for (unsigned i = 2; i < 100; i++)
-        ms_tls_cache_add(&c, new_session(i, TLS1_3_VERSION));
-    ms_mem_fail(0, 0);
-    CHECK(c.count >= 1 && c.count < 99);
-    ms_tls_cache_clear(&c);
-}
+/* ---- what connections have from each other -------------------------------
+ */
 
 TEST(sessions_are_resumed)
 {
@@ -698,6 +643,50 @@ TEST(sessions_are_resumed)
             part();
         }
         CHECK(w.cache.count > 0);
+        end_world();
+    }
+}
+
+/* The engine resumes under the same settings only. Were it not so, pins would
+ * hold all the same. */
+TEST(pins_are_for_resumed_sessions_too)
+{
+    const char *text, *reason;
+
+    for (size_t v = 0; v < 2; v++) {
+        begin_world(versions[v]);
+        talk(100);
+        part();
+        ms_tls_ctx_put(w.ctx);
+        CHECK(prepare_client(
+            "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
+        CHECK(meet("localhost"));
+        CHECK(shake(100) == MS_TLS_FAILED);
+        CHECK(ms_tls_error(w.tls, &text, &reason) == MS_ECERTPIN);
+        struct ms_tls_info *info = ms_tls_info(w.tls);
+        CHECK(ms_tls_info_resumed(info));
+        ms_tls_info_free(info);
+        end_world();
+    }
+}
+
+/* Sessions aside: each handshake is a full one. */
+TEST(connections_share_the_certificate)
+{
+    for (size_t v = 0; v < 2; v++) {
+        struct ms_tls_info *first = NULL, *then;
+        begin_world(versions[v]);
+        talk(100);
+        first = ms_tls_info(w.tls);
+        part();
+        while (w.cache.count)
+            SSL_SESSION_free(w.cache.list[--w.cache.count]);
+        talk(100);
+        then = ms_tls_info(w.tls);
+        CHECK(!ms_tls_info_resumed(then) && ms_tls_info_verified(then));
+        CHECK(first->cert == then->cert);
+        ms_tls_info_free(first);
+        ms_tls_info_free(then);
         end_world();
     }
 }

@@ -24,11 +24,22 @@ struct url_case {
     {__LINE__, err, MS_SPAN(input), MS_SPAN(base), MS_SPAN(want)},
 #define CASE(input, base, href)  ROW(MS_OK, input, base, href)
 #define NEWER(input, base, href) ROW(MS_OK, input, base, href)
-#define LAX(input, base, href)   ROW(MS_OK, input, base, href)
 #define BAD(input, base, why)    ROW(MS_EURL, input, base, why)
 #define STRICT(input, base, why) ROW(MS_EURL, input, base, why)
 #define OTHER(input, base)                                                     \
     ROW(MS_ESCHEME, input, base, "only http:// and https://")
+
+#ifdef MS_HAVE_IDN2
+#define IDN(input, base, href)   CASE(input, base, href)
+#define BADIDN(input, base, why) BAD(input, base, why)
+#define ACE(input, base, why)    BAD(input, base, why)
+#else
+#define IDN(input, base, href)   BADIDN(input, base, "need punycode")
+#define BADIDN(input, base, why) BAD(input, base, "need punycode")
+#define ACE(input, base, why)    /* not looked into */
+#endif
+#define STRICTIDN(input, base, why) BADIDN(input, base, why)
+#define STRICTACE(input, base, why) ACE(input, base, why)
 
 static const struct url_case cases[] = {
 #include "url_cases.h"

@@ -13,6 +13,7 @@ struct entry {
 #define CATEGORY_TLS       "tls"
 #define CATEGORY_TIMEOUT   "timeout"
 #define CATEGORY_PROTOCOL  "protocol"
+#define CATEGORY_REDIRECT  "redirect"
 #define CATEGORY_BODY      "body"
 #define CATEGORY_CANCELLED "cancelled"
 #define CATEGORY_CALLBACK  "callback"

@@ -22,6 +22,11 @@ long ms_mem_count(void)
     return asked;
 }
 
+bool ms_mem_failing(void)
+{
+    return fail_from != 0;
+}
+
 static bool refused(void)
 {
     asked++;

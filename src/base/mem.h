@@ -33,6 +33,15 @@ void ms_mem_fail(long nth, long count);
 
 /* Allocations asked for since the last ms_mem_fail(). */
 long ms_mem_count(void);
+
+/* Whether one is to fail: what keeps blocks to spare allocations does not, so
+ * that each of them can. */
+bool ms_mem_failing(void);
+#else
+static inline bool ms_mem_failing(void)
+{
+    return false;
+}
 #endif
 
 #endif

@@ -7,6 +7,8 @@
 #ifndef MS_ENGINE_EASY_H
 #define MS_ENGINE_EASY_H
 
+#include "engine/gate.h"
+#include "engine/pace.h"
 #include "engine/pool.h"
 #include "engine/response.h"
 
@@ -24,14 +26,18 @@ struct ms_watch {
     uint64_t mark_us, mark_bytes; /* where low_speed measures from */
     uint64_t body_bytes;          /* that went to on_data */
     uint64_t sent_head_us;        /* a 100 is waited for since; 0: not */
+    struct ms_pace send, recv;    /* of bodies */
+    uint64_t send_us, recv_us; /* that direction rests until; 0: it does not */
+    size_t sent_bytes;         /* of a body that is paced and not a source's */
 };
 
 /* Where a request's body comes from that is produced while it is sent. */
 struct ms_source {
     ms_body_cb *cb; /* NULL: the options have the body */
     void *user;
-    int64_t length; /* -1: not known */
-    bool asked;     /* in this run: it cannot be repeated */
+    int64_t length;       /* -1: not known */
+    bool asked;           /* in this run: it has to be rewound to be repeated */
+    ms_rewind_cb *rewind; /* NULL: it cannot be */
 };
 
 struct ms_easy {
@@ -41,7 +47,9 @@ struct ms_easy {
     ms_headers_cb *on_headers;
     ms_data_cb *on_data;
     void *headers_user, *data_user, *user;
-    struct ms_source *source; /* owned; NULL for most */
+    struct ms_agent *agent;    /* owned; NULL for most (agent.h) */
+    struct ms_source *source;  /* owned; NULL for most */
+    struct ms_debugger *debug; /* owned; NULL for most (debug.h) */
     bool oneshot;
 
     /* Its place in the multi. */
@@ -55,15 +63,17 @@ struct ms_easy {
     unsigned char pause;    /* MS_PAUSE_* */
     unsigned char refusals; /* by connections that served nobody else */
     bool retried, closing;
-    bool by_h1;   /* the peer wanted this request over HTTP/1.1 */
-    bool told;    /* its end was told and counted */
-    bool headed;  /* the final response's head is whole */
-    unsigned run; /* counts runs, so that a callback's end sees a change */
+    bool by_h1;    /* the peer wanted this request over HTTP/1.1 */
+    bool told;     /* its end was told and counted */
+    bool unwanted; /* what comes is nobody's: another hop follows */
+    bool headed;   /* the final response's head is whole */
+    unsigned run;  /* counts runs, so that a callback's end sees a change */
     union {
         struct ms_task start;
         struct ms_grave grave; /* once it is closed */
     };
     struct ms_timer deadline;
+    struct ms_gate_pass pass;
     struct ms_waiter waiter;
     struct ms_stream stream;
     struct ms_conn *conn;   /* while active; does not own */

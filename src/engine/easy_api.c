@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "engine/agent.h"
+#include "engine/debug.h"
 #include "engine/run.h"
 
 /* Bytes of a host or URL in an error message. */
@@ -28,7 +30,9 @@ static void free_easy(struct ms_grave *g)
     ms_url_free(&e->url);
     ms_options_free(e->options);
     ms_response_free(e->response);
+    ms_agent_free(e);
     ms_free(e->watch);
+    ms_debug_free(e);
     ms_free(e->source);
     ms_free(e->said);
     ms_free(e);
@@ -93,6 +97,11 @@ void ms_easy_on_data(struct ms_easy *e, ms_data_cb *cb, void *user)
     e->data_user = user;
 }
 
+ms_err ms_easy_on_debug(struct ms_easy *e, ms_debug_cb *cb, void *user)
+{
+    return ms_debug_set(e, cb, user);
+}
+
 ms_err ms_easy_on_body(struct ms_easy *e, ms_body_cb *cb, void *user,
                        int64_t length)
 {
@@ -103,6 +112,12 @@ ms_err ms_easy_on_body(struct ms_easy *e, ms_body_cb *cb, void *user,
     *e->source = (struct ms_source){
         .cb = cb, .user = user, .length = length, .asked = e->source->asked};
     return MS_OK;
+}
+
+void ms_easy_on_rewind(struct ms_easy *e, ms_rewind_cb *cb)
+{
+    if (e->source)
+        e->source->rewind = cb;
 }
 
 void ms_easy_set_oneshot(struct ms_easy *e, bool oneshot)
@@ -138,10 +153,16 @@ const struct ms_error *ms_easy_error(const struct ms_easy *e)
     return &e->error;
 }
 
+/* What is no URL has no host: as it stands, from behind the credentials on. */
 static struct ms_span host_of(const struct ms_easy *e)
 {
-    return ms_buf_len(&e->url.href) ? ms_url_authority(&e->url)
-                                    : ms_run_url_text(e);
+    struct ms_span text = ms_run_url_text(e);
+    size_t from, to;
+
+    if (ms_buf_len(&e->url.href))
+        return ms_url_authority(ms_agent_url(e));
+    ms_url_userinfo(text.p, text.n, &from, &to);
+    return from < to ? ms_span(text.p + to, text.n - to) : text;
 }
 
 /* What could not be parsed may be long: the reason comes behind it. */

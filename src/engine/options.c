@@ -15,6 +15,15 @@
 /* Chrome's limit for one response head. */
 #define DEFAULT_MAX_HEADER_SIZE (256 * 1024)
 
+/* Who asks for more patience than most programs have is not waited for. */
+#define DEFAULT_RETRY_DELAY_MS 30000
+/* Chains that mean well have less; curl's default of 50 is far from them. */
+#define DEFAULT_REDIRECTS 10
+/* Enough for a server that restarts under a busy client; little enough that
+ * one that is down is not asked much more often than before. */
+#define DEFAULT_RETRY_BUDGET 100
+#define DEFAULT_RETRY_STATUS "408,429,502,503,504"
+
 struct option {
     struct ms_option_info info;
     size_t member; /* offset in struct ms_options */
@@ -35,6 +44,8 @@ struct option {
     X(TIMEOUT_IDLE, "timeout.idle", INT, 1, timeout_idle, SAME)                \
     X(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit, SAME)       \
     X(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time, SAME)          \
+    X(MAX_SEND_SPEED, "max_send_speed", INT, 1, max_send_speed, SAME)          \
+    X(MAX_RECV_SPEED, "max_recv_speed", INT, 1, max_recv_speed, SAME)          \
     X(MAX_BODY, "max_body", INT, 0, max_body, SAME)                            \
     X(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size, SAME)       \
     X(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay, DIFFERS)               \
@@ -42,6 +53,12 @@ struct option {
     X(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue, SAME)      \
     X(VERSION, "version", STRING, 0, version, DIFFERS)                         \
     X(PRIORITY, "priority", STRING, 0, priority, SAME)                         \
+    X(COOKIES, "cookies", BOOL, 0, cookies, SAME)                              \
+    X(AUTH_USER, "auth.user", STRING, 0, auth.user, SAME)                      \
+    X(AUTH_PASSWORD, "auth.password", STRING, 0, auth.password, SAME)          \
+    X(AUTH_DIGEST, "auth.digest", BOOL, 0, auth.digest, SAME)                  \
+    X(BEARER, "bearer", STRING, 0, auth.bearer, SAME)                          \
+    X(NETRC, "netrc", STRING, 0, auth.netrc, SAME)                             \
     X(IP, "ip", INT, 4, way[MS_ROUTE_IP], DIFFERS)                             \
     X(INTERFACE, "interface", STRING, 0, way_text[MS_ROUTE_INTERFACE],         \
       DIFFERS)                                                                 \
@@ -64,6 +81,16 @@ struct option {
       DIFFERS)                                                                 \
     X(ALLOW_ADDRESS, "allow_address", STRING, 0, way_text[MS_ROUTE_ALLOW],     \
       DIFFERS)                                                                 \
+    X(REDIRECT, "redirect", INT, 0, redirect, SAME)                            \
+    X(REDIRECT_POST, "redirect_post", BOOL, 0, redirect_post, SAME)            \
+    X(ALLOW_DOWNGRADE, "allow_downgrade", BOOL, 0, allow_downgrade, SAME)      \
+    X(UNRESTRICTED_AUTH, "unrestricted_auth", BOOL, 0, unrestricted_auth,      \
+      SAME)                                                                    \
+    X(RETRY_MAX, "retry.max", INT, 0, retry_max, SAME)                         \
+    X(RETRY_STATUS, "retry.status", LIST, ',', retry_status, SAME)             \
+    X(RETRY_METHODS, "retry.methods", LIST, ',', retry_methods, SAME)          \
+    X(RETRY_MAX_DELAY, "retry.max_delay", INT, 0, retry_max_delay, SAME)       \
+    X(RETRY_BUDGET, "retry.budget", INT, 0, retry_budget, SAME)                \
     X(TLS_VERIFY, "tls.verify", BOOL, 0, tls.flag[MS_TLS_VERIFY], TLS)         \
     X(TLS_VERIFY_HOST, "tls.verify_host", BOOL, 0,                             \
       tls.flag[MS_TLS_VERIFY_HOST], TLS)                                       \
@@ -154,9 +181,24 @@ static ms_err copy_way(struct ms_options *o, const struct ms_options *base)
     o->tcp_keepalive = base->tcp_keepalive;
     o->guard = ms_guard_ref(base->guard);
     o->hook = ms_resolve_hook_ref(base->hook);
+    o->use = ms_first_use_ref(base->use);
     for (size_t i = 0; !err && i < MS_ROUTE_TEXTS; i++)
         err = copy_string(&o->way_text[i], &base->way_text[i]);
     return err;
+}
+
+static ms_err copy_policies(struct ms_options *o, const struct ms_options *base)
+{
+    ms_err err = copy_string(&o->retry_status, &base->retry_status);
+
+    o->redirect = base->redirect;
+    o->redirect_post = base->redirect_post;
+    o->allow_downgrade = base->allow_downgrade;
+    o->unrestricted_auth = base->unrestricted_auth;
+    o->retry_max = base->retry_max;
+    o->retry_max_delay = base->retry_max_delay;
+    o->retry_budget = base->retry_budget;
+    return err ? err : copy_string(&o->retry_methods, &base->retry_methods);
 }
 
 static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
@@ -169,6 +211,8 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->timeout_idle = base->timeout_idle;
     o->low_speed_limit = base->low_speed_limit;
     o->low_speed_time = base->low_speed_time;
+    o->max_send_speed = base->max_send_speed;
+    o->max_recv_speed = base->max_recv_speed;
     o->max_body = base->max_body;
     o->max_body_set = base->max_body_set;
     o->max_header_size = base->max_header_size;
@@ -177,12 +221,15 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->expect_continue = base->expect_continue;
     o->version = base->version;
     o->has_body = base->has_body;
-    if ((err = copy_way(o, base)) ||
+    o->cookies = base->cookies;
+    o->jar = ms_jar_ref(base->jar);
+    if ((err = copy_way(o, base)) || (err = copy_policies(o, base)) ||
         (err = copy_string(&o->method, &base->method)) ||
         (err = copy_string(&o->body, &base->body)) ||
         (err = copy_string(&o->user_agent, &base->user_agent)) ||
         (err = copy_string(&o->priority, &base->priority)) ||
         (err = ms_tls_settings_copy(&o->tls, &base->tls)) ||
+        (err = ms_auth_settings_copy(&o->auth, &base->auth)) ||
         (err = copy_fields(&o->headers, &base->headers)))
         return err;
     return copy_fields(&o->removed, &base->removed);
@@ -193,11 +240,14 @@ static void set_defaults(struct ms_options *o)
     o->timeout_total = -1;
     o->timeout_connect = DEFAULT_CONNECT_MS;
     o->timeout_first_byte = o->timeout_idle = -1;
-    o->low_speed_limit = -1;
+    o->low_speed_limit = o->max_send_speed = o->max_recv_speed = -1;
     o->low_speed_time = DEFAULT_LOW_SPEED_MS;
     o->max_body = DEFAULT_MAX_BODY;
     o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
     o->tcp_nodelay = o->tcp_keepalive = true;
+    o->redirect = DEFAULT_REDIRECTS;
+    o->retry_max_delay = DEFAULT_RETRY_DELAY_MS;
+    o->retry_budget = DEFAULT_RETRY_BUDGET;
     memcpy(o->way, ms_route_defaults.number, sizeof(o->way));
 }
 
@@ -230,16 +280,21 @@ void ms_options_free(struct ms_options *o)
     ms_buf_free(&o->body);
     ms_buf_free(&o->user_agent);
     ms_buf_free(&o->priority);
+    ms_buf_free(&o->retry_status);
+    ms_buf_free(&o->retry_methods);
     ms_buf_free(&o->block);
     ms_fields_free(&o->headers);
     ms_fields_free(&o->removed);
     ms_fields_free(&o->sent);
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
         ms_buf_free(&o->way_text[i]);
+    ms_jar_free(o->jar);
     ms_guard_unref(o->guard);
     ms_resolve_hook_unref(o->hook);
+    ms_first_use_unref(o->use);
     ms_route_unref(o->route);
     ms_tls_settings_free(&o->tls);
+    ms_auth_settings_free(&o->auth);
     ms_tls_profile_free(o->tls_profile);
     ms_free(o);
 }
@@ -255,6 +310,12 @@ static void *member_of(struct ms_options *o, enum ms_option id,
     return (char *)o + table[i].member;
 }
 
+/* Of these there is always a limit: without one a loop would go on for ever. */
+static bool is_count(enum ms_option id)
+{
+    return id == MS_OPT_REDIRECT || id == MS_OPT_RETRY_MAX;
+}
+
 ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
                           int64_t value)
 {
@@ -262,7 +323,7 @@ ms_err ms_options_set_int(struct ms_options *o, enum ms_option id,
 
     if (!member)
         return MS_EUSAGE;
-    if ((value < table[id].info.least && value != -1) ||
+    if ((value < table[id].info.least && (value != -1 || is_count(id))) ||
         (id == MS_OPT_IP && value != 4 && value != 6 && value != -1))
         return MS_EOPTION;
     *member = value < MS_MOST ? value : MS_MOST;
@@ -299,6 +360,21 @@ static ms_err set_version(struct ms_options *o, struct ms_span value)
     return MS_EOPTION;
 }
 
+/* Lifetimes of what was set now begin when that is used. */
+static ms_err count_anew(struct ms_options *o)
+{
+    struct ms_first_use *use = NULL;
+    ms_err err = MS_OK;
+
+    if (ms_route_has_lifetimes(ms_buf_span(&o->way_text[MS_ROUTE_RESOLVE])))
+        err = ms_first_use_new(&use);
+    if (err)
+        return err;
+    ms_first_use_unref(o->use);
+    o->use = use;
+    return MS_OK;
+}
+
 ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
                              const char *value, size_t n)
 {
@@ -318,6 +394,8 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
     ms_err err = set_string(member, ms_span(value, n));
     if (!err && id == MS_OPT_BODY)
         o->has_body = true;
+    if (!err && id == MS_OPT_RESOLVE)
+        err = count_anew(o);
     return err;
 }
 
@@ -351,6 +429,17 @@ ms_err ms_options_resolver(struct ms_options *o, ms_resolver_cb *ask,
         *h = (struct ms_resolve_hook){1, ask, user, identity, release};
     ms_resolve_hook_unref(o->hook);
     o->hook = h;
+    return MS_OK;
+}
+
+ms_err ms_options_jar(struct ms_options *o, struct ms_jar *jar)
+{
+    if (o->frozen)
+        return MS_EUSAGE;
+    ms_jar_ref(jar);
+    ms_jar_free(o->jar);
+    o->jar = jar;
+    o->cookies = jar != NULL;
     return MS_OK;
 }
 
@@ -467,13 +556,55 @@ static ms_err add_user_field(struct ms_options *o, struct ms_span name,
 
 static ms_err compile_route(struct ms_options *o)
 {
-    struct ms_route_spec spec = {.guard = o->guard, .hook = o->hook};
+    struct ms_route_spec spec = {
+        .guard = o->guard, .hook = o->hook, .use = o->use};
 
     memcpy(spec.number, o->way, sizeof(spec.number));
     spec.number[MS_ROUTE_KEEPALIVE] = o->tcp_keepalive;
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
         spec.text[i] = ms_buf_span(&o->way_text[i]);
     return ms_route_new(&o->route, &spec);
+}
+
+/* A line by hand, or that there is to be none, comes before all options. */
+static ms_err add_authorization(struct ms_options *o)
+{
+    struct ms_span name = MS_SPAN("Authorization");
+    struct ms_buf value = {0};
+    ms_err err = ms_auth_settings_value(&o->auth, &value, &o->why);
+
+    o->authorized =
+        ms_fields_find(&o->headers, name, 0) != SIZE_MAX || is_removed(o, name);
+    if (!err && ms_buf_len(&value) && !o->authorized)
+        err = add_line(o, name, ms_buf_span(&value));
+    ms_buf_free(&value);
+    return err;
+}
+
+static struct ms_span retried_statuses(const struct ms_options *o)
+{
+    return o->retry_status.p ? ms_buf_span(&o->retry_status)
+                             : MS_SPAN(DEFAULT_RETRY_STATUS);
+}
+
+static ms_err check_retry(struct ms_options *o)
+{
+    struct ms_span list = ms_buf_span(&o->retry_status), item;
+    uint64_t status;
+
+    if (MS_LIKELY(!o->retry_status.p && !o->retry_methods.p))
+        return MS_OK;
+    o->why = "retry.status is a list of statuses, 100 to 599";
+    while (ms_span_next_item(&list, &item))
+        if (!ms_span_decimal(item, 599, &status) || status < 100)
+            return MS_EOPTION;
+    list = ms_buf_span(&o->retry_methods);
+    o->why = "retry.methods is a list of methods";
+    while (ms_span_next_item(&list, &item))
+        if (!ms_wire_is_token(item))
+            return MS_EOPTION;
+    o->why = NULL;
+    return MS_OK;
 }
 
 /* Checks and renders the request's fields. */
@@ -485,6 +616,7 @@ static ms_err compile(struct ms_options *o)
 
     o->watched = o->timeout_first_byte >= 0 || o->timeout_idle >= 0 ||
                  o->low_speed_limit >= 0 || o->expect_continue;
+    o->paced = o->max_send_speed >= 0 || o->max_recv_speed >= 0;
     snprintf(o->length_text, sizeof(o->length_text), "%zu",
              ms_buf_len(&o->body));
     /* CONNECT makes a tunnel: what follows its answer is no response. */
@@ -497,7 +629,8 @@ static ms_err compile(struct ms_options *o)
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
         (o->priority.p && (err = add_default(o, MS_SPAN("Priority"),
-                                             ms_buf_span(&o->priority)))))
+                                             ms_buf_span(&o->priority)))) ||
+        (err = add_authorization(o)))
         return err;
     for (uint32_t i = 0; i < o->headers.count; i++) {
         struct ms_span name = ms_fields_name(&o->headers, i);
@@ -513,7 +646,11 @@ static ms_err compile(struct ms_options *o)
 void ms_options_freeze(struct ms_options *o)
 {
     o->frozen = true;
-    o->err = compile(o);
+    o->guided =
+        o->retry_max > 0 || o->cookies || ms_auth_settings_ask(&o->auth);
+    o->err = check_retry(o);
+    if (!o->err)
+        o->err = compile(o);
     if (!o->err)
         o->err = compile_route(o);
     if (!o->err)
@@ -538,14 +675,41 @@ bool ms_options_sends_body(const struct ms_options *o)
            ms_span_equal(m, MS_SPAN("PATCH"));
 }
 
-bool ms_options_idempotent(const struct ms_options *o)
+bool ms_method_is_idempotent(struct ms_span m)
 {
     static const char *const methods[] = {"GET",    "HEAD",    "PUT",
                                           "DELETE", "OPTIONS", "TRACE"};
-    struct ms_span m = ms_options_method(o);
 
     for (size_t i = 0; i < MS_COUNT(methods); i++)
         if (ms_span_equal(m, ms_span_text(methods[i])))
+            return true;
+    return false;
+}
+
+bool ms_options_idempotent(const struct ms_options *o)
+{
+    return ms_method_is_idempotent(ms_options_method(o));
+}
+
+bool ms_options_retries_method(const struct ms_options *o, struct ms_span m)
+{
+    struct ms_span list = ms_buf_span(&o->retry_methods), item;
+
+    if (!o->retry_methods.p)
+        return ms_method_is_idempotent(m);
+    while (ms_span_next_item(&list, &item))
+        if (ms_span_equal(item, m))
+            return true;
+    return false;
+}
+
+bool ms_options_retries_status(const struct ms_options *o, unsigned status)
+{
+    struct ms_span list = retried_statuses(o), item;
+    uint64_t n;
+
+    while (ms_span_next_item(&list, &item))
+        if (ms_span_decimal(item, 599, &n) && n == status)
             return true;
     return false;
 }

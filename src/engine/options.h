@@ -11,6 +11,7 @@
 #define MS_ENGINE_OPTIONS_H
 
 #include "base/buf.h"
+#include "engine/auth_settings.h"
 #include "net/route.h"
 #include "proto/header.h"
 #include "proto/tls_profile.h"
@@ -29,11 +30,12 @@ struct ms_options {
 
     int64_t timeout_total, timeout_connect; /* ms, -1: none */
     int64_t timeout_first_byte, timeout_idle;
-    int64_t low_speed_limit;           /* bytes per second, -1: none */
-    int64_t low_speed_time;            /* ms */
-    int64_t max_body, max_header_size; /* bytes, -1: no limit */
+    int64_t low_speed_limit;                /* bytes per second, -1: none */
+    int64_t low_speed_time;                 /* ms */
+    int64_t max_send_speed, max_recv_speed; /* bytes per second, -1: none */
+    int64_t max_body, max_header_size;      /* bytes, -1: no limit */
     bool tcp_nodelay, fresh_connection, expect_continue;
-    bool has_body;
+    bool has_body, cookies;
     bool max_body_set;             /* not the default */
     uint8_t version;               /* enum ms_http_choice */
     int64_t way[MS_ROUTE_NUMBERS]; /* but for keepalive */
@@ -41,10 +43,17 @@ struct ms_options {
     bool tcp_keepalive;
     struct ms_guard *guard;       /* a reference; NULL: none */
     struct ms_resolve_hook *hook; /* a reference; NULL: none */
+    struct ms_first_use *use;     /* of the resolve entries; NULL: not needed */
+    struct ms_jar *jar;           /* a reference; NULL: none */
     struct ms_buf method, body, user_agent, priority;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
     struct ms_tls_settings tls;
+    struct ms_auth_settings auth;
+    int64_t redirect; /* hops at most */
+    bool redirect_post, allow_downgrade, unrestricted_auth;
+    int64_t retry_max, retry_max_delay, retry_budget; /* ms; -1: no limit */
+    struct ms_buf retry_status, retry_methods; /* lists; unset: the defaults */
 
     /* Compiled. */
     ms_err err;                         /* why no request can be made of this */
@@ -55,7 +64,10 @@ struct ms_options {
     struct ms_span host;                /* the user's Host header; no p: none */
     char length_text[24];               /* the body's length, decimal */
     bool close;                         /* "Connection: close" is asked for */
+    bool authorized;                    /* Authorization was settled by hand */
+    bool guided;            /* runs have an agent from the start (agent.h) */
     bool watched;           /* a limit on how a transfer gets on is set */
+    bool paced;             /* bodies are not to move faster than allowed */
     struct ms_route *route; /* NULL: the default one */
 };
 
@@ -76,6 +88,15 @@ struct ms_span ms_options_method(const struct ms_options *o);
 
 /* The request carries a body, or must say that it is empty. */
 bool ms_options_sends_body(const struct ms_options *o);
+
+/* What is asked again with this method and status may be answered better. */
+bool ms_options_retries_method(const struct ms_options *o,
+                               struct ms_span method);
+bool ms_options_retries_status(const struct ms_options *o, unsigned status);
+
+/* Repeating a request of that method does no more than making it once (RFC
+ * 9110, 9.2.2). */
+bool ms_method_is_idempotent(struct ms_span method);
 
 /* Repeating the request does no more than making it once (RFC 9110, 9.2.2). */
 bool ms_options_idempotent(const struct ms_options *o);

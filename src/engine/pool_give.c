@@ -34,6 +34,8 @@ static ms_err get_endpoint(struct ms_pool *p, const struct ms_endpoint_key *key,
 {
     ms_err err = ms_endpoint_get(&p->endpoints, key, out);
 
+    if (!err && key->route && key->route->spec.use)
+        ms_route_renew((*out)->key.route, key->route, p->env.loop->now_us);
     if (err || ms_list_empty(&(*out)->remembered))
         return err;
     ms_list_unlink(&(*out)->remembered);

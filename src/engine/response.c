@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/response.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -14,8 +15,19 @@ struct ms_response *ms_response_new(void)
     return ms_zalloc(sizeof(struct ms_response));
 }
 
+static void free_trip(struct ms_response *r)
+{
+    if (MS_LIKELY(!r->trip))
+        return;
+    ms_fields_free(&r->trip->sent);
+    ms_fields_free(&r->trip->hops);
+    ms_free(r->trip);
+    r->trip = NULL;
+}
+
 void ms_response_clear(struct ms_response *r)
 {
+    free_trip(r);
     ms_head_clear(&r->head);
     ms_fields_clear(&r->trailers);
     ms_buf_clear(&r->body);
@@ -37,7 +49,9 @@ void ms_response_free(struct ms_response *r)
     ms_head_free(&r->head);
     ms_fields_free(&r->trailers);
     ms_buf_free(&r->body);
-    ms_free(r->own_url);
+    free_trip(r);
+    if (r->owns_url)
+        ms_free((char *)r->url.p);
     ms_free(r->upload_length);
     ms_options_free(r->options);
     ms_tls_info_free(r->tls);
@@ -83,6 +97,8 @@ const char *ms_response_url(const struct ms_response *r, size_t *n)
 
 const char *ms_response_method(const struct ms_response *r, size_t *n)
 {
+    if (r->trip)
+        return lend(r->trip->method, n);
     return lend(r->options ? ms_options_method(r->options) : MS_SPAN(""), n);
 }
 
@@ -135,7 +151,7 @@ static void move_url(struct ms_response *r, char *at)
     if (!r->url.n)
         return;
     memcpy(at, r->url.p, r->url.n);
-    if (r->authority.p && !r->options->host.p)
+    if (r->authority.p && r->authority.p != r->options->host.p)
         r->authority.p = at + (r->authority.p - r->url.p);
     r->url.p = at;
 }
@@ -147,7 +163,7 @@ ms_err ms_response_own(struct ms_response *r)
     if (!p)
         return MS_ENOMEM;
     move_url(r, p);
-    r->own_url = p;
+    r->owns_url = true;
     return MS_OK;
 }
 
@@ -156,10 +172,15 @@ static size_t bytes_of(const struct ms_fields *f)
     return f->count * sizeof(*f->refs) + f->text.to;
 }
 
+static size_t trip_bytes(const struct ms_trip *t)
+{
+    return t ? sizeof(*t) + bytes_of(&t->sent) + bytes_of(&t->hops) : 0;
+}
+
 size_t ms_response_copy_bytes(const struct ms_response *r, bool body)
 {
     return sizeof(*r) + bytes_of(&r->head.fields) + bytes_of(&r->trailers) +
-           r->url.n + (r->streamed ? LENGTH_BYTES : 0) +
+           r->url.n + (r->streamed ? LENGTH_BYTES : 0) + trip_bytes(r->trip) +
            (body ? ms_buf_len(&r->body) : 0);
 }
 
@@ -197,6 +218,27 @@ static char *place_refs(struct ms_fields *to, char *at)
     return at + n;
 }
 
+/* First of all, for its alignment. */
+static char *place_trip(struct ms_response *to, char *at)
+{
+    struct ms_trip *trip = (struct ms_trip *)(void *)at;
+
+    if (MS_LIKELY(!to->trip))
+        return at;
+    *trip = *to->trip;
+    to->trip = trip;
+    at = place_refs(&trip->sent, at + sizeof(*trip));
+    return place_refs(&trip->hops, at);
+}
+
+static char *place_trip_text(struct ms_response *to, char *at)
+{
+    if (MS_LIKELY(!to->trip))
+        return at;
+    at = place_text(&to->trip->sent.text, at);
+    return place_text(&to->trip->hops.text, at);
+}
+
 struct ms_response *ms_response_copy(const struct ms_response *r, void *memory,
                                      bool body)
 {
@@ -204,10 +246,12 @@ struct ms_response *ms_response_copy(const struct ms_response *r, void *memory,
     char *at = (char *)(to + 1);
 
     *to = *r;
+    at = place_trip(to, at);
     at = place_refs(&to->head.fields, at);
     at = place_refs(&to->trailers, at);
     at = place_text(&to->head.fields.text, at);
     at = place_text(&to->trailers.text, at);
+    at = place_trip_text(to, at);
     move_url(to, at);
     at = place_length(to, at + to->url.n);
     if (!body)
@@ -237,6 +281,8 @@ ms_err ms_response_set_upload(struct ms_response *r, int64_t length)
  * body or HTTP/2 tells by itself (RFC 9113, 8.1). */
 static bool framing_of(const struct ms_response *r, struct ms_field *field)
 {
+    if (r->trip && r->trip->bodyless)
+        return false;
     if (!r->streamed && !ms_options_sends_body(r->options))
         return false;
     if (!r->streamed)
@@ -262,13 +308,63 @@ bool ms_response_request_header(const struct ms_response *r, size_t index,
         *field = (struct ms_field){"Host", r->authority.p, 4, r->authority.n};
         return true;
     }
-    if (field_at(&o->sent, index - 1, field))
+    const struct ms_fields *sent = r->trip ? &r->trip->sent : &o->sent;
+    if (field_at(sent, index - 1, field))
         return true;
-    size_t left = index - 1 - o->sent.count;
+    size_t left = index - 1 - sent->count;
     if (framing_of(r, field) && left-- == 0)
         return true;
     *field = text_field("Expect", "100-continue");
     return r->expecting && left == 0;
+}
+
+/* ---- trips ------------------------------------------------------------- */
+
+/* Digits of a status, before the location. */
+#define STATUS_DIGITS 3
+
+ms_err ms_response_start_trip(struct ms_response *r)
+{
+    if (r->trip)
+        return MS_OK;
+    if (!(r->trip = ms_zalloc(sizeof(*r->trip))))
+        return MS_ENOMEM;
+    r->trip->method = ms_options_method(r->options);
+    return MS_OK;
+}
+
+ms_err ms_trip_add(struct ms_trip *t, unsigned status, struct ms_span url,
+                   struct ms_span location)
+{
+    struct ms_buf value = {0};
+    ms_err err = ms_buf_reserve(&value, STATUS_DIGITS + 1 + location.n);
+
+    assert(status >= 100 && status <= 999);
+    if (err)
+        return err;
+    value.to = (size_t)snprintf(value.p, STATUS_DIGITS + 1, "%u", status);
+    ms_buf_put(&value, location);
+    err = ms_fields_add(&t->hops, url, ms_buf_span(&value));
+    ms_buf_free(&value);
+    return err;
+}
+
+bool ms_response_redirect(const struct ms_response *r, size_t index,
+                          struct ms_redirect *out)
+{
+    struct ms_field f;
+
+    if (!r->trip || !field_at(&r->trip->hops, index, &f))
+        return false;
+    *out = (struct ms_redirect){
+        .status = (f.value[0] - '0') * 100 + (f.value[1] - '0') * 10 +
+                  (f.value[2] - '0'),
+        .url = f.name,
+        .url_len = f.name_len,
+        .location = f.value + STATUS_DIGITS,
+        .location_len = f.value_len - STATUS_DIGITS,
+    };
+    return true;
 }
 
 struct ms_tls_info *ms_response_tls(const struct ms_response *r)
@@ -296,5 +392,7 @@ int64_t ms_response_timing(const struct ms_response *r, enum ms_timing which)
 {
     size_t i = (size_t)which;
 
-    return i < MS_TIMING_COUNT ? r->timing_us[i] : 0;
+    if (which == MS_TIMING_REDIRECT)
+        return r->trip ? r->trip->redirect_us : 0;
+    return i < MS_COUNT(r->timing_us) ? r->timing_us[i] : 0;
 }

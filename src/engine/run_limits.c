@@ -3,6 +3,7 @@
  * run_limits.c - how long a run may take, and how slow it may be.
  */
 #include "base/mem.h"
+#include "engine/agent.h"
 #include "engine/run_parts.h"
 
 /* One timer stands for all limits of a run. What moves bytes only notes when;
@@ -33,7 +34,12 @@ static uint64_t first_byte_deadline(const struct ms_easy *e)
 
 static uint64_t idle_deadline(const struct ms_easy *e)
 {
-    return after_ms(e->watch->progress.at_us, ms_run_options(e)->timeout_idle);
+    uint64_t since = e->watch->progress.at_us, rest = e->watch->recv_us;
+
+    /* What rests for its speed does so on our account. */
+    rest = rest > e->watch->send_us ? rest : e->watch->send_us;
+    return after_ms(since > rest ? since : rest,
+                    ms_run_options(e)->timeout_idle);
 }
 
 static uint64_t speed_deadline(const struct ms_easy *e)
@@ -72,6 +78,10 @@ void ms_run_arm(struct ms_easy *e)
         at = earlier(at, speed_deadline(e));
         at = earlier(at, expect_deadline(e));
     }
+    if (MS_UNLIKELY(e->agent != NULL))
+        at = earlier(at, e->agent->wake_us);
+    if (MS_UNLIKELY(ms_run_options(e)->paced))
+        at = earlier(at, ms_run_pace_us(e));
     if (at != MS_NEVER)
         ms_timer_start(ms_run_loop(e), &e->deadline, at);
 }
@@ -105,6 +115,12 @@ static bool is_too_slow(struct ms_easy *e)
     return (double)moved < (double)ms_run_options(e)->low_speed_limit * seconds;
 }
 
+bool ms_run_is_late(const struct ms_easy *e)
+{
+    return after_ms(e->added_us, ms_run_options(e)->timeout_total) <=
+           ms_run_loop(e)->now_us;
+}
+
 /* Which limit is passed, NULL for none. */
 static const char *limit_passed(struct ms_easy *e)
 {
@@ -112,7 +128,7 @@ static const char *limit_passed(struct ms_easy *e)
 
     if (MS_MUTANT_IS(114) && e->state == MS_RUN_WAITING)
         return NULL;
-    if (after_ms(e->added_us, ms_run_options(e)->timeout_total) <= now)
+    if (ms_run_is_late(e))
         return "the total timeout passed";
     if (!ms_run_watched(e))
         return NULL;
@@ -135,6 +151,10 @@ void ms_run_on_deadline(struct ms_timer *t)
         ms_run_send_body(e);
     if (why)
         ms_run_end(e, MS_ETIMEOUT, why);
+    else if (e->agent && e->agent->wake_us <= ms_run_loop(e)->now_us)
+        ms_run_wake(e);
+    else if (ms_run_options(e)->paced)
+        ms_run_pace_wake(e);
     else
         ms_run_arm(e);
 }
@@ -144,10 +164,12 @@ ms_err ms_run_prepare_limits(struct ms_easy *e)
 {
     const struct ms_options *o = ms_run_options(e);
 
-    if (!o->watched && !(e->on_data && o->max_body_set))
+    if (!o->watched && !o->paced && !(e->on_data && o->max_body_set))
         return MS_OK;
     if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
         return MS_ENOMEM;
     *e->watch = (struct ms_watch){0};
+    if (o->paced)
+        ms_run_pace_begin(e);
     return MS_OK;
 }

@@ -7,6 +7,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/agent.h"
+#include "engine/credentials.h"
+#include "engine/debug.h"
+#include "engine/policy.h"
 #include "engine/run_parts.h"
 
 /* Connections a request is tried on when one after the other refuses it and
@@ -14,6 +18,13 @@
 #define MAX_ATTEMPTS 5
 /* Misdirected Request (RFC 9110, 15.5.20). */
 #define MISDIRECTED 421
+
+/* What is left of a response that nobody gets is read, so that its connection
+ * can be used again, but no more of it than costs less than a new connection,
+ */
+#define MAX_DRAIN (64 * 1024)
+/* and no longer. */
+#define MAX_DRAIN_US 1000000u
 
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
@@ -45,8 +56,6 @@ static void stamp(struct ms_easy *e, enum ms_timing which, uint64_t at_us)
             at_us > e->added_us ? (int64_t)(at_us - e->added_us) : 0;
 }
 
-/* ---- the end ---------------------------------------------------------- */
-
 enum ms_phase ms_run_phase(const struct ms_easy *e)
 {
     if (e->state == MS_RUN_WAITING)
@@ -73,6 +82,7 @@ static void release(struct ms_easy *e)
 
     ms_task_cancel(&e->start);
     ms_timer_cancel(ms_run_loop(e), &e->deadline);
+    ms_gate_leave(&e->pass);
     ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
     e->conn = NULL;
     if (c && e->stream.session)
@@ -89,10 +99,130 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
         return false;
     if (e->error.phase <= MS_PHASE_TLS || err == MS_EREFUSEDSTREAM)
         return true;
-    return ms_options_idempotent(ms_run_options(e)) &&
-           (err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
-            err == MS_ETIMEOUT);
+    return ms_options_idempotent(ms_run_options(e)) && ms_run_broke_off(err);
 }
+
+/* ---- from hop to hop --------------------------------------------------- */
+
+/* What the response holds of the hop that is over. */
+static void clear_hop(struct ms_response *r)
+{
+    ms_head_clear(&r->head);
+    ms_fields_clear(&r->trailers);
+    ms_buf_clear(&r->body);
+    memset(r->timing_us, 0, sizeof(r->timing_us));
+    r->remote.any.sa_family = 0;
+    r->reused = r->streamed = r->expecting = false;
+    ms_tls_info_free(r->tls);
+    r->tls = NULL;
+}
+
+/* Another hop begins, at once or when the timer says so. The run holds no
+ * connection. */
+static MS_RARE void next_hop(struct ms_easy *e)
+{
+    struct ms_agent *a = e->agent;
+    unsigned attempts = a->led ? 0 : e->error.attempts;
+
+    clear_hop(e->response);
+    ms_gate_leave(&e->pass); /* this one may be to another host */
+    if (a->led)
+        e->response->trip->redirect_us =
+            (int64_t)(ms_run_loop(e)->now_us - e->added_us);
+    e->error = (struct ms_error){.attempts = attempts};
+    e->detail = NULL;
+    e->retried = e->headed = e->unwanted = e->by_h1 = a->led = false;
+    e->refusals = 0;
+    e->pause &= (unsigned char)~MS_PAUSE_SEND;
+    if (e->watch)
+        e->watch->sent_head_us = e->watch->body_bytes = 0;
+    set_state(e, MS_RUN_QUEUED);
+    a->drained = 0;
+    a->wake_us = a->delay_us ? ms_run_loop(e)->now_us + a->delay_us : MS_NEVER;
+    if (!a->delay_us)
+        ms_task_post(ms_run_loop(e), &e->start);
+    a->delay_us = 0;
+    ms_timer_cancel(ms_run_loop(e), &e->deadline);
+    ms_run_arm(e);
+}
+
+/* What is left of the response is not read. */
+static void break_off(struct ms_easy *e)
+{
+    struct ms_conn *c = e->conn;
+
+    e->conn = NULL;
+    ms_conn_cancel_stream(c, &e->stream);
+    next_hop(e);
+}
+
+void ms_run_wake(struct ms_easy *e)
+{
+    e->agent->wake_us = MS_NEVER;
+    if (e->unwanted) {
+        break_off(e);
+        return;
+    }
+    ms_task_post(ms_run_loop(e), &e->start);
+    ms_run_arm(e);
+}
+
+/* Whether reading to the end leaves a connection that is of use. */
+static bool is_worth_reading(const struct ms_easy *e)
+{
+    const struct ms_head *head = &e->response->head;
+
+    if (!e->stream.sent_us)
+        return false; /* the rest of the body would have to be sent */
+    if (head->length < 0 && head->version != MS_HTTP_2)
+        return ms_fields_find(&head->fields, MS_SPAN("transfer-encoding"), 0) !=
+               SIZE_MAX;
+    return head->length <= MAX_DRAIN ||
+           ms_span_equal(e->response->trip->method, MS_SPAN("HEAD"));
+}
+
+static MS_RARE ms_err drain(struct ms_easy *e, size_t n, size_t *taken)
+{
+    *taken = n;
+    e->agent->drained += n;
+    if (e->agent->drained <= MAX_DRAIN)
+        return MS_OK;
+    break_off(e);
+    return MS_ECANCELLED;
+}
+
+/* Nobody gets this response. */
+static ms_err discard(struct ms_easy *e)
+{
+    if (!is_worth_reading(e)) {
+        break_off(e);
+        return MS_ECANCELLED;
+    }
+    e->unwanted = true;
+    e->agent->wake_us = ms_run_loop(e)->now_us + MAX_DRAIN_US;
+    ms_run_arm(e);
+    return MS_OK;
+}
+
+/* A final response: whether it is one to deliver. MS_ECANCELLED: the stream is
+ * detached. */
+static MS_RARE ms_err ask_policies(struct ms_easy *e)
+{
+    enum ms_then then = MS_THEN_DELIVER;
+    const char *why = NULL;
+    ms_err err = ms_policy_after_head(e, &then, &why);
+
+    if (err) {
+        ms_run_end(e, err, why);
+        return MS_ECANCELLED;
+    }
+    if (then != MS_THEN_AGAIN)
+        return MS_OK;
+    ms_debug_info(e, "another request follows this response");
+    return discard(e);
+}
+
+/* ---- the end ------------------------------------------------------------- */
 
 void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
 {
@@ -107,6 +237,13 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
         stamp(e, MS_TIMING_QUEUE, ms_waiter_begun_us(&e->waiter));
     e->error.retryable = err && is_passing(e, err);
     release(e);
+    if (err)
+        ms_debug_info(e, detail ? detail : ms_err_text(err));
+    if (err && MS_UNLIKELY(e->agent != NULL) &&
+        ms_policy_after_failure(e, err)) {
+        next_hop(e);
+        return;
+    }
     stamp(e, MS_MUTANT_IS(145) ? MS_TIMING_QUEUE : MS_TIMING_TOTAL,
           ms_run_loop(e)->now_us);
     set_state(e, MS_RUN_DONE);
@@ -120,6 +257,7 @@ void ms_run_drop(struct ms_easy *e)
 {
     if (ms_run_under_way(e))
         release(e);
+    ms_debug_clear(e);
     e->run++;
     set_state(e, MS_RUN_IDLE);
 }
@@ -150,17 +288,13 @@ static void make_room(struct ms_easy *e)
     (void)!ms_buf_reserve(&e->response->body, (size_t)n);
 }
 
-static bool is_replayable(const struct ms_easy *e)
-{
-    return !e->source || !e->source->asked;
-}
-
 /* 421: this connection is the wrong one for the request, which was not acted
  * on. One of its own is tried, once (RFC 9110, 15.5.20). */
 static bool was_misdirected(struct ms_easy *e)
 {
     if (e->response->head.status != MISDIRECTED || !e->response->reused ||
-        e->retried || e->refusals + 1 >= MAX_ATTEMPTS || !is_replayable(e))
+        e->retried || e->refusals + 1 >= MAX_ATTEMPTS ||
+        !ms_agent_can_repeat(e))
         return false;
     e->retried = true;
     return true;
@@ -174,8 +308,19 @@ static ms_err on_head(struct ms_stream *s)
 
     MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
              e->response->head.status);
+    if (MS_UNLIKELY(ms_debug_wanted(e, &l->trace))) {
+        ms_err err = ms_debug_response(e);
+        if (err)
+            return err;
+    }
     if (MS_UNLIKELY(was_misdirected(e)))
         return MS_EREFUSEDSTREAM;
+    if (MS_UNLIKELY(e->agent || e->response->head.status >= 300) &&
+        e->response->head.status >= 200) {
+        ms_err err = ask_policies(e);
+        if (err || e->unwanted)
+            return err;
+    }
     e->headed = e->response->head.status >= 200;
     if (e->headed)
         make_room(e);
@@ -205,14 +350,12 @@ static bool is_too_much(const struct ms_easy *e, size_t n)
     return limit >= 0 && n > (uint64_t)limit - e->watch->body_bytes;
 }
 
-static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
-                      size_t *taken)
+static ms_err take_data(struct ms_easy *e, const char *p, size_t n,
+                        size_t *taken)
 {
-    struct ms_easy *e = easy_of(s);
     struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
-    *taken = 0;
     if (e->pause & MS_PAUSE_RECV)
         return MS_OK;
     if (!e->on_data) {
@@ -236,10 +379,54 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
     return MS_OK;
 }
 
-static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
-                      bool *end)
+/* As much as the speed allows; the time may pass meanwhile. */
+static MS_RARE ms_err take_slowly(struct ms_easy *e, const char *p, size_t n,
+                                  size_t *taken)
+{
+    size_t may, took;
+
+    while (*taken < n && (may = ms_run_may_recv(e, n - *taken))) {
+        took = 0;
+        ms_err err = take_data(e, p + *taken, may, &took);
+        if (err)
+            return err;
+        ms_run_did_recv(e, took);
+        *taken += took;
+        if (took < may)
+            break;
+    }
+    return MS_OK;
+}
+
+static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
+                      size_t *taken)
 {
     struct ms_easy *e = easy_of(s);
+
+    *taken = 0;
+    if (MS_UNLIKELY(e->unwanted))
+        return drain(e, n, taken);
+    return MS_UNLIKELY(ms_run_options(e)->paced) ? take_slowly(e, p, n, taken)
+                                                 : take_data(e, p, n, taken);
+}
+
+/* A body that the options have, in pieces: only so it can be held to a speed.
+ */
+static void pull_lent(struct ms_easy *e, char *p, size_t cap, size_t *n,
+                      bool *end)
+{
+    struct ms_span body = ms_buf_span(&ms_run_options(e)->body);
+    size_t at = e->watch->sent_bytes, left = body.n - at;
+
+    *n = left < cap ? left : cap;
+    memcpy(p, body.p + at, *n);
+    e->watch->sent_bytes += *n;
+    *end = *n == left;
+}
+
+static ms_err pull_from_source(struct ms_easy *e, char *p, size_t cap,
+                               size_t *n, bool *end)
+{
     struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
@@ -253,6 +440,24 @@ static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
     if (v == MS_PAUSE)
         ms_easy_pause(e, e->pause | MS_PAUSE_SEND);
     return MS_OK;
+}
+
+static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
+                      bool *end)
+{
+    struct ms_easy *e = easy_of(s);
+    bool paced = ms_run_options(e)->paced;
+    ms_err err = MS_OK;
+
+    if (paced && !(cap = ms_run_may_send(e, cap)))
+        return MS_OK;
+    if (e->source && e->source->cb)
+        err = pull_from_source(e, p, cap, n, end);
+    else
+        pull_lent(e, p, cap, n, end);
+    if (paced && !err)
+        ms_run_did_send(e, *n);
+    return err;
 }
 
 /* The peer says, or it is plain, that nothing was done about the request: it
@@ -288,8 +493,7 @@ static bool died_unused(const struct ms_easy *e, ms_err err)
            ms_options_idempotent(ms_run_options(e));
 }
 
-/* What is said about a connection is good for this call only. */
-static const char *keep_text(struct ms_easy *e, const char *text)
+const char *ms_run_say(struct ms_easy *e, const char *text)
 {
     ms_free(e->said);
     e->said = text ? ms_memdup(text, strlen(text)) : NULL;
@@ -299,12 +503,17 @@ static const char *keep_text(struct ms_easy *e, const char *text)
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 {
     struct ms_easy *e = easy_of(s);
-    bool replayable = is_replayable(e);
+    bool replayable = !err || ms_agent_can_repeat(e);
 
     if (e->state != MS_RUN_ACTIVE)
         return;
+    if (MS_UNLIKELY(e->unwanted) && err != MS_ECALLBACK) {
+        e->conn = NULL; /* what is left of it was of no interest */
+        next_hop(e);
+        return;
+    }
     if (err && !detail && e->conn)
-        detail = keep_text(e, ms_conn_tls_failure(e->conn, &e->error.reason));
+        detail = ms_run_say(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
         e->retried = true;
     } else if (!err || !replayable || !was_refused(e, err)) {
@@ -322,6 +531,21 @@ static const struct ms_stream_ops stream_ops = {.on_head = on_head,
                                                 .on_end = on_end};
 
 /* ---- the request goes out --------------------------------------------- */
+
+/* Of a run with an agent: what the hop has that the options have not. */
+static MS_RARE void adapt(const struct ms_easy *e, struct ms_request *req)
+{
+    const struct ms_trip *trip = e->response->trip;
+
+    req->method = trip->method;
+    req->target = ms_url_target(ms_agent_url(e));
+    req->fields = ms_buf_span(&e->agent->block);
+    req->list = &trip->sent;
+    if (!trip->bodyless)
+        return;
+    req->streamed = req->expect = req->has_body = false;
+    req->body = ms_span(NULL, 0);
+}
 
 static struct ms_request request_of(const struct ms_easy *e)
 {
@@ -371,11 +595,27 @@ static ms_err note_request(struct ms_response *r, const struct ms_request *req)
     return req->streamed ? ms_response_set_upload(r, req->length) : MS_OK;
 }
 
+/* Of a run that has a limit on its speed, which begins anew. */
+static MS_RARE void slow_down(struct ms_easy *e, struct ms_request *req)
+{
+    ms_run_pace_begin(e);
+    if (!req->body.n || ms_run_options(e)->max_send_speed < 0)
+        return;
+    req->has_body = false;
+    req->streamed = true;
+    req->length = (int64_t)req->body.n;
+    req->body = ms_span(NULL, 0);
+}
+
 static void on_conn(struct ms_waiter *w, struct ms_conn *c)
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
     struct ms_request req = request_of(e);
 
+    if (MS_UNLIKELY(e->agent != NULL))
+        adapt(e, &req);
+    if (MS_UNLIKELY(ms_run_options(e)->paced))
+        slow_down(e, &req);
     if (note_request(e->response, &req)) {
         ms_pool_release(c);
         ms_run_end(e, MS_ENOMEM, NULL);
@@ -403,6 +643,8 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, c->id, e->id,
              "request %.*s %.*s", (int)req.method.n, req.method.p,
              (int)req.target.n, req.target.p);
+    if (MS_UNLIKELY(ms_debug_wanted(e, &ms_run_loop(e)->trace)))
+        ms_debug_request(e);
     if (e->pause)
         ms_run_pause(e);
     if (!ms_run_options(e)->watched)
@@ -418,9 +660,10 @@ static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
 
+    e->error.attempts++;
     e->error.os_errno = end->os_errno;
     e->error.reason = end->reason;
-    ms_run_end(e, end->err, keep_text(e, end->text));
+    ms_run_end(e, end->err, ms_run_say(e, end->text));
     e->error.phase = phase;
 }
 
@@ -459,6 +702,8 @@ static ms_err prepare(struct ms_easy *e, const char **why)
         err = parse_url(e, why);
     if (err)
         return err;
+    if (MS_UNLIKELY(ms_credentials_in(&e->url)) && (err = ms_agent_need(e)))
+        return err;
     r->url = ms_buf_span(&e->url.href);
     r->authority = o->host.p ? o->host : ms_url_authority(&e->url);
     if (!e->url.secure && o->version == MS_VERSION_2) {
@@ -468,13 +713,47 @@ static ms_err prepare(struct ms_easy *e, const char **why)
     return MS_OK;
 }
 
+/* The body begins again. MS_ECANCELLED: the run is over, or another. */
+static MS_RARE ms_err rewind_source(struct ms_easy *e)
+{
+    struct ms_source *s = e->source;
+    struct ms_loop *l = ms_run_loop(e);
+    unsigned run = e->run;
+
+    if (e->agent && e->agent->bodyless)
+        return MS_OK;
+    s->asked = false;
+    enum ms_verdict v = s->rewind(e, s->user);
+    ms_loop_touch(l);
+    if (e->run != run || e->state != MS_RUN_QUEUED)
+        return MS_ECANCELLED;
+    return v == MS_ABORT ? MS_ECALLBACK : MS_OK;
+}
+
+/* MS_ECANCELLED: it is not its turn yet, and will be started again then. */
+static MS_RARE ms_err pass_gate(struct ms_easy *e)
+{
+    ms_err err = MS_OK;
+
+    if (!e->pass.host)
+        err = ms_gate_enter(&ms_run_env_of(e)->gate, &e->pass, ms_agent_url(e),
+                            &e->start);
+    return err || e->pass.inside ? err : MS_ECANCELLED;
+}
+
 static void on_start(struct ms_task *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, start);
     const char *why = NULL;
-    ms_err err = e->error.attempts ? MS_OK : prepare(e, &why);
+    ms_err err = e->response->url.p ? MS_OK : prepare(e, &why);
 
-    if (MS_MUTANT_IS(66) && err)
+    if (!err && MS_UNLIKELY(ms_gate_limited(&ms_run_env_of(e)->gate)))
+        err = pass_gate(e);
+    if (!err && MS_UNLIKELY(e->source && e->source->asked))
+        err = rewind_source(e);
+    if (!err && MS_UNLIKELY(e->agent != NULL))
+        err = ms_policy_before_hop(e, &why);
+    if (err == MS_ECANCELLED || (MS_MUTANT_IS(66) && err))
         return;
     if (err) {
         ms_run_end(e, err, why);
@@ -486,6 +765,8 @@ static void on_start(struct ms_task *t)
         .connect_timeout_ms = o->timeout_connect,
         .fresh = (o->fresh_connection && !MS_MUTANT_IS(109)) || e->retried,
     };
+    if (MS_UNLIKELY(e->agent != NULL))
+        wish.key = ms_agent_key(e);
     if (e->by_h1)
         wish.key.version = MS_VERSION_1_1;
     set_state(e, MS_RUN_WAITING);
@@ -500,6 +781,7 @@ void ms_run_init(struct ms_easy *e)
     ms_list_init(&e->ended);
     ms_task_init(&e->start, on_start);
     ms_timer_init(&e->deadline, ms_run_on_deadline);
+    ms_gate_pass_init(&e->pass);
     ms_waiter_init(&e->waiter);
     e->waiter.on_conn = on_conn;
     e->waiter.on_fail = on_no_conn;
@@ -519,8 +801,9 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->error = (struct ms_error){0};
     e->detail = NULL;
     if (e->said)
-        keep_text(e, NULL);
-    e->retried = e->by_h1 = e->told = e->headed = false;
+        ms_run_say(e, NULL);
+    ms_debug_clear(e);
+    e->retried = e->by_h1 = e->told = e->headed = e->unwanted = false;
     e->refusals = 0;
     e->pause = 0;
     if (e->source)
@@ -529,6 +812,11 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->added_us = env->loop->now_us;
     if (MS_MUTANT_IS(213))
         ms_loop_forget_told(env->loop);
+    if (MS_UNLIKELY(e->agent || e->response->options->guided)) {
+        ms_err err = ms_policy_begin(e);
+        if (err)
+            return err;
+    }
     ms_err err = ms_run_prepare_limits(e);
     if (err)
         return err;
@@ -540,9 +828,7 @@ ms_err ms_run_queue(struct ms_easy *e)
 
 void ms_run_pause(struct ms_easy *e)
 {
-    if (e->state == MS_RUN_ACTIVE)
-        ms_conn_hold(e->conn, &e->stream, e->pause & MS_PAUSE_RECV,
-                     e->pause & MS_PAUSE_SEND);
+    ms_run_hold(e);
     /* Time stood still for it. */
     if (!ms_run_watched(e))
         return;
@@ -558,7 +844,10 @@ const char *ms_run_check(const struct ms_easy *e)
         return "a transfer's stream and its state disagree";
     if ((e->waiter.endpoint != NULL) != (e->state == MS_RUN_WAITING))
         return "a transfer waits for a connection in another state";
-    if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node))
+    if (e->pass.host && !ms_run_under_way(e))
+        return "an ended transfer counts for its host's limits";
+    if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node) &&
+        !e->pass.host && !(e->agent && e->agent->wake_us != MS_NEVER))
         return "a queued transfer has no start to come";
     if (attached && e->conn->session != e->stream.session)
         return "a connection serves another stream than its transfer's";

@@ -4,6 +4,7 @@
  * for.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "lua/binding.h"
 
@@ -183,13 +184,15 @@ enum info {
     REMOTE,
     REQUEST,
     ENCRYPTED, /* tls */
-    TIMING     /* and so on, one for each enum ms_timing */
+    COOKIES,
+    REDIRECTS,
+    TIMING /* and so on, one for each enum ms_timing */
 };
 
 static const char *const field_names[] = {
-    "status",  "body",     "ok",      "reason", "version",        "url",
-    "headers", "trailers", "timings", "reused", "remote_address", "request",
-    "tls"};
+    "status",  "body",     "ok",       "reason", "version",        "url",
+    "headers", "trailers", "timings",  "reused", "remote_address", "request",
+    "tls",     "cookies",  "redirects"};
 #define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
 
 /* The enum info of a field of responses, 0 when there is none of that name. */
@@ -208,7 +211,8 @@ static int field_of(const char *name, size_t n)
 
 /* In the order of enum ms_timing. */
 static const char *const timing_names[MS_TIMING_COUNT] = {
-    "queue", "resolve", "connect", "tls", "send", "first_byte", "total"};
+    "queue", "resolve",    "connect", "tls",
+    "send",  "first_byte", "total",   "redirect"};
 
 /* What the last run left, NULL for nothing. */
 static const struct ms_response *left_by(const struct lb_easy *le)
@@ -410,6 +414,41 @@ static void push_cached_headers(lua_State *L, const struct ms_response *r,
     lua_setiuservalue(L, self, CACHED_HEADERS);
 }
 
+static bool is_set_cookie(const struct headers *h, const struct field *f)
+{
+    static const char name[] = "set-cookie";
+
+    return f->name_len == sizeof(name) - 1 &&
+           strncasecmp(text_of(h) + f->name, name, f->name_len) == 0;
+}
+
+/* res.cookies: what the Set-Cookie fields say, in order; and by name, the
+ * value of the last one. What is no cookie is left out. */
+static void push_cookies(lua_State *L, const struct ms_response *r, int self)
+{
+    struct ms_cookie_info c;
+    const char *why;
+
+    if (self)
+        push_cached_headers(L, r, self);
+    else
+        lb_push_headers(L, r, ms_response_header);
+    const struct headers *h = lua_touserdata(L, -1);
+    lua_newtable(L);
+    for (size_t i = 0; i < h->count; i++) {
+        const struct field *f = &h->fields[i];
+        if (!is_set_cookie(h, f) ||
+            ms_cookie_read(text_of(h) + f->value, f->value_len, &c, &why))
+            continue;
+        lb_push_cookie(L, &c);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+        lua_pushlstring(L, c.name, c.name_len);
+        lua_pushlstring(L, c.value, c.value_len);
+        lua_rawset(L, -3);
+    }
+    lua_remove(L, -2);
+}
+
 /* Milliseconds; 0 for what did not happen. */
 static void push_timing(lua_State *L, const struct ms_response *r, int which)
 {
@@ -453,6 +492,23 @@ static void push_request(lua_State *L, const struct ms_response *r)
     lua_setfield(L, -2, "url");
     lb_push_headers(L, r, ms_response_request_header);
     lua_setfield(L, -2, "headers");
+}
+
+static void push_redirects(lua_State *L, const struct ms_response *r)
+{
+    struct ms_redirect hop;
+
+    lua_newtable(L);
+    for (size_t i = 0; ms_response_redirect(r, i, &hop); i++) {
+        lua_createtable(L, 0, 3);
+        lua_pushinteger(L, hop.status);
+        lua_setfield(L, -2, "status");
+        lua_pushlstring(L, hop.url, hop.url_len);
+        lua_setfield(L, -2, "url");
+        lua_pushlstring(L, hop.location, hop.location_len);
+        lua_setfield(L, -2, "location");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
 }
 
 void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
@@ -502,11 +558,17 @@ void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
     case REQUEST:
         push_request(L, r);
         break;
+    case COOKIES:
+        push_cookies(L, r, self);
+        break;
     case ENCRYPTED:
         if (ms_response_tls(r))
             lb_push_tls_table(L, ms_response_tls(r));
         else
             lua_pushnil(L);
+        break;
+    case REDIRECTS:
+        push_redirects(L, r);
         break;
     default:
         push_timing(L, r, info - TIMING);
@@ -582,9 +644,11 @@ static int response_index(lua_State *L)
 static int response_tostring(lua_State *L)
 {
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
+    size_t n;
+    const char *url = ms_response_url(lr->r, &n);
 
     lua_pushfstring(L, "multisocket.response: %d ", ms_response_status(lr->r));
-    push_text(L, lr->r, ms_response_url);
+    lb_push_shown_url(L, url, n);
     lua_concat(L, 2);
     return 1;
 }

@@ -3,7 +3,8 @@
  * lroute.c - the options about the way to a host that scripts write as tables,
  * numbers and functions, as the texts that the engine takes.
  *
- *     resolve = { ["a.test"] = "::1", ["a.test:80"] = { "::1", "127.0.0.1" } }
+ *     resolve = { ["a.test"] = "::1", ["a.test:80"] = { "::1", "127.0.0.1" },
+ *                 ["b.test"] = { "::1", ttl = 60 } } -- seconds
  *     connect_to = { ["a.test:443"] = "b.test:8443" }
  *     dns = { servers = { "127.0.0.1:53" } }
  *     local_port = 4000 or { 4000, 4010 }
@@ -37,6 +38,26 @@ static void check_text(lua_State *L, const char *option, int index,
                  option, s);
 }
 
+/* Adds ";seconds" to the text at the top where `list` has a ttl. */
+static void push_lifetime(lua_State *L, const char *option, int list)
+{
+    int whole;
+
+    lua_getfield(L, list, "ttl");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_Integer seconds = lua_tointegerx(L, -1, &whole);
+    if (lua_type(L, -1) != LUA_TNUMBER || !whole || seconds < 1)
+        lb_usage(L, "bad_option",
+                 "a ttl of option \"%s\" must be a whole number from 1, not %s",
+                 option, luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 1);
+    lua_pushfstring(L, "%s;%I", lua_tostring(L, -1), (LUAI_UACINT)seconds);
+    lua_remove(L, -2);
+}
+
 /* Pushes the list at `list`, or the one string that is there, as one text. */
 static void push_joined(lua_State *L, const char *option, int list)
 {
@@ -55,10 +76,11 @@ static void push_joined(lua_State *L, const char *option, int list)
         if (i > 1)
             luaL_addchar(&b, ',');
         lua_rawgeti(L, list, i);
-        check_text(L, option, lua_gettop(L), ",\n");
+        check_text(L, option, lua_gettop(L), ",;\n");
         luaL_addvalue(&b);
     }
     luaL_pushresult(&b);
+    push_lifetime(L, option, list);
 }
 
 static void sort(lua_State *L, int list)

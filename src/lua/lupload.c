@@ -4,14 +4,16 @@
  *
  * The engine asks for the body when it can send; what Lua wrote is given
  * then. When that is used up the upload pauses and says so (on_drain), and
- * the next piece may be written from wherever it comes, after any wait.
+ * the next piece may be written from wherever it comes, after any wait. Where
+ * on_rewind is given the whole body may be wanted once more: writing begins
+ * again with the first piece.
  */
 #include <string.h>
 
 #include "lua/binding.h"
 
 /* User values. */
-enum { PIECE = 1, ON_DRAIN, UPLOAD_UVS = ON_DRAIN };
+enum { PIECE = 1, ON_DRAIN, ON_REWIND, UPLOAD_UVS = ON_REWIND };
 
 struct lb_upload {
     struct lb_object object;
@@ -19,16 +21,27 @@ struct lb_upload {
     const char *p;  /* what is left of PIECE */
     size_t n;
     bool ended, used;
+    bool rewinds; /* there is an ON_REWIND */
 };
 
-/* Protected: the easy and the upload are at 1 and 2. */
-static int tell_drained(lua_State *L)
+static int tell(lua_State *L, int which)
 {
     lua_getiuservalue(L, 1, LB_EASY_RUN);
     lua_getiuservalue(L, -1, LB_OPTIONS_UPLOAD);
-    lua_getiuservalue(L, -1, ON_DRAIN);
+    lua_getiuservalue(L, -1, which);
     lua_call(L, 0, 0);
     return 0;
+}
+
+/* Protected, both: the easy and the upload are at 1 and 2. */
+static int tell_drained(lua_State *L)
+{
+    return tell(L, ON_DRAIN);
+}
+
+static int tell_rewound(lua_State *L)
+{
+    return tell(L, ON_REWIND);
 }
 
 static enum ms_verdict on_body(struct ms_easy *easy, char *p, size_t cap,
@@ -49,6 +62,16 @@ static enum ms_verdict on_body(struct ms_easy *easy, char *p, size_t cap,
     return v == MS_GO_ON && !k ? MS_PAUSE : v;
 }
 
+/* What was written is not wanted any more: the first piece is. */
+static enum ms_verdict on_rewind(struct ms_easy *easy, void *user)
+{
+    struct lb_upload *u = user;
+
+    u->n = 0;
+    u->ended = false;
+    return lb_give(easy, tell_rewound, u);
+}
+
 void lb_install_upload(lua_State *L, struct ms_easy *easy, struct lb_upload *u)
 {
     if (u && u->used)
@@ -57,8 +80,11 @@ void lb_install_upload(lua_State *L, struct ms_easy *easy, struct lb_upload *u)
         ms_easy_on_body(easy, u ? on_body : NULL, u, u ? u->length : 0);
     if (err)
         lb_raise(L, err, "body");
-    if (u)
-        u->used = true;
+    if (!u)
+        return;
+    if (u->rewinds)
+        ms_easy_on_rewind(easy, on_rewind);
+    u->used = true;
 }
 
 static struct lb_upload *check_upload(lua_State *L)
@@ -91,18 +117,23 @@ static int upload_finish(lua_State *L)
     return 0;
 }
 
-/* upload(length or nil, on_drain) */
+/* upload(length or nil, on_drain [, on_rewind]) */
 static int new_upload(lua_State *L)
 {
     lua_Integer length =
         lua_isnoneornil(L, 1) ? -1 : lb_check_int(L, 1, 0, LUA_MAXINTEGER);
 
     lb_check_function(L, 2);
-    lua_settop(L, 2);
+    if (!lua_isnoneornil(L, 3))
+        lb_check_function(L, 3);
+    lua_settop(L, 3);
     struct lb_upload *u = lb_new(L, LB_UPLOAD, sizeof(*u), UPLOAD_UVS);
     u->length = length;
+    u->rewinds = !lua_isnil(L, 3);
     lua_pushvalue(L, 2);
-    lua_setiuservalue(L, 3, ON_DRAIN);
+    lua_setiuservalue(L, 4, ON_DRAIN);
+    lua_pushvalue(L, 3);
+    lua_setiuservalue(L, 4, ON_REWIND);
     return 1;
 }
 

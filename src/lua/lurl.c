@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lurl.c - URLs taken apart.
+ * lurl.c - URLs taken apart, and dates.
  */
 #include "lua/binding.h"
 
@@ -37,6 +37,11 @@ static struct box *push_box(lua_State *L)
 
 static int refuse(lua_State *L, ms_err err, const char *why)
 {
+    size_t n;
+    const char *text = lua_tolstring(L, 1, &n);
+
+    lb_push_shown_url(L, text, n);
+    lua_replace(L, 1);
     lua_pushnil(L);
     lua_pushfstring(L, "\"%s\": %s%s%s", lua_tostring(L, 1), ms_err_text(err),
                     why ? ": " : "", why ? why : "");
@@ -78,9 +83,38 @@ static int parse_url(lua_State *L)
     return 1;
 }
 
+/* shown_url(text): without user and password, for messages */
+static int shown_url(lua_State *L)
+{
+    size_t n;
+    const char *text = check_text(L, 1, &n);
+
+    lb_push_shown_url(L, text, n);
+    return 1;
+}
+
+/* http_date(text): seconds since 1970, or nil */
+static int parse_date(lua_State *L)
+{
+    size_t n;
+    int64_t seconds;
+
+    if (lua_type(L, 1) != LUA_TSTRING)
+        return lb_usage(L, "bad_argument", "a date must be a string, not %s",
+                        lb_typename(L, 1));
+    const char *text = lua_tolstring(L, 1, &n);
+    if (!ms_http_date(text, n, &seconds))
+        return 0;
+    lua_pushinteger(L, seconds);
+    return 1;
+}
+
 void lb_open_url(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"url", parse_url}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"url", parse_url},
+                                         {"shown_url", shown_url},
+                                         {"http_date", parse_date},
+                                         {NULL, NULL}};
 
     lb_setfuncs(L, functions);
 }

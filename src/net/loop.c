@@ -25,6 +25,11 @@ static uint64_t monotonic_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
+int64_t ms_wall_seconds(void)
+{
+    return (int64_t)time(NULL);
+}
+
 void ms_loop_init(struct ms_loop *l, const struct ms_loop_hooks *hooks,
                   void *engine)
 {

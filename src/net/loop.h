@@ -94,6 +94,9 @@ static inline bool ms_loop_inside(const struct ms_loop *l)
     return l->depth > 0;
 }
 
+/* Seconds since 1970, by the clock that people set. */
+int64_t ms_wall_seconds(void);
+
 /* Reads the clock again, after host code ran. */
 void ms_loop_touch(struct ms_loop *l);
 

@@ -10,6 +10,8 @@
 /* More than anybody waits, and far from where numbers overflow. */
 #define MOST_MS    86400000
 #define MOST_TRIES 100
+/* The same for seconds: a year. */
+#define MOST_LIFETIME_S 31536000
 
 const struct ms_route_spec ms_route_defaults = {
     .number = {[MS_ROUTE_IP] = -1,
@@ -34,6 +36,28 @@ void ms_guard_unref(struct ms_guard *g)
     if (g->release)
         g->release(g->user);
     ms_free(g);
+}
+
+ms_err ms_first_use_new(struct ms_first_use **out)
+{
+    *out = ms_zalloc(sizeof(**out));
+    if (!*out)
+        return MS_ENOMEM;
+    (*out)->refs = 1;
+    return MS_OK;
+}
+
+struct ms_first_use *ms_first_use_ref(struct ms_first_use *u)
+{
+    if (u)
+        u->refs++;
+    return u;
+}
+
+void ms_first_use_unref(struct ms_first_use *u)
+{
+    if (u && !--u->refs)
+        ms_free(u);
 }
 
 /* ---- the texts ----------------------------------------------------------- */
@@ -87,7 +111,23 @@ static bool parse_host(struct ms_span s, struct ms_route_host *out)
 struct entry {
     struct ms_route_host host;
     struct ms_span value;
+    uint64_t lifetime_s; /* 0: it holds for ever */
 };
+
+/* Takes ";seconds" off the end of `value`. */
+static bool take_lifetime(struct ms_span *value, uint64_t *seconds)
+{
+    struct ms_span front;
+
+    *seconds = 0;
+    if (!memchr(value->p, ';', value->n))
+        return true;
+    if (!take(value, ';', &front) || !front.n ||
+        !ms_span_decimal(*value, MOST_LIFETIME_S, seconds))
+        return false;
+    *value = front;
+    return *seconds > 0;
+}
 
 /* Takes an entry off `rest`; false when there is none or it is nonsense,
  * which leaves `rest` not empty. */
@@ -96,16 +136,22 @@ static bool take_entry(struct ms_span *rest, struct entry *out)
     struct ms_span copy = *rest, line, host;
 
     if (!take(&copy, '\n', &line) || !take(&line, '=', &host) || !line.n ||
-        !parse_host(host, &out->host))
+        !parse_host(host, &out->host) ||
+        !take_lifetime(&line, &out->lifetime_s))
         return false;
     out->value = line;
     *rest = copy;
     return true;
 }
 
-static bool is_override(struct ms_span value)
+bool ms_route_has_lifetimes(struct ms_span resolve)
 {
-    struct ms_span item;
+    return resolve.n && memchr(resolve.p, ';', resolve.n);
+}
+
+static bool is_override(const struct entry *e)
+{
+    struct ms_span value = e->value, item;
     struct ms_addr a;
 
     while (take(&value, ',', &item))
@@ -114,19 +160,20 @@ static bool is_override(struct ms_span value)
     return true;
 }
 
-static bool is_redirection(struct ms_span value)
+static bool is_redirection(const struct entry *e)
 {
     struct ms_route_host h;
 
-    return parse_host(value, &h);
+    return !e->lifetime_s && parse_host(e->value, &h);
 }
 
-static bool are_entries(struct ms_span text, bool is_good(struct ms_span value))
+static bool are_entries(struct ms_span text,
+                        bool is_good(const struct entry *e))
 {
     struct entry e;
 
     while (take_entry(&text, &e))
-        if (!is_good(e.value))
+        if (!is_good(&e))
             return false;
     return !text.n;
 }
@@ -219,6 +266,7 @@ static struct ms_route *copy(const struct ms_route_spec *spec)
     r->spec = *spec;
     ms_guard_ref(spec->guard);
     ms_resolve_hook_ref(spec->hook);
+    ms_first_use_ref(spec->use);
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++) {
         struct ms_span *s = &r->spec.text[i];
         if (s->n)
@@ -293,6 +341,7 @@ void ms_route_unref(struct ms_route *r)
         return;
     ms_guard_unref(r->spec.guard);
     ms_resolve_hook_unref(r->spec.hook);
+    ms_first_use_unref(r->spec.use);
     ms_free(r);
 }
 
@@ -317,44 +366,68 @@ static struct ms_span without_brackets(struct ms_span s)
     return s;
 }
 
-/* The value of the entry for `h`, empty when there is none. */
-static struct ms_span find(struct ms_span text, const struct ms_route_host *h)
+/* The entry for `h` among those that hold for longer than `age_s`. False:
+ * there is none. */
+static bool find(struct ms_span text, const struct ms_route_host *h,
+                 uint64_t age_s, struct entry *out)
 {
-    struct ms_span name = without_brackets(h->name), best = {0};
+    struct ms_span name = without_brackets(h->name);
+    bool found = false;
     struct entry e;
 
     while (take_entry(&text, &e)) {
         if (!ms_span_equal_nocase(e.host.name, name))
             continue;
-        if (e.host.port == h->port)
-            return e.value;
-        if (!e.host.port)
-            best = e.value;
+        if (e.lifetime_s && e.lifetime_s <= age_s)
+            continue;
+        if (e.host.port && e.host.port != h->port)
+            continue;
+        if (found && !e.host.port)
+            continue;
+        *out = e;
+        found = true;
     }
-    return best;
+    return found;
 }
 
 void ms_route_redirect(const struct ms_route *r, struct ms_route_host *h)
 {
-    struct ms_span value = find(r->spec.text[MS_ROUTE_CONNECT_TO], h);
     struct ms_route_host to;
+    struct entry e;
 
-    if (!value.n || !parse_host(value, &to))
+    if (!find(r->spec.text[MS_ROUTE_CONNECT_TO], h, 0, &e) ||
+        !parse_host(e.value, &to))
         return;
     h->name = to.name;
     if (to.port)
         h->port = to.port;
 }
 
-size_t ms_route_lookup(const struct ms_route *r, const struct ms_route_host *h,
-                       struct ms_addr *list, size_t cap)
+void ms_route_renew(struct ms_route *shared, struct ms_route *own,
+                    uint64_t now_us)
 {
-    struct ms_span value = find(r->spec.text[MS_ROUTE_RESOLVE], h), item;
-    size_t n = 0;
+    struct ms_first_use *use = own->spec.use;
 
-    while (n < cap && take(&value, ',', &item))
-        n += ms_addr_parse(item, &list[n]);
-    return n;
+    if (!use->at_us)
+        use->at_us = now_us;
+    if (shared->begun_us < use->at_us)
+        shared->begun_us = use->at_us;
+}
+
+size_t ms_route_lookup(const struct ms_route *r, const struct ms_route_host *h,
+                       uint64_t now_us, struct ms_route_found *out)
+{
+    uint64_t begun_us = r->begun_us < now_us ? r->begun_us : now_us;
+    struct ms_span item;
+    struct entry e;
+
+    out->count = 0;
+    if (!find(r->spec.text[MS_ROUTE_RESOLVE], h, (now_us - begun_us) / 1000000u,
+              &e))
+        return 0;
+    while (out->count < MS_COUNT(out->list) && take(&e.value, ',', &item))
+        out->count += ms_addr_parse(item, &out->list[out->count]);
+    return out->count;
 }
 
 ms_err ms_route_check(const struct ms_route *r, struct ms_multi *multi,

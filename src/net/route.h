@@ -32,7 +32,8 @@ enum ms_route_number {
 };
 
 enum ms_route_text {
-    MS_ROUTE_RESOLVE,    /* lines "host[:port]=address[,address...]" */
+    MS_ROUTE_RESOLVE,    /* lines
+                          * "host[:port]=address[,address...][;seconds]" */
     MS_ROUTE_CONNECT_TO, /* lines "host[:port]=host[:port]" */
     MS_ROUTE_SERVERS,    /* of DNS: "address[:port],..." */
     MS_ROUTE_INTERFACE,  /* a name, or an address of this machine */
@@ -55,23 +56,42 @@ struct ms_guard {
 struct ms_guard *ms_guard_ref(struct ms_guard *g);
 void ms_guard_unref(struct ms_guard *g);
 
+/* When a set of entries with lifetimes was used first, by all that were made
+ * of it. Equal routes may have different ones. */
+struct ms_first_use {
+    unsigned refs;
+    uint64_t at_us; /* 0: it was not */
+};
+
+ms_err ms_first_use_new(struct ms_first_use **out) MS_MUST_CHECK;
+/* Both take NULL. */
+struct ms_first_use *ms_first_use_ref(struct ms_first_use *u);
+void ms_first_use_unref(struct ms_first_use *u);
+
+/* `resolve`, a text for MS_ROUTE_RESOLVE, has entries that do not hold for
+ * ever. */
+bool ms_route_has_lifetimes(struct ms_span resolve);
+
 struct ms_route_spec {
     int64_t number[MS_ROUTE_NUMBERS];
     struct ms_span text[MS_ROUTE_TEXTS];
     struct ms_guard *guard;       /* NULL: none */
     struct ms_resolve_hook *hook; /* NULL: none */
+    struct ms_first_use *use;     /* not NULL where there are lifetimes */
 };
 
 struct ms_route {
     unsigned refs;
     uint32_t hash;
     struct ms_route_spec spec; /* its texts are behind the struct, each with a
-                                * NUL; its guard and hook are referred to */
+                                * NUL; its guard, hook and use are
+                                * referred to */
     struct ms_net_options net;
     struct ms_resolver_config dns; /* lent from spec */
     int delay_ms;
     bool public_only;
-    unsigned turn; /* of the local ports */
+    unsigned turn;     /* of the local ports */
+    uint64_t begun_us; /* what lifetimes count from; 0: they do not yet */
 };
 
 /* Nothing is asked for. */
@@ -99,10 +119,23 @@ struct ms_route_host {
  * said. An entry with a port is stronger than one without. */
 void ms_route_redirect(const struct ms_route *r, struct ms_route_host *h);
 
-/* The addresses that were given for `h`, without ports; returns how many, at
- * most `cap`. 0: none were. */
+/* `own`, which has lifetimes, is used: they begin, unless they have, and so
+ * do those of `shared`, an equal route that stands for it. */
+void ms_route_renew(struct ms_route *shared, struct ms_route *own,
+                    uint64_t now_us);
+
+/* Nobody waits until more than that failed. */
+#define MS_ROUTE_ADDRESSES 32
+
+struct ms_route_found {
+    struct ms_addr list[MS_ROUTE_ADDRESSES]; /* without ports */
+    size_t count;
+};
+
+/* The addresses that were given for `h` and still hold; returns how many. 0:
+ * none were. */
 size_t ms_route_lookup(const struct ms_route *r, const struct ms_route_host *h,
-                       struct ms_addr *list, size_t cap);
+                       uint64_t now_us, struct ms_route_found *out);
 
 /* MS_OK: `a`, with its port, may be connected to; otherwise why not, usually
  * MS_EADDRESS. Calls the guard, on behalf of `multi`. */

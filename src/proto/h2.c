@@ -10,6 +10,9 @@
 #define MAX_REQUEST_FIELDS (1024 * 1024)
 /* An out buffer that grew beyond this for a while is given back. */
 #define KEPT_OUT_BYTES (32 * 1024)
+/* nghttp2's blocks kept for the next requests: what a hundred small ones take.
+ */
+#define KEPT_MEM_BYTES (64 * 1024)
 /* Stream ids are 31 bits, and ours are odd. */
 #define LAST_STREAM_ID INT32_MAX
 
@@ -615,6 +618,7 @@ ms_err ms_h2_new(struct ms_session **out, const struct ms_h2_config *config)
     h->max_streams = config->max_streams;
     h->all_grown = config->grown;
     h->free_frames = MS_H2_FREE_FRAMES;
+    h->mem.most = ms_mem_failing() ? 0 : KEPT_MEM_BYTES;
     h->stray_most = MS_H2_STRAY_BYTES;
     ms_list_init(&h->live);
     ms_list_init(&h->spare);

@@ -6,14 +6,6 @@
 
 #include "base/mem.h"
 
-/* Bytes kept for the next requests: what a hundred small ones take. Where
- * allocations fail on purpose none, so that each of them can. */
-#ifdef MS_FAIL_ALLOC
-#define MOST_KEPT 0
-#else
-#define MOST_KEPT (64 * 1024)
-#endif
-
 /* What stands before each block, as aligned as malloc() would have it. */
 struct h2_block {
     struct h2_block *next; /* while it is kept */
@@ -70,7 +62,7 @@ static void give(void *p, void *user)
         return;
     struct h2_block *b = block_of(p);
     struct h2_block **place = place_of(m, b->size);
-    if (!place || m->bytes + b->size > MOST_KEPT) {
+    if (!place || m->bytes + b->size > m->most) {
         ms_free(b);
         return;
     }

@@ -21,9 +21,11 @@
 struct h2_mem {
     struct h2_block *kept[MS_H2_MEM_CLASSES];
     size_t bytes; /* in there */
+    size_t most;  /* that may be in there */
 };
 
-/* What nghttp2 is to be given; lends `m`, which begins as zeros. */
+/* What nghttp2 is to be given; lends `m`, which begins as zeros but for
+ * `most`. */
 nghttp2_mem ms_h2_mem_for(struct h2_mem *m);
 
 /* Gives everything back that is kept. It can go on being used. */

@@ -8,8 +8,13 @@
 
 #include <assert.h>
 
+#include "proto/idn.h"
+
 #define V4_PARTS  4
 #define V6_PIECES 8
+
+static const char forbidden[] =
+    "the host has a character that no host may have";
 
 static ms_err bad(const char **why, const char *text)
 {
@@ -346,17 +351,30 @@ static ms_err parse_v6(struct ms_buf *out, struct ms_span in, const char **why)
 
 /* --- Domain names ------------------------------------------------------- */
 
-enum { FORBIDDEN = 1, UPPER, FOREIGN };
+enum {
+    FORBIDDEN = 1,
+    UPPER = 2,
+    FOREIGN = 4,
+    HYPHEN = 8, /* two of them may mean punycode */
+    NOT_PLAIN = FORBIDDEN | UPPER | FOREIGN
+};
 
-/* What may not be copied into a domain as it is: the standard's forbidden
- * domain code points, capitals, and what is not ASCII. */
+/* What is not just copied into a domain: the standard's forbidden domain code
+ * points, capitals, and what is not ASCII. */
 static const unsigned char special[256] = {
-    [0x00 ... 0x20] = FORBIDDEN, ['#'] = FORBIDDEN,
-    ['%'] = FORBIDDEN,           ['/'] = FORBIDDEN,
-    [':'] = FORBIDDEN,           ['<'] = FORBIDDEN,
-    ['>'] = FORBIDDEN,           ['?' ... '@'] = FORBIDDEN,
-    ['A' ... 'Z'] = UPPER,       ['[' ... '^'] = FORBIDDEN,
-    ['|'] = FORBIDDEN,           [0x7f] = FORBIDDEN,
+    [0x00 ... 0x20] = FORBIDDEN,
+    ['#'] = FORBIDDEN,
+    ['%'] = FORBIDDEN,
+    ['/'] = FORBIDDEN,
+    ['-'] = HYPHEN,
+    [':'] = FORBIDDEN,
+    ['<'] = FORBIDDEN,
+    ['>'] = FORBIDDEN,
+    ['?' ... '@'] = FORBIDDEN,
+    ['A' ... 'Z'] = UPPER,
+    ['[' ... '^'] = FORBIDDEN,
+    ['|'] = FORBIDDEN,
+    [0x7f] = FORBIDDEN,
     [0x80 ... 0xff] = FOREIGN,
 };
 
@@ -376,20 +394,64 @@ static unsigned char next_byte(struct ms_span *s)
     return c;
 }
 
-/* Percent-decoded and in lower case. */
-static ms_err put_name(struct ms_buf *out, struct ms_span in, const char **why)
+/* Percent-decoded and in lower case. Returns all that its bytes are. */
+static unsigned put_name(struct ms_buf *out, struct ms_span in)
 {
     char *to = out->p + out->to;
+    unsigned seen = 0;
 
     while (in.n) {
         unsigned char c = next_byte(&in);
-        if (special[c] == FOREIGN)
-            return bad(why, "internationalised names need punycode here");
-        if (special[c] == FORBIDDEN)
-            return bad(why, "the host has a character that no host may have");
+        seen |= special[c];
         *to++ = (char)ms_lower(c);
     }
     out->to = (size_t)(to - out->p);
+    return seen;
+}
+
+static bool has_forbidden(struct ms_span name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (special[(unsigned char)name.p[i]] & FORBIDDEN)
+            return true;
+    return false;
+}
+
+/* Replaces the name that begins at `start` by what DNS calls it. */
+static ms_err convert(struct ms_buf *out, size_t start, const char **why)
+{
+    char copy[MS_IDN_MAX];
+    struct ms_span name = ms_span(copy, out->to - start);
+
+    if (name.n > MS_IDN_MAX)
+        return bad(why, "the host is longer than 255 bytes");
+    memcpy(copy, out->p + start, name.n);
+    if (memchr(copy, '\0', name.n))
+        return bad(why, forbidden);
+    out->to = start;
+    ms_err err = ms_idn_put(out, name, why);
+    if (err)
+        return err;
+    if (out->to == start)
+        return bad(why, "the host is missing");
+    return MS_OK;
+}
+
+/* The name between `start` and the end, of bytes of the kinds `seen`. */
+static ms_err check_name(struct ms_buf *out, size_t start, unsigned seen,
+                         const char **why)
+{
+    struct ms_span name = ms_span(out->p + start, out->to - start);
+    bool converted = seen & FOREIGN || (seen & HYPHEN && ms_idn_has_ace(name));
+
+    if (converted) {
+        ms_err err = convert(out, start, why);
+        if (err)
+            return err;
+        name = ms_span(out->p + start, out->to - start);
+    }
+    if (converted ? has_forbidden(name) : (seen & FORBIDDEN) != 0)
+        return bad(why, forbidden);
     return MS_OK;
 }
 
@@ -414,10 +476,13 @@ static ms_err parse_name(struct ms_buf *out, struct ms_span in,
 {
     size_t start = out->to;
     uint32_t address;
-    ms_err err = put_name(out, in, why);
+    unsigned seen = put_name(out, in);
+    ms_err err = check_name(out, start, seen, why);
 
-    if (err)
+    if (err) {
+        out->to = start;
         return err;
+    }
     struct ms_span name = ms_span(out->p + start, out->to - start);
     if (!ends_in_number(name)) {
         err = check_lengths(name, why);
@@ -461,10 +526,27 @@ size_t ms_host_plain(struct ms_span s)
 
     if (n)
         return n;
-    while (n < s.n && !special[(unsigned char)s.p[n]])
+    unsigned seen = 0, kind;
+    while (n < s.n && !((kind = special[(unsigned char)s.p[n]]) & NOT_PLAIN)) {
+        seen |= kind;
         n++;
-    if (n == 0 || n > MS_LABEL_MAX)
+    }
+    if (n == 0 || n > MS_LABEL_MAX || (seen && ms_idn_has_ace(ms_span(s.p, n))))
         return 0;
     /* A number may be an address in another spelling. */
     return ms_is_digit((unsigned char)last_label(ms_span(s.p, n))) ? 0 : n;
+}
+
+/* Only IPv6 has brackets, and a name whose last label is a number is refused:
+ * what ends in one is an IPv4 address. */
+bool ms_host_is_address(struct ms_span host)
+{
+    if (host.n && host.p[host.n - 1] == '.')
+        host.n--;
+    if (host.n == 0 || host.p[0] == '[')
+        return host.n > 0;
+    for (size_t i = host.n; i > 0 && host.p[i - 1] != '.'; i--)
+        if (!ms_is_digit((unsigned char)host.p[i - 1]))
+            return false;
+    return host.p[host.n - 1] != '.';
 }

@@ -6,8 +6,7 @@
  *
  * This is text to text: what comes out is the one spelling of a host that
  * everybody compares and prints. It neither resolves names nor makes socket
- * addresses, and does not know international names: those must come in their
- * punycode form, which is passed on unchecked.
+ * addresses. International names come out in their punycode form (proto/idn).
  */
 #ifndef MS_PROTO_HOST_H
 #define MS_PROTO_HOST_H
@@ -23,8 +22,9 @@
 #define MS_HOST_ROOM 41
 
 /* Appends the host `in` to `out`, which must have room for in.n or for
- * MS_HOST_ROOM bytes, whichever is more. MS_EURL: `out` is as it was, `*why`
- * a static text for people. */
+ * MS_HOST_ROOM bytes, whichever is more; what is free behind that stays so
+ * however long the host becomes. MS_EURL: `out` is as it was, `*why` a static
+ * text for people. MS_ENOMEM. */
 ms_err ms_host_put(struct ms_buf *out, struct ms_span in,
                    const char **why) MS_MUST_CHECK;
 
@@ -32,5 +32,9 @@ ms_err ms_host_put(struct ms_buf *out, struct ms_span in,
  * as it is, the usual case. 0 when there is none, or when telling it needs
  * more than a look. The caller sees to it that the host ends there. */
 size_t ms_host_plain(struct ms_span s);
+
+/* Whether `host`, as ms_host_put() put it out, is an address rather than a
+ * name. A dot at its end does not count. */
+bool ms_host_is_address(struct ms_span host);
 
 #endif

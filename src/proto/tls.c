@@ -16,13 +16,13 @@
 struct ms_tls {
     struct ms_tls_ctx *ctx;
     SSL *ssl;
-    struct ms_tls_cache *cache; /* NULL: not to be kept */
+    struct ms_tls_cache *cache; /* lent; NULL: none, or not any more */
     struct ms_tls_fault fault;
     struct ms_tls_verdict *verdict; /* owned; NULL: nothing failed */
-    bool asked; /* for a client certificate, and there was none */
-    bool up;    /* the handshake is through; the library forgets that when
-                 * something fails */
-    char host[MAX_HOST + 1]; /* whose certificate it should be */
+    bool asked;  /* for a client certificate, and there was none */
+    bool up;     /* the handshake is through; the library forgets that when
+                  * something fails */
+    char host[]; /* whose certificate it should be; ends with NUL */
 };
 
 static struct ms_tls *tls_of(const SSL *ssl)
@@ -53,6 +53,24 @@ static int on_verify(int good, X509_STORE_CTX *store)
     if (fault->cert)
         X509_up_ref(fault->cert);
     return good;
+}
+
+/* Before anything is looked at, so that what is verified is what stays. Whom it
+ * verifies is the library's business as ever. */
+static int on_chain(X509_STORE_CTX *store, void *user)
+{
+    SSL *ssl =
+        X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
+    struct ms_tls *t = tls_of(ssl);
+
+    (void)user;
+    if (t->cache && sent) {
+        ms_tls_cache_share(t->cache, sent);
+        X509_STORE_CTX_set_cert(store, sk_X509_value(sent, 0));
+        ERR_clear_error();
+    }
+    return X509_verify_cert(store);
 }
 
 static struct ms_tls_verdict *verdict_of(struct ms_tls *t)
@@ -92,7 +110,8 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     struct ms_tls *t = tls_of(ssl);
 
-    if (!t->cache || !SSL_SESSION_is_resumable(session))
+    if (!t->cache || !wants(t, MS_TLS_SESSION_REUSE) ||
+        !SSL_SESSION_is_resumable(session))
         return 0;
     ms_tls_cache_add(t->cache, session);
     return 1;
@@ -100,10 +119,11 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 
 /* ---- beginning and end --------------------------------------------------- */
 
-/* The name without brackets and without the dot of the root. */
-static bool take_host(struct ms_tls *t, struct ms_span host)
+/* Whom to ask for: the name without brackets and without the dot of the root.
+ */
+static struct ms_span host_of(const struct ms_tls_ctx *ctx, struct ms_span host)
 {
-    const char *name = ms_tls_profile_text(t->ctx->profile, MS_TLS_SERVER_NAME);
+    const char *name = ms_tls_profile_text(ctx->profile, MS_TLS_SERVER_NAME);
 
     if (name)
         host = ms_span_text(name);
@@ -111,11 +131,7 @@ static bool take_host(struct ms_tls *t, struct ms_span host)
         host = ms_span(host.p + 1, host.n - 2);
     if (host.n > 1 && host.p[host.n - 1] == '.')
         host.n--;
-    if (!host.n || host.n > MAX_HOST)
-        return false;
-    memcpy(t->host, host.p, host.n);
-    t->host[host.n] = '\0';
-    return true;
+    return host;
 }
 
 static ms_err expect_peer(struct ms_tls *t)
@@ -132,24 +148,22 @@ static ms_err expect_peer(struct ms_tls *t)
                                         : MS_OK;
 }
 
-static void resume(struct ms_tls *t, struct ms_tls_cache *cache)
+/* Where sessions are not wanted there is none. */
+static void resume(struct ms_tls *t)
 {
-    if (!cache || !wants(t, MS_TLS_SESSION_REUSE))
-        return;
-    t->cache = cache;
-    SSL_SESSION *session = ms_tls_cache_take(cache);
+    SSL_SESSION *session = t->cache ? ms_tls_cache_take(t->cache) : NULL;
+
     if (!session)
         return;
     SSL_set_session(t->ssl, session);
     SSL_SESSION_free(session);
 }
 
-static ms_err begin(struct ms_tls *t, const struct ms_tls_peer *peer)
+static ms_err begin(struct ms_tls *t, struct ms_tls_cache *cache)
 {
-    if (!take_host(t, peer->host))
-        return MS_EOPTION;
     SSL_CTX_set_tlsext_status_cb(t->ctx->ssl, on_staple);
     SSL_CTX_sess_set_new_cb(t->ctx->ssl, on_session);
+    SSL_CTX_set_cert_verify_callback(t->ctx->ssl, on_chain, NULL);
     SSL_CTX_set_client_cert_cb(t->ctx->ssl, on_asked);
     t->ssl = SSL_new(t->ctx->ssl);
     BIO *bio = t->ssl ? BIO_new(t->ctx->env->method) : NULL;
@@ -160,21 +174,26 @@ static ms_err begin(struct ms_tls *t, const struct ms_tls_peer *peer)
     SSL_set_app_data(t->ssl, t);
     SSL_set_connect_state(t->ssl);
     ms_err err = expect_peer(t);
+    t->cache = cache;
     if (!err)
-        resume(t, peer->cache);
+        resume(t);
     return err;
 }
 
 ms_err ms_tls_new(struct ms_tls **out, struct ms_tls_ctx *ctx,
                   const struct ms_tls_peer *peer)
 {
-    struct ms_tls *t = ms_zalloc(sizeof(*t));
+    struct ms_span host = host_of(ctx, peer->host);
 
+    if (!host.n || host.n > MAX_HOST)
+        return MS_EOPTION;
+    struct ms_tls *t = ms_zalloc(sizeof(*t) + host.n + 1);
     if (!t)
         return MS_ENOMEM;
+    memcpy(t->host, host.p, host.n);
     t->ctx = ms_tls_ctx_use(ctx);
     ERR_clear_error();
-    ms_err err = begin(t, peer);
+    ms_err err = begin(t, peer->cache);
     ERR_clear_error();
     if (err) {
         ms_tls_free(t);

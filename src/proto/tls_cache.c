@@ -47,10 +47,49 @@ SSL_SESSION *ms_tls_cache_take(struct ms_tls_cache *c)
     return NULL;
 }
 
+/* The same certificate from an earlier handshake, or NULL. */
+static X509 *find(const struct ms_tls_cache *c, const X509 *cert)
+{
+    for (int i = 0; i < sk_X509_num(c->chain); i++)
+        if (X509_cmp(sk_X509_value(c->chain, i), cert) == 0)
+            return sk_X509_value(c->chain, i);
+    return NULL;
+}
+
+static bool share_one(const struct ms_tls_cache *c, STACK_OF(X509) * sent,
+                      int i)
+{
+    X509 *mine = sk_X509_value(sent, i), *known = find(c, mine);
+
+    if (!known)
+        return false;
+    if (known != mine) {
+        X509_up_ref(known);
+        (void)sk_X509_set(sent, i, known);
+        X509_free(mine);
+    }
+    return true;
+}
+
+void ms_tls_cache_share(struct ms_tls_cache *c, STACK_OF(X509) * sent)
+{
+    int count = sk_X509_num(sent), shared = 0;
+
+    if (count <= 0 || count > MS_TLS_SHARED_CHAIN)
+        return;
+    for (int i = 0; i < count; i++)
+        shared += share_one(c, sent, i);
+    if (shared == count)
+        return;
+    sk_X509_pop_free(c->chain, X509_free);
+    c->chain = X509_chain_up_ref(sent);
+}
+
 void ms_tls_cache_clear(struct ms_tls_cache *c)
 {
     while (c->count)
         SSL_SESSION_free(c->list[--c->count]);
     ms_free(c->list);
+    sk_X509_pop_free(c->chain, X509_free);
     *c = (struct ms_tls_cache){0};
 }

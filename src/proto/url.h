@@ -7,9 +7,9 @@
  * A parsed URL is its serialisation with the offsets of its parts. Other
  * schemes parse no further than their name (MS_ESCHEME).
  *
- * Stricter than the standard: international host names must come in their
- * punycode form, which is taken as it is, and a host longer than DNS can
- * carry is refused. Input is bytes: those above 0x7f are percent-encoded one
+ * Stricter than the standard: international labels may not have hyphens where
+ * IDNA forbids them (proto/idn.h), and a host longer than DNS can carry is
+ * refused. Input is bytes: those above 0x7f are percent-encoded one
  * by one, which for UTF-8 is what the standard does, and anything else
  * reaches the server as it was written.
  */
