@@ -27,7 +27,9 @@ local PROTOCOLS = {
 }
 
 -- A look that does not wait is no wake-up.
-local function is_look(line) return line:find(", 0%)%s+= 0") or line:find(", 0, NULL, %d+%)%s+= 0") end
+local function is_look(line)
+  return line:find(", 0%)%s+= 0") or line:find(", 0, NULL, %d+%)%s+= 0")
+end
 
 -- The waits that returned between the two marks.
 local function count_waits(path)
