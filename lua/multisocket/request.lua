@@ -28,7 +28,7 @@ local CLIENT = names(core.option_names(), { "query", "json", "form", "fail", "ba
 
 -- A client's that are its multi's.
 local POOL = { "max_connections", "max_connections_per_host", "max_concurrent_streams", "max_idle",
-  "idle_timeout", "max_age", "ping_interval" }
+  "idle_timeout", "max_age", "per_host", "ping_interval" }
 for _, name in ipairs(POOL) do CLIENT[name] = OURS end
 
 FETCH.user_agent = nil -- a client's; one request has its headers
