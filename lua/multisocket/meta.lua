@@ -216,6 +216,7 @@ function Response:cancel(reason) end
 ---@field body? string|file*|{ path: string }|fun(): string?, any bytes, or what gives them
 ---@field json? any is encoded; Content-Type: application/json
 ---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
+---@field multipart? multisocket.Part[]|false Content-Type: multipart/form-data
 ---@field timeout? number|multisocket.Timeouts|false ms; a number is `total`
 ---@field tls? multisocket.TlsOptions
 ---@field fail? boolean a status of 400 or more is nil, err
@@ -258,6 +259,16 @@ function Response:cancel(reason) end
 ---@field on_debug? fun(kind: "info"|"request"|"response", text: string)|false heads as they went, without credentials
 ---@field on_progress? fun(now: multisocket.Progress): boolean? false cancels; about once a second and when all is there
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---One field of a multipart form; one of value, path and data.
+---@class multisocket.Part
+---@field name string
+---@field value? string|number
+---@field path? string a file, read while it is sent
+---@field data? string|file*|fun(): string?, any a file's content
+---@field filename? string default: that of `path`, "blob" with `data`
+---@field content_type? string default by the ending of the file's name
+---@field headers? table<string, string> more of the part's own
 
 ---@class multisocket.Addresses: string[]
 ---@field ttl? integer seconds from the first use, then DNS is asked; nil: for ever
