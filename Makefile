@@ -41,6 +41,7 @@ FLAGS.release      := $(shell d=$$(mktemp -d) && \
 FLAGS.unit         := -DMS_FAIL_ALLOC -UNDEBUG
 FLAGS.asan         := -UNDEBUG $(SANITIZE)
 FLAGS.asan-unit    := $(FLAGS.unit) $(SANITIZE)
+FLAGS.tsan         := -UNDEBUG -fsanitize=thread -fno-omit-frame-pointer -O1
 FLAGS.fuzz         := $(FLAGS.asan-unit) -fsanitize=fuzzer-no-link
 FLAGS.coverage     := $(FLAGS.unit) -O0 --coverage
 FLAGS.mutant       := -DMS_FAIL_ALLOC -UNDEBUG -O1
@@ -65,7 +66,11 @@ OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(sh
 IDN2        ?= $(shell pkg-config --exists libidn2 2>/dev/null && echo yes || echo no)
 IDN2_CFLAGS := $(if $(filter yes,$(IDN2)),-DMS_HAVE_IDN2 $(call pkg_cflags,libidn2))
 IDN2_LIBS   := $(if $(filter yes,$(IDN2)),$(shell pkg-config --libs libidn2))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS)
+# The public suffix list, where libpsl is there; PSL=no leaves it out.
+PSL        ?= $(shell pkg-config --exists libpsl 2>/dev/null && echo yes || echo no)
+PSL_CFLAGS := $(if $(filter yes,$(PSL)),-DMS_HAVE_PSL $(call pkg_cflags,libpsl))
+PSL_LIBS   := $(if $(filter yes,$(PSL)),$(shell pkg-config --libs libpsl))
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS) $(PSL_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -87,7 +92,8 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
-           $(OPENSSL_CFLAGS) $(IDN2_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(FLAGS.$(VARIANT))
+           $(OPENSSL_CFLAGS) $(IDN2_CFLAGS) $(PSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+           $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
 # some of them start programs elsewhere.
@@ -104,7 +110,7 @@ Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: print-libs all demo test unit spec check deps format format-check layers lint warnings \
-        asan valgrind mutants fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
+        asan tsan valgrind mutants model fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
 
@@ -176,6 +182,16 @@ asan: build/nodlclose.so ## every test under the address and undefined behaviour
 	SPEC_TOOL=asan UBSAN_OPTIONS=print_stacktrace=1 $(TALLY) $(call c_tests,asan-unit) "env LD_PRELOAD=$(shell \
 	  gcc -print-file-name=libasan.so):$(CURDIR)/build/nodlclose.so $(BUSTED) $(SPEC)"
 
+# Lua and the libraries are the system's: what they do among themselves is
+# not looked at. Eight threads with a multi each (spec/support/threads.lua).
+tsan: build/nodlclose.so ## eight threads, a multi in each, under the thread sanitizer
+	@.ci/deps test
+	@$(MAKE) $(QUICK) VARIANT=tsan CC=gcc CORE=build/tsan/multisocket/core.so core
+	@$(FILES) && $(call run_in,build/tsan/) \
+	TSAN_OPTIONS="ignore_noninstrumented_modules=1 exitcode=66 second_deadlock_stack=1" \
+	$(TALLY) "env LD_PRELOAD=$(shell gcc -print-file-name=libtsan.so):$(CURDIR)/build/nodlclose.so \
+	  $(LUA) spec/support/threads.lua"
+
 # Finds new inputs for SECONDS each, keeps those that reach something new, and
 # stops at the first that breaks an expectation. FUZZ_NAMES=h1 for one target.
 SECONDS ?= 60
@@ -192,8 +208,9 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
-FUZZED := $(addprefix src/proto/,h1 h1_request h2 h2_field h2_in h2_mem h2_out \
-            h2_window header host idn upload url wire) \
+FUZZED := $(addprefix src/proto/,auth_digest challenge cookie cookie_date h1 h1_request h2 \
+            h2_field h2_in h2_mem h2_out h2_window header host idn jar jar_file jar_take netrc \
+            upload url wire) \
           $(addprefix src/net/,addr hosts)
 LEAST  := 90
 fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines
@@ -236,6 +253,14 @@ mutants: ## break each promise on purpose (N=24: one): does its spec notice?
 mutant-%: FORCE
 	@$(MUTANT_ENV) $(LUA) .ci/mutants.lua run $*
 
+# `make test` plays some of these; here an event that comes less than a hundred
+# times is a failure. SEED=n SCHEDULES=1 plays one again.
+MODEL_ENV := SCHEDULES=$(if $(SCHEDULES),$(SCHEDULES),10000) $(if $(SEED),SEED=$(SEED))
+model: ## 10,000 random schedules for each way of driving, counted
+	@$(MAKE) $(QUICK) VARIANT=unit units
+	@$(FILES) && $(MODEL_ENV) build/unit/test_model
+	@$(MODEL_ENV) build/unit/test_engine
+
 bench instructions syscalls: all
 	@$(FILES) && $(ENV) bench/$(subst bench,run,$@)
 bench:        ## transfers per second, side by side with others
@@ -255,7 +280,7 @@ install-lua: ## only what Lua needs
 install-c: ## only what C needs: static and shared library, header, pkg-config file
 	@test -e $(SHARED_LIB) || { echo "nothing built yet: run make first" >&2; exit 1; }
 	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(CLIBDIR)/pkgconfig
-	install -m 644 src/multisocket.h $(DESTDIR)$(INCLUDEDIR)/multisocket.h
+	install -m 644 src/multisocket.h src/multisocket_jar.h $(DESTDIR)$(INCLUDEDIR)/
 	objcopy --wildcard --remove-section='.gnu.lto_*' $(STATIC_LIB) \
 	  $(DESTDIR)$(CLIBDIR)/libmultisocket.a # what is left any compiler links
 	chmod 644 $(DESTDIR)$(CLIBDIR)/libmultisocket.a

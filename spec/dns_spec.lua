@@ -169,10 +169,13 @@ describe("the way to a host", function()
     assert.is_true(ok(client:fetch(url("127.0.0.1"), { tcp_keepalive = true })).reused)
   end))
 
-  it("may be of one family", asking({ ["a.test"] = { "127.0.0.1", "::1" } }, function(client)
+  it("may be of one family, and nobody is asked about the other", asking({
+    ["a.test"] = { "127.0.0.1", "::1" } }, function(client, server)
     ok(client:fetch(url("a.test"), { ip = 4 }))
+    assert.is_nil(server.asked["a.test AAAA"])
     local err = fails("connection_refused", client:fetch(url("a.test"), { ip = 6 }))
     assert.truthy(err.message:find("tried [::1]:" .. p.port, 1, true))
+    assert.equal(1, server.asked["a.test A"])
     fails("host_not_found", client:fetch(url("127.0.0.1"), { ip = 6 }))
   end))
 

@@ -43,10 +43,10 @@ local FUNCTION = { words = "a function or false", types = { ["function"] = true 
   also = { false } }
 local STRING = { words = "a string", types = { string = true }, also = { "" } }
 
-local function group(words, types, members, more, first)
+local function group(words, types, members, more, first, listed)
   local row = { words = words, types = types, members = members, also = { false, {} } }
   row.first = first or "total" -- the member that a number stands for
-  row.more = more
+  row.more, row.listed = more, listed -- what is said of the first of a list
   return row
 end
 
@@ -144,6 +144,14 @@ local ENGINE = {
     said = { ["3"] = "version: bad option value", ["2.0"] = "version: bad option value",
       [""] = "version: bad option value" } },
   priority = STRING,
+  cookies = { words = "a boolean or a jar", types = { boolean = true },
+    also = { true, false, core.jar() } },
+  auth = group("a table or false", { table = true },
+    { user = UNSET, password = UNSET, digest = BOOLEAN }, nil, nil,
+    'option "auth.user" must be a string, not number'),
+  bearer = UNSET,
+  netrc = { words = "a path, true or false", types = { string = true, boolean = true },
+    also = { true, false, "", "/x" }, said = { ["a\0b"] = 'option "netrc" has a NUL in it' } },
   ip = { words = "a number or false", apart = false, types = { number = true },
     also = { 4, 6, false }, more = whole(4),
     said = { [5] = "ip: bad option value", [7] = "ip: bad option value" } },
@@ -281,7 +289,8 @@ local function each_wrong(name, row, try)
   end
   if row.members then
     try({ no_such = 1 }, code, ('unknown option "%s.no_such"'):format(name))
-    try({ 1 }, code, "option names are strings, not number")
+    try({ 1 }, code, row.listed or "option names are strings, not number")
+    try({ [0] = 1 }, code, "option names are strings, not number")
     try({ [cyclic] = 1 }, code, "option names are strings, not table")
   end
 end

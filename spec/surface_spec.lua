@@ -243,6 +243,12 @@ describe("surface: multisocket", function()
         bad("bad_argument", "the URL must be a string, not number", ms.url, 1),
         bad("bad_argument", "the base must be a string, not table", ms.url, "/", {}) },
     }
+    rows.jar = { good = function() assert.same({}, ms.jar():get("http://h/")) end,
+      why = "takes nothing; its methods are in cookie_spec" }
+    rows.registrable_domain = {
+      good = function() assert.is_nil(ms.registrable_domain("127.0.0.1")) end,
+      bad = { bad("bad_argument", "the host must be a string, not nil", ms.registrable_domain) },
+    }
     rows.http_date = {
       good = function()
         assert.equal(784111777, ms.http_date("Sunday, 06-Nov-94 08:49:37 GMT"))

@@ -72,6 +72,8 @@ struct ms_response;
     X(EOPTION, USAGE, "bad_option", "bad option value")                        \
     X(EURL, USAGE, "bad_url", "not a valid URL")                               \
     X(ESCHEME, USAGE, "unsupported_scheme", "unsupported URL scheme")          \
+    X(ECOOKIE, USAGE, "bad_cookie", "not a valid cookie")                      \
+    X(EFILE, USAGE, "file_error", "the file could not be read or written")     \
     X(EHEADER, USAGE, "bad_header", "not a valid header")                      \
     X(EHOST, RESOLVE, "host_not_found", "no such host")                        \
     X(ERESOLVE, RESOLVE, "resolve_failed", "name lookup failed")               \
@@ -194,6 +196,22 @@ enum ms_option {
     MS_OPT_VERSION,         /* string: "auto", the default, "1.1", "2" or
                              * "2-prior-knowledge" (also without TLS) */
     MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
+    MS_OPT_COOKIES,         /* bool: cookies are kept and sent, in the jar of
+                             * ms_options_jar(), or in one of the run's own for
+                             * its redirects */
+
+    /* Who one is. The first of these counts: a header Authorization (also when
+     * it is removed), MS_OPT_BEARER, MS_OPT_AUTH_USER, the URL, the netrc
+     * file. What is not in the URL and not in the file goes to the origin of
+     * the URL only, also after redirects. */
+    MS_OPT_AUTH_USER,     /* string, bytes of UTF-8 mostly; no colon in Basic */
+    MS_OPT_AUTH_PASSWORD, /* string */
+    MS_OPT_AUTH_DIGEST,   /* bool, default false: Basic, with every request.
+                           * Otherwise Digest, once the server asks for it;
+                           * also for what the URL or the file says */
+    MS_OPT_BEARER,        /* string: a token */
+    MS_OPT_NETRC,         /* string: a path, or empty: $NETRC, or .netrc in
+                           * $HOME, which need not be there */
 
     /* TLS. A connection is used again only by a transfer for which all of
      * these are the same. */
@@ -768,6 +786,12 @@ MS_API void ms_url_info_free(struct ms_url_info *info);
 MS_API const char *ms_url_info_get(const struct ms_url_info *info,
                                    enum ms_url_member member, size_t *n);
 
+/* Where user and password stand in a URL as somebody wrote it, which need not
+ * be a valid one: text[*from, *to), with the '@' behind them. Equal: nowhere.
+ * What is said of a URL, in messages and lists, leaves them out. */
+MS_API void ms_url_userinfo(const char *text, size_t n, size_t *from,
+                            size_t *to);
+
 /* ---- dates ------------------------------------------------------------- */
 
 /* Seconds since 1970 of a date as HTTP fields have it, in any of its three
@@ -825,6 +849,10 @@ MS_API void ms_multi_dump(struct ms_multi *multi, ms_dump_cb *cb, void *user);
 /* Checks every invariant of every structure; NULL when all hold, otherwise
  * what does not. For tests: O(everything). Only outside callbacks. */
 MS_API const char *ms_multi_check(struct ms_multi *multi);
+
+/* ---- cookies ---------------------------------------------------------- */
+
+#include "multisocket_jar.h"
 
 #ifdef __cplusplus
 }

@@ -93,7 +93,7 @@ local function outcome(op)
   local err, fail = op.err, op.fail
   local res
   if err then
-    err.url = err.url or op.url -- one that is no URL is not known to a response
+    err.url = err.url or core.shown_url(op.url) -- one that is no URL is not known to a response
   else
     res = take(op.easy)
   end
@@ -131,6 +131,7 @@ end
 -- ---- the client ------------------------------------------------------------
 
 ---@class multisocket.Client
+---@field cookies multisocket.Jar? where its cookies are kept
 local Client = {}
 Client.__index = Client
 Client.__name = "multisocket.Client"
@@ -144,7 +145,8 @@ client.mode = "epoll"
 function client.new(opts)
   local defaults = request.defaults(opts)
   local engine = new_engine(request.pool(opts))
-  local self = setmetatable({ engine = engine, defaults = defaults }, Client)
+  local self = setmetatable({ engine = engine, defaults = defaults, cookies = defaults.cookies },
+    Client)
   add_fetcher(self)
   loop.renew_sentinel(engine.driver.uv) -- it has to be finalised before this client
   return self

@@ -69,6 +69,11 @@ ms.wrap = wrap.wrap
 ms.url = core.url
 ms.http_date = core.http_date
 
+-- ---- cookies ---------------------------------------------------------------
+
+ms.jar = core.jar
+ms.registrable_domain = core.registrable_domain
+
 -- ---- settings --------------------------------------------------------------
 
 local USE = { uv = true, wait = true, mode = true }

@@ -77,6 +77,7 @@ function Headers:each() end
 ---@field trailers multisocket.Headers
 ---@field timings multisocket.Timings
 ---@field reused boolean the connection had served a request before
+---@field cookies table<integer|string, multisocket.Cookie|string> those it sets, in order; by name the value
 ---@field redirects { status: integer, url: string, location: string }[] that were followed
 ---@field remote_address string "127.0.0.1:80" or "[::1]:80"
 ---@field request { method: string, url: string, headers: multisocket.Headers }
@@ -151,6 +152,14 @@ function Response:cancel(reason) end
 ---@field first_byte? integer|false from the request's last byte to the response's first
 ---@field idle? integer|false without a byte either way; stands still while paused
 
+---Who one is. With `digest` the server has to ask; otherwise Basic.
+---@class multisocket.Auth
+---@field [1]? string the user, or `user`
+---@field [2]? string the password, or `password`
+---@field user? string
+---@field password? string
+---@field digest? boolean
+
 ---@class multisocket.TlsOptions
 ---@field verify? boolean the peer's certificate has to be good; default true
 ---@field verify_host? boolean and for the host; default true
@@ -182,7 +191,11 @@ function Response:cancel(reason) end
 ---@field tls? multisocket.TlsOptions
 ---@field fail? boolean a status of 400 or more is nil, err
 ---@field version? "auto"|"1.1"|"2"|"2-prior-knowledge" of HTTP; default "auto"
+---@field cookies? boolean|multisocket.Jar a jar; true: the client's, or one for this call's redirects
 ---@field priority? string the Priority header (RFC 9218), such as "u=1, i"
+---@field auth? multisocket.Auth|false { user, password [, digest = true] }
+---@field bearer? string|false a token
+---@field netrc? string|boolean path of a netrc file; true: $NETRC, or .netrc in $HOME
 ---@field expect_continue? boolean send the body when the server asks for it, or after a second
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes
@@ -293,9 +306,57 @@ function Task:cancel(reason) end
 ---@field connecting integer
 ---@field closing integer ended, saying goodbye
 
+---@class multisocket.Cookie
+---@field name string
+---@field value string
+---@field domain? string
+---@field path? string
+---@field expires? integer unix seconds; none: as long as the jar
+---@field created? integer when it came into the jar
+---@field secure boolean
+---@field http_only boolean
+---@field host_only boolean not for subdomains
+---@field same_site? "none"|"lax"|"strict"
+
+---Keeps cookies by the rules of RFC 6265bis.
+---@class multisocket.Jar
+local Jar = {}
+
+---Takes a Set-Cookie line as from a response of `url`.
+---@param url string
+---@param line string
+---@return boolean?
+---@return multisocket.Error? err "bad_cookie" says why not
+function Jar:set(url, line) end
+
+---What a request to `url` carries, in that order.
+---@param url string
+---@return multisocket.Cookie[]?
+---@return multisocket.Error?
+function Jar:get(url) end
+
+---All cookies as they are now, oldest first.
+---@return fun(): multisocket.Cookie?
+function Jar:each() end
+
+function Jar:clear() end
+
+---Writes them as cookies.txt, in place of what is there; waits for the disk.
+---@param path string
+---@return boolean?
+---@return multisocket.Error? err "file_error", with errno
+function Jar:save(path) end
+
+---Adds those of a file in that format, of a malformed one none.
+---@param path string
+---@return boolean?
+---@return multisocket.Error? err "file_error", or "bad_cookie" with the line
+function Jar:load(path) end
+
 ---Defaults and a pool of connections of its own. Close it when it is no longer
 ---needed; `local c <close> = ms.client{}` does.
 ---@class multisocket.Client
+---@field cookies multisocket.Jar? where its cookies are kept
 local Client = {}
 
 ---@param url string|multisocket.FetchOptions
@@ -408,6 +469,15 @@ function ms.url(input, base) end
 ---@param text string
 ---@return integer? seconds since 1970; nil: it is none
 function ms.http_date(text) end
+
+---An empty cookie jar.
+---@return multisocket.Jar
+function ms.jar() end
+
+---What was registered: "example.co.uk" of "www.example.co.uk".
+---@param host string
+---@return string? domain nil for a public suffix, an address, and without libpsl
+function ms.registrable_domain(host) end
 
 ---@param milliseconds number
 function ms.sleep(milliseconds) end

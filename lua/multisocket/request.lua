@@ -128,7 +128,8 @@ local function check_base_url(base)
   if not base then return nil end
   errors.check_option(base, "string", "base_url", "a string or false")
   if not base:find("^%a[%w+.-]*://[^/?#]") then
-    errors.usage("bad_option", 'base_url must be an absolute URL, not "%s"', base)
+    errors.usage("bad_option", 'base_url must be an absolute URL, not "%s"',
+      core.shown_url(base))
   end
   return base
 end
@@ -142,6 +143,7 @@ end
 ---@field base_url string?
 ---@field query string? encoded
 ---@field fail boolean?
+---@field cookies multisocket.Jar?
 ---@field on_headers function?
 ---@field rewrites boolean URLs are not taken as they are
 
@@ -154,12 +156,13 @@ function request.defaults(opts)
   local base_url = check_base_url(opts.base_url)
   local query = opts.query and body.query(opts.query)
   local t = translate(opts, CLIENT)
+  if t.cookies == true then t.cookies = core.jar() end
   if t.user_agent == false then
     t.user_agent = nil
     t.headers = add_header(t.headers, "User-Agent", false)
   end
   return { options = core.options(t), by_method = {}, base_url = base_url,
-    query = query, fail = check_fail(opts.fail),
+    query = query, fail = check_fail(opts.fail), cookies = t.cookies or nil,
     on_headers = opts.on_headers or nil, rewrites = (base_url or query) ~= nil }
 end
 

@@ -5,6 +5,7 @@ local contract = require "spec.support.contract"
 local core = require "multisocket.core"
 local peer = require "spec.support.peer"
 local server = require "spec.support.server"
+local servers = require "spec.support.h2_servers"
 
 describe("contract K:", function()
   local item = contract.begin(_ENV)
@@ -69,6 +70,16 @@ describe("contract K:", function()
     d:run()
     assert.is_true(d:ended(easy))
     assert.is_true(d.multi:stats().bytes_out > 30000000)
+    -- On a stream of HTTP/2 too, and it ends with the run that it was made in.
+    local s <close> = servers.node()
+    easy = d:add(s:url("/echo"), { method = "PUT", body = ("x"):rep(1000000), version = "2-prior-knowledge" })
+    d:run(function() return d.multi:stats().connections == 2 end)
+    easy:pause(core.PAUSE_SEND)
+    d:idle(3)
+    d.multi:remove_handle(easy)
+    d.multi:add_handle(easy)
+    d:run()
+    assert.is_true(d:ended(easy))
   end)
 
   item(140, "Rate limits average out over seconds and cost no CPU while waiting.",

@@ -29,6 +29,9 @@ void ms_agent_free(struct ms_easy *e)
     ms_url_free(&a->url[0]);
     ms_url_free(&a->url[1]);
     ms_buf_free(&a->block);
+    ms_buf_free(&a->cookie);
+    ms_jar_free(a->jar);
+    ms_credentials_free(&a->credentials);
     ms_tls_profile_free(a->other);
     ms_free(a);
     e->agent = NULL;
@@ -164,6 +167,9 @@ static bool is_withheld(const struct ms_easy *e, struct ms_span name)
 {
     if (e->agent->bodyless && is_about_body(name))
         return true;
+    if (ms_run_options(e)->cookies &&
+        ms_span_equal_nocase(name, MS_SPAN("cookie")))
+        return true; /* there is one line of it, engine/cookies adds it */
     return !ms_agent_trusts(e) && is_credential(name);
 }
 

@@ -24,11 +24,14 @@ enum ms_then {
 struct ms_agent {
     struct ms_url url[2];         /* the hop's, and room to parse the next */
     struct ms_buf block;          /* the hop's fields, as options have them */
+    struct ms_buf cookie;         /* its Cookie line, while that is made */
+    struct ms_jar *jar;           /* the run's own, or NULL */
     struct ms_tls_profile *other; /* a reference: settings of TLS for other
                                    * origins, where they differ */
-    uint32_t host_hash;           /* of the hop's URL */
-    uint8_t at;                   /* which url, once it moved */
-    bool moved;                   /* by a redirect */
+    struct ms_credentials credentials; /* engine/credentials.h */
+    uint32_t host_hash;                /* of the hop's URL */
+    uint8_t at;                        /* which url, once it moved */
+    bool moved;                        /* by a redirect */
     bool foreign;      /* a hop went to another origin than the one before: from
                         * then on nothing is sent that was meant for the first */
     bool bodyless;     /* the body was dropped by a redirect */

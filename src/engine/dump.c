@@ -126,12 +126,14 @@ static void dump_easy(const struct dump *d, const struct ms_easy *e)
     struct ms_span url =
         moved ? ms_buf_span(&ms_agent_url(e)->href) : ms_run_url_text(e);
     char where[MAX_WHERE];
+    size_t from, to;
 
     where_is(d, e, where);
-    LINE(d, 1, "x%u %s%s%s%s%s: %.*s", e->id, ms_run_state_name(e), where,
+    ms_url_userinfo(url.p, url.n, &from, &to);
+    LINE(d, 1, "x%u %s%s%s%s%s: %.*s%.*s", e->id, ms_run_state_name(e), where,
          pause_of(e), ms_run_under_way(e) ? ", phase " : "",
-         ms_run_under_way(e) ? ms_phase_name(ms_run_phase(e)) : "", (int)url.n,
-         url.p);
+         ms_run_under_way(e) ? ms_phase_name(ms_run_phase(e)) : "", (int)from,
+         url.p, (int)(url.n - to), url.p + to);
 }
 
 static void dump_conns(const struct dump *d, const struct ms_list *conns)

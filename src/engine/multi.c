@@ -128,6 +128,7 @@ ms_err ms_multi_new(struct ms_multi **out)
         .on_end = on_run_end,
         .random = m->loop.now_us ^ (uint64_t)(uintptr_t)m,
     };
+    ms_auth_store_init(&m->env.logins);
     err = ms_options_new(&m->env.defaults, NULL);
     if (err)
         goto fail_options;
@@ -163,6 +164,7 @@ static void destroy(struct ms_multi *m)
     ms_ev_flush(&m->loop.ev);
     ms_loop_fini(&m->loop);
     ms_pool_fini(&m->pool);
+    ms_auth_store_fini(&m->env.logins);
     ms_options_free(m->env.defaults);
     ms_waker_fini(&m->waker, ms_multi_forked(m));
     ms_poll_fini(&m->poll);

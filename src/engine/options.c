@@ -51,6 +51,12 @@ struct option {
     X(EXPECT_CONTINUE, "expect_continue", BOOL, 0, expect_continue, SAME)      \
     X(VERSION, "version", STRING, 0, version, DIFFERS)                         \
     X(PRIORITY, "priority", STRING, 0, priority, SAME)                         \
+    X(COOKIES, "cookies", BOOL, 0, cookies, SAME)                              \
+    X(AUTH_USER, "auth.user", STRING, 0, auth.user, SAME)                      \
+    X(AUTH_PASSWORD, "auth.password", STRING, 0, auth.password, SAME)          \
+    X(AUTH_DIGEST, "auth.digest", BOOL, 0, auth.digest, SAME)                  \
+    X(BEARER, "bearer", STRING, 0, auth.bearer, SAME)                          \
+    X(NETRC, "netrc", STRING, 0, auth.netrc, SAME)                             \
     X(IP, "ip", INT, 4, way[MS_ROUTE_IP], DIFFERS)                             \
     X(INTERFACE, "interface", STRING, 0, way_text[MS_ROUTE_INTERFACE],         \
       DIFFERS)                                                                 \
@@ -211,12 +217,15 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->expect_continue = base->expect_continue;
     o->version = base->version;
     o->has_body = base->has_body;
+    o->cookies = base->cookies;
+    o->jar = ms_jar_ref(base->jar);
     if ((err = copy_way(o, base)) || (err = copy_policies(o, base)) ||
         (err = copy_string(&o->method, &base->method)) ||
         (err = copy_string(&o->body, &base->body)) ||
         (err = copy_string(&o->user_agent, &base->user_agent)) ||
         (err = copy_string(&o->priority, &base->priority)) ||
         (err = ms_tls_settings_copy(&o->tls, &base->tls)) ||
+        (err = ms_auth_settings_copy(&o->auth, &base->auth)) ||
         (err = copy_fields(&o->headers, &base->headers)))
         return err;
     return copy_fields(&o->removed, &base->removed);
@@ -275,11 +284,13 @@ void ms_options_free(struct ms_options *o)
     ms_fields_free(&o->sent);
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
         ms_buf_free(&o->way_text[i]);
+    ms_jar_free(o->jar);
     ms_guard_unref(o->guard);
     ms_resolve_hook_unref(o->hook);
     ms_first_use_unref(o->use);
     ms_route_unref(o->route);
     ms_tls_settings_free(&o->tls);
+    ms_auth_settings_free(&o->auth);
     ms_tls_profile_free(o->tls_profile);
     ms_free(o);
 }
@@ -417,6 +428,17 @@ ms_err ms_options_resolver(struct ms_options *o, ms_resolver_cb *ask,
     return MS_OK;
 }
 
+ms_err ms_options_jar(struct ms_options *o, struct ms_jar *jar)
+{
+    if (o->frozen)
+        return MS_EUSAGE;
+    ms_jar_ref(jar);
+    ms_jar_free(o->jar);
+    o->jar = jar;
+    o->cookies = jar != NULL;
+    return MS_OK;
+}
+
 /* Takes every field of that name out, by emptying its name: the text block
  * does not shrink, and a set is made once. */
 static void kill_fields(struct ms_fields *f, struct ms_span name)
@@ -540,6 +562,21 @@ static ms_err compile_route(struct ms_options *o)
     return ms_route_new(&o->route, &spec);
 }
 
+/* A line by hand, or that there is to be none, comes before all options. */
+static ms_err add_authorization(struct ms_options *o)
+{
+    struct ms_span name = MS_SPAN("Authorization");
+    struct ms_buf value = {0};
+    ms_err err = ms_auth_settings_value(&o->auth, &value, &o->why);
+
+    o->authorized =
+        ms_fields_find(&o->headers, name, 0) != SIZE_MAX || is_removed(o, name);
+    if (!err && ms_buf_len(&value) && !o->authorized)
+        err = add_line(o, name, ms_buf_span(&value));
+    ms_buf_free(&value);
+    return err;
+}
+
 static struct ms_span retried_statuses(const struct ms_options *o)
 {
     return o->retry_status.p ? ms_buf_span(&o->retry_status)
@@ -587,7 +624,8 @@ static ms_err compile(struct ms_options *o)
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
         (o->priority.p && (err = add_default(o, MS_SPAN("Priority"),
-                                             ms_buf_span(&o->priority)))))
+                                             ms_buf_span(&o->priority)))) ||
+        (err = add_authorization(o)))
         return err;
     for (uint32_t i = 0; i < o->headers.count; i++) {
         struct ms_span name = ms_fields_name(&o->headers, i);
@@ -603,7 +641,8 @@ static ms_err compile(struct ms_options *o)
 void ms_options_freeze(struct ms_options *o)
 {
     o->frozen = true;
-    o->guided = o->retry_max > 0;
+    o->guided =
+        o->retry_max > 0 || o->cookies || ms_auth_settings_ask(&o->auth);
     o->err = check_retry(o);
     if (!o->err)
         o->err = compile(o);

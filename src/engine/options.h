@@ -11,6 +11,7 @@
 #define MS_ENGINE_OPTIONS_H
 
 #include "base/buf.h"
+#include "engine/auth_settings.h"
 #include "net/route.h"
 #include "proto/header.h"
 #include "proto/tls_profile.h"
@@ -33,7 +34,7 @@ struct ms_options {
     int64_t low_speed_time;            /* ms */
     int64_t max_body, max_header_size; /* bytes, -1: no limit */
     bool tcp_nodelay, fresh_connection, expect_continue;
-    bool has_body;
+    bool has_body, cookies;
     bool max_body_set;             /* not the default */
     uint8_t version;               /* enum ms_http_choice */
     int64_t way[MS_ROUTE_NUMBERS]; /* but for keepalive */
@@ -42,10 +43,12 @@ struct ms_options {
     struct ms_guard *guard;       /* a reference; NULL: none */
     struct ms_resolve_hook *hook; /* a reference; NULL: none */
     struct ms_first_use *use;     /* of the resolve entries; NULL: not needed */
+    struct ms_jar *jar;           /* a reference; NULL: none */
     struct ms_buf method, body, user_agent, priority;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
     struct ms_tls_settings tls;
+    struct ms_auth_settings auth;
     int64_t redirect; /* hops at most */
     bool redirect_post, allow_downgrade, unrestricted_auth;
     int64_t retry_max, retry_max_delay, retry_budget; /* ms; -1: no limit */
@@ -60,6 +63,7 @@ struct ms_options {
     struct ms_span host;                /* the user's Host header; no p: none */
     char length_text[24];               /* the body's length, decimal */
     bool close;                         /* "Connection: close" is asked for */
+    bool authorized;                    /* Authorization was settled by hand */
     bool guided;            /* runs have an agent from the start (agent.h) */
     bool watched;           /* a limit on how a transfer gets on is set */
     struct ms_route *route; /* NULL: the default one */

@@ -10,6 +10,7 @@
 #ifndef MS_ENGINE_RUN_H
 #define MS_ENGINE_RUN_H
 
+#include "engine/auth_store.h"
 #include "engine/easy.h"
 
 /* What the retries of a multi's transfers have cost of their budget. */
@@ -26,6 +27,7 @@ struct ms_run_env {
     /* The run of `easy` is over: error and response are final. */
     void (*on_end)(struct ms_easy *easy);
     struct ms_retry_account retries;
+    struct ms_auth_store logins;
     uint64_t random; /* state of a generator, for delays */
 };
 

@@ -19,6 +19,11 @@ static inline const struct ms_options *ms_run_options(const struct ms_easy *e)
     return e->response->options;
 }
 
+/* Keeps a copy of what is to be said of the run's end: a text about a
+ * connection, for instance, lives no longer than that. NULL: there is no
+ * memory, or `text` is NULL. */
+const char *ms_run_say(struct ms_easy *e, const char *text);
+
 /* ---- limits (run_limits.c) --------------------------------------------- */
 
 /* Makes room for what the run's options have to measure. MS_ENOMEM. */

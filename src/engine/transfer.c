@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "engine/agent.h"
+#include "engine/credentials.h"
 #include "engine/policy.h"
 #include "engine/run_parts.h"
 
@@ -420,8 +421,7 @@ static bool died_unused(const struct ms_easy *e, ms_err err)
            ms_options_idempotent(ms_run_options(e));
 }
 
-/* What is said about a connection is good for this call only. */
-static const char *keep_text(struct ms_easy *e, const char *text)
+const char *ms_run_say(struct ms_easy *e, const char *text)
 {
     ms_free(e->said);
     e->said = text ? ms_memdup(text, strlen(text)) : NULL;
@@ -441,7 +441,7 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         return;
     }
     if (err && !detail && e->conn)
-        detail = keep_text(e, ms_conn_tls_failure(e->conn, &e->error.reason));
+        detail = ms_run_say(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
         e->retried = true;
     } else if (!err || !replayable || !was_refused(e, err)) {
@@ -536,6 +536,7 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
         return;
     }
     e->stream.head = &e->response->head;
+    e->stream.hold_send = e->pause & MS_PAUSE_SEND; /* not an earlier run's */
     e->stream.trailers = &e->response->trailers;
     e->stream.max_head_bytes = ms_run_options(e)->max_header_size < 0
                                    ? SIZE_MAX
@@ -574,7 +575,7 @@ static void on_no_conn(struct ms_waiter *w, const struct ms_conn_end *end,
     e->error.attempts++;
     e->error.os_errno = end->os_errno;
     e->error.reason = end->reason;
-    ms_run_end(e, end->err, keep_text(e, end->text));
+    ms_run_end(e, end->err, ms_run_say(e, end->text));
     e->error.phase = phase;
 }
 
@@ -613,6 +614,8 @@ static ms_err prepare(struct ms_easy *e, const char **why)
         err = parse_url(e, why);
     if (err)
         return err;
+    if (MS_UNLIKELY(ms_credentials_in(&e->url)) && (err = ms_agent_need(e)))
+        return err;
     r->url = ms_buf_span(&e->url.href);
     r->authority = o->host.p ? o->host : ms_url_authority(&e->url);
     if (!e->url.secure && o->version == MS_VERSION_2) {
@@ -648,7 +651,7 @@ static void on_start(struct ms_task *t)
     if (!err && MS_UNLIKELY(e->source && e->source->asked))
         err = rewind_source(e);
     if (!err && MS_UNLIKELY(e->agent != NULL))
-        err = ms_policy_before_hop(e);
+        err = ms_policy_before_hop(e, &why);
     if (err == MS_ECANCELLED || (MS_MUTANT_IS(66) && err))
         return;
     if (err) {
@@ -696,7 +699,7 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->error = (struct ms_error){0};
     e->detail = NULL;
     if (e->said)
-        keep_text(e, NULL);
+        ms_run_say(e, NULL);
     e->retried = e->by_h1 = e->told = e->headed = e->unwanted = false;
     e->refusals = 0;
     e->pause = 0;

@@ -40,7 +40,8 @@ enum lb_type {
     LB_FETCHER,
     LB_UPLOAD,
     LB_TLS,
-    LB_TYPES = LB_TLS,
+    LB_JAR,
+    LB_TYPES = LB_JAR,
     LB_DEFAULTS,       /* an option set in which nothing is set */
     LB_MULTIS,         /* struct lb_multi * -> multi, weak */
     LB_METHODS,        /* core.response_methods */
@@ -271,6 +272,13 @@ const struct ms_tls_info *lb_tls_of(lua_State *L, int index);
 /* Pushes res.tls. */
 void lb_push_tls_table(lua_State *L, const struct ms_tls_info *info);
 
+/* ---- cookies (ljar.c) ---------------------------------------------------- */
+
+/* The jar at `index`, NULL for anything else. */
+struct ms_jar *lb_test_jar(lua_State *L, int index);
+/* Pushes a table of a cookie. */
+void lb_push_cookie(lua_State *L, const struct ms_cookie_info *cookie);
+
 /* ---- fetchers (lfetch.c) ----------------------------------------------- */
 
 /* The transfer for which a coroutine waits has ended: resumes that one, or
@@ -320,6 +328,8 @@ int lb_raise(lua_State *L, ms_err err, const char *what);
 void lb_push_err(lua_State *L, const char *category, const char *code);
 /* Pushes the err of the last run of the easy at `easy`. */
 void lb_push_error(lua_State *L, int easy);
+/* Pushes a URL for people: without user and password. */
+void lb_push_shown_url(lua_State *L, const char *url, size_t n);
 /* True for the string that Ctrl-C raises. */
 bool lb_is_interrupt(lua_State *L, int index);
 
@@ -339,6 +349,7 @@ void lb_open_task(lua_State *L);
 void lb_open_upload(lua_State *L);
 void lb_open_url(lua_State *L);
 void lb_open_tls(lua_State *L);
+void lb_open_jar(lua_State *L);
 /* Adds functions to the table at the top. */
 void lb_setfuncs(lua_State *L, const luaL_Reg *funcs);
 /* Adds a type's metamethods, and its methods as __index unless NULL. */

@@ -4,6 +4,7 @@
  * for.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "lua/binding.h"
 
@@ -183,14 +184,15 @@ enum info {
     REMOTE,
     REQUEST,
     ENCRYPTED, /* tls */
+    COOKIES,
     REDIRECTS,
     TIMING /* and so on, one for each enum ms_timing */
 };
 
 static const char *const field_names[] = {
-    "status",  "body",     "ok",      "reason", "version",        "url",
-    "headers", "trailers", "timings", "reused", "remote_address", "request",
-    "tls",     "redirects"};
+    "status",  "body",     "ok",       "reason", "version",        "url",
+    "headers", "trailers", "timings",  "reused", "remote_address", "request",
+    "tls",     "cookies",  "redirects"};
 #define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
 
 /* The enum info of a field of responses, 0 when there is none of that name. */
@@ -412,6 +414,41 @@ static void push_cached_headers(lua_State *L, const struct ms_response *r,
     lua_setiuservalue(L, self, CACHED_HEADERS);
 }
 
+static bool is_set_cookie(const struct headers *h, const struct field *f)
+{
+    static const char name[] = "set-cookie";
+
+    return f->name_len == sizeof(name) - 1 &&
+           strncasecmp(text_of(h) + f->name, name, f->name_len) == 0;
+}
+
+/* res.cookies: what the Set-Cookie fields say, in order; and by name, the
+ * value of the last one. What is no cookie is left out. */
+static void push_cookies(lua_State *L, const struct ms_response *r, int self)
+{
+    struct ms_cookie_info c;
+    const char *why;
+
+    if (self)
+        push_cached_headers(L, r, self);
+    else
+        lb_push_headers(L, r, ms_response_header);
+    const struct headers *h = lua_touserdata(L, -1);
+    lua_newtable(L);
+    for (size_t i = 0; i < h->count; i++) {
+        const struct field *f = &h->fields[i];
+        if (!is_set_cookie(h, f) ||
+            ms_cookie_read(text_of(h) + f->value, f->value_len, &c, &why))
+            continue;
+        lb_push_cookie(L, &c);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+        lua_pushlstring(L, c.name, c.name_len);
+        lua_pushlstring(L, c.value, c.value_len);
+        lua_rawset(L, -3);
+    }
+    lua_remove(L, -2);
+}
+
 /* Milliseconds; 0 for what did not happen. */
 static void push_timing(lua_State *L, const struct ms_response *r, int which)
 {
@@ -521,6 +558,9 @@ void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
     case REQUEST:
         push_request(L, r);
         break;
+    case COOKIES:
+        push_cookies(L, r, self);
+        break;
     case ENCRYPTED:
         if (ms_response_tls(r))
             lb_push_tls_table(L, ms_response_tls(r));
@@ -604,9 +644,11 @@ static int response_index(lua_State *L)
 static int response_tostring(lua_State *L)
 {
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
+    size_t n;
+    const char *url = ms_response_url(lr->r, &n);
 
     lua_pushfstring(L, "multisocket.response: %d ", ms_response_status(lr->r));
-    push_text(L, lr->r, ms_response_url);
+    lb_push_shown_url(L, url, n);
     lua_concat(L, 2);
     return 1;
 }

@@ -24,6 +24,7 @@ static const struct {
     [LB_FETCHER] = {"multisocket.fetcher", "a fetcher"},
     [LB_UPLOAD] = {"multisocket.upload", "an upload"},
     [LB_TLS] = {"multisocket.tls", "what TLS left"},
+    [LB_JAR] = {"multisocket.jar", "a cookie jar"},
 };
 
 void *lb_test(lua_State *L, int index, enum lb_type type)
@@ -162,7 +163,7 @@ static int features(lua_State *L)
 {
     const char *idn = ms_libidn2_version();
 
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     if (idn)
         lua_pushstring(L, idn);
     else
@@ -176,6 +177,11 @@ static int features(lua_State *L)
     lua_setfield(L, -2, "openssl");
     lua_pushstring(L, ms_nghttp2_version());
     lua_setfield(L, -2, "nghttp2");
+    if (ms_psl_version())
+        lua_pushstring(L, ms_psl_version());
+    else
+        lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "psl");
     return 1;
 }
 
@@ -246,6 +252,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_upload(L);
     lb_open_url(L);
     lb_open_tls(L);
+    lb_open_jar(L);
     lb_setfuncs(L, functions);
     return 1;
 }

@@ -536,3 +536,17 @@ size_t ms_host_plain(struct ms_span s)
     /* A number may be an address in another spelling. */
     return ms_is_digit((unsigned char)last_label(ms_span(s.p, n))) ? 0 : n;
 }
+
+/* Only IPv6 has brackets, and a name whose last label is a number is refused:
+ * what ends in one is an IPv4 address. */
+bool ms_host_is_address(struct ms_span host)
+{
+    if (host.n && host.p[host.n - 1] == '.')
+        host.n--;
+    if (host.n == 0 || host.p[0] == '[')
+        return host.n > 0;
+    for (size_t i = host.n; i > 0 && host.p[i - 1] != '.'; i--)
+        if (!ms_is_digit((unsigned char)host.p[i - 1]))
+            return false;
+    return host.p[host.n - 1] != '.';
+}

@@ -33,4 +33,8 @@ ms_err ms_host_put(struct ms_buf *out, struct ms_span in,
  * more than a look. The caller sees to it that the host ends there. */
 size_t ms_host_plain(struct ms_span s);
 
+/* Whether `host`, as ms_host_put() put it out, is an address rather than a
+ * name. A dot at its end does not count. */
+bool ms_host_is_address(struct ms_span host);
+
 #endif
