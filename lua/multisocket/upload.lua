@@ -135,7 +135,6 @@ local function pump(self)
       self.body:write(piece)
       go_on(self)
       if self.round == round and not self.drained then wait_until_drained(self) end
-      if self.round ~= round then return end
     end
   end
   self.body:finish()
