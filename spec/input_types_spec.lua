@@ -127,6 +127,8 @@ local ENGINE = {
     { total = TIMEOUT, connect = TIMEOUT, first_byte = TIMEOUT, idle = TIMEOUT }, TIMEOUT.more),
   low_speed = group("a table or false", { table = true },
     { limit = number(1), time = number(1) }),
+  max_send_speed = number(1),
+  max_recv_speed = number(1),
   redirect = number(0),
   redirect_post = BOOLEAN,
   allow_downgrade = BOOLEAN,
@@ -181,6 +183,7 @@ local ENGINE = {
   tls = TLS,
   on_headers = FUNCTION,
   on_data = FUNCTION,
+  on_debug = FUNCTION,
 }
 
 local function fields(what)
@@ -234,6 +237,8 @@ local MULTI = {
   max_connections = number(1),
   max_connections_per_host = number(1),
   max_age = number(1),
+  per_host = group("a table or false", { table = true },
+    { concurrency = number(1), rate = number(1) }),
   edge_triggered = BOOLEAN,
   errorfunction = FUNCTION, donefunction = FUNCTION, socketfunction = FUNCTION,
   timerfunction = FUNCTION,

@@ -186,6 +186,9 @@ enum ms_option {
     MS_OPT_LOW_SPEED_LIMIT,    /* bytes per second, either way: a transfer that
                                 * is slower ends, default none, */
     MS_OPT_LOW_SPEED_TIME,     /* when it was so for that many ms; 30000 */
+    MS_OPT_MAX_SEND_SPEED,     /* bytes of body per second that are sent, and */
+    MS_OPT_MAX_RECV_SPEED,     /* taken, at most; they average out, after a
+                                * burst of an eighth of a second; none */
     MS_OPT_MAX_BODY,           /* bytes of body; default 1 GiB when it is
                                 * collected, none when on_data takes it */
     MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */
@@ -524,6 +527,19 @@ typedef enum ms_verdict ms_body_cb(struct ms_easy *easy, char *p, size_t cap,
  * retry. MS_ABORT ends the transfer with MS_ECALLBACK. */
 typedef enum ms_verdict ms_rewind_cb(struct ms_easy *easy, void *user);
 
+enum ms_debug {
+    MS_DEBUG_INFO,    /* a line: which connection, how it went on */
+    MS_DEBUG_REQUEST, /* the head of a request that was sent, */
+    MS_DEBUG_RESPONSE /* of a response that came, be it one that nobody gets:
+                       * the first line, then "name: value" lines, with "\n"
+                       * between */
+};
+
+/* `text` is not NUL-terminated. Values of Authorization, Proxy-Authorization,
+ * Cookie and Set-Cookie are "***" in it, behind a scheme that is known. */
+typedef enum ms_verdict ms_debug_cb(struct ms_easy *easy, enum ms_debug kind,
+                                    const char *text, size_t n, void *user);
+
 MS_API ms_err ms_easy_new(struct ms_easy **out);
 /* Removes it from its multi first; NULL is allowed. The memory goes at the
  * outermost exit, so a callback may close the very easy it is called for. */
@@ -538,6 +554,9 @@ MS_API struct ms_options *ms_easy_options(const struct ms_easy *easy);
 MS_API void ms_easy_on_headers(struct ms_easy *easy, ms_headers_cb *cb,
                                void *user);
 MS_API void ms_easy_on_data(struct ms_easy *easy, ms_data_cb *cb, void *user);
+/* Hears what is sent and received. NULL: nobody does. MS_ENOMEM. */
+MS_API ms_err ms_easy_on_debug(struct ms_easy *easy, ms_debug_cb *cb,
+                               void *user);
 /* The request's body comes from `cb` instead of MS_OPT_BODY, from the next run
  * on; NULL ends that. `length` in bytes is sent and has to be met; -1, not
  * known: it is sent in chunks. The method is not POST by itself. Such a
@@ -652,6 +671,11 @@ enum ms_multi_option {
                                         * else */
     MS_MULTI_MAX_AGE, /* ms from opened on; an older connection is not used
                        * again. -1: no limit, the default */
+    MS_MULTI_HOST_CONCURRENCY, /* transfers to one scheme, host and port that
+                                * go on at a time; the others wait in order.
+                                * -1: no limit, the default */
+    MS_MULTI_HOST_RATE,     /* transfers to one of them that begin in a second,
+                             * evenly. -1: no limit, the default */
     MS_MULTI_EDGE_TRIGGERED /* 1: the host tells a readiness once, as epoll does
                              * with EPOLLET: sockets are worked on until they
                              * block, over as many exits as that takes. Default

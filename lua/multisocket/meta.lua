@@ -200,6 +200,8 @@ function Response:cancel(reason) end
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
+---@field max_send_speed? integer|false bytes of the request's body per second, at most
+---@field max_recv_speed? integer|false bytes of the response's body per second, at most
 ---@field redirect? integer|false how many are followed at most, default 10; 0: the 3xx is the response
 ---@field redirect_post? boolean a POST stays one after 301 and 302
 ---@field allow_downgrade? boolean a redirect from https to http is followed
@@ -221,6 +223,7 @@ function Response:cancel(reason) end
 ---@field resolver? "system"|fun(host: string, family: 4|6, done: fun(addresses: string[]?): boolean)|false asked instead of hosts file and DNS; "system": getaddrinfo()
 ---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
+---@field on_debug? fun(kind: "info"|"request"|"response", text: string)|false heads as they went, without credentials
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
 
 ---@class multisocket.Addresses: string[]
@@ -242,6 +245,11 @@ function Response:cancel(reason) end
 ---@class multisocket.FetchOptions : multisocket.Options
 ---@field url? string
 
+---Limits for one scheme, host and port.
+---@class multisocket.PerHost
+---@field concurrency? integer|false transfers that go on at a time
+---@field rate? integer|false transfers that begin in a second
+
 ---@class multisocket.ClientOptions : multisocket.Options
 ---@field base_url? string relative URLs are resolved against it
 ---@field user_agent? string|false default "multisocket/VERSION"
@@ -250,6 +258,7 @@ function Response:cancel(reason) end
 ---@field max_idle? integer|false idle connections kept, default 1000
 ---@field idle_timeout? integer ms one is kept, default 60000
 ---@field max_age? integer|false ms after which one is not used again; default no limit
+---@field per_host? multisocket.PerHost|false
 ---@field max_concurrent_streams? integer on one HTTP/2 connection, default 100
 ---@field ping_interval? integer ms of silence until an HTTP/2 peer is asked whether it lives
 
@@ -704,6 +713,7 @@ function Multi:close() end
 ---@field max_connections? integer|false
 ---@field max_connections_per_host? integer|false
 ---@field max_age? integer|false
+---@field per_host? multisocket.PerHost|false
 ---@field max_idle? integer|false
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer

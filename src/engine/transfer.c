@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/agent.h"
 #include "engine/credentials.h"
+#include "engine/debug.h"
 #include "engine/policy.h"
 #include "engine/run_parts.h"
 
@@ -81,6 +82,7 @@ static void release(struct ms_easy *e)
 
     ms_task_cancel(&e->start);
     ms_timer_cancel(ms_run_loop(e), &e->deadline);
+    ms_gate_leave(&e->pass);
     ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
     e->conn = NULL;
     if (c && e->stream.session)
@@ -123,6 +125,7 @@ static MS_RARE void next_hop(struct ms_easy *e)
     unsigned attempts = a->led ? 0 : e->error.attempts;
 
     clear_hop(e->response);
+    ms_gate_leave(&e->pass); /* this one may be to another host */
     if (a->led)
         e->response->trip->redirect_us =
             (int64_t)(ms_run_loop(e)->now_us - e->added_us);
@@ -213,7 +216,10 @@ static MS_RARE ms_err ask_policies(struct ms_easy *e)
         ms_run_end(e, err, why);
         return MS_ECANCELLED;
     }
-    return then == MS_THEN_AGAIN ? discard(e) : MS_OK;
+    if (then != MS_THEN_AGAIN)
+        return MS_OK;
+    ms_debug_info(e, "another request follows this response");
+    return discard(e);
 }
 
 /* ---- the end ------------------------------------------------------------- */
@@ -231,6 +237,8 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
         stamp(e, MS_TIMING_QUEUE, ms_waiter_begun_us(&e->waiter));
     e->error.retryable = err && is_passing(e, err);
     release(e);
+    if (err)
+        ms_debug_info(e, detail ? detail : ms_err_text(err));
     if (err && MS_UNLIKELY(e->agent != NULL) &&
         ms_policy_after_failure(e, err)) {
         next_hop(e);
@@ -249,6 +257,7 @@ void ms_run_drop(struct ms_easy *e)
 {
     if (ms_run_under_way(e))
         release(e);
+    ms_debug_clear(e);
     e->run++;
     set_state(e, MS_RUN_IDLE);
 }
@@ -299,6 +308,11 @@ static ms_err on_head(struct ms_stream *s)
 
     MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
              e->response->head.status);
+    if (MS_UNLIKELY(ms_debug_wanted(e, &l->trace))) {
+        ms_err err = ms_debug_response(e);
+        if (err)
+            return err;
+    }
     if (MS_UNLIKELY(was_misdirected(e)))
         return MS_EREFUSEDSTREAM;
     if (MS_UNLIKELY(e->agent || e->response->head.status >= 300) &&
@@ -336,16 +350,12 @@ static bool is_too_much(const struct ms_easy *e, size_t n)
     return limit >= 0 && n > (uint64_t)limit - e->watch->body_bytes;
 }
 
-static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
-                      size_t *taken)
+static ms_err take_data(struct ms_easy *e, const char *p, size_t n,
+                        size_t *taken)
 {
-    struct ms_easy *e = easy_of(s);
     struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
-    *taken = 0;
-    if (MS_UNLIKELY(e->unwanted))
-        return drain(e, n, taken);
     if (e->pause & MS_PAUSE_RECV)
         return MS_OK;
     if (!e->on_data) {
@@ -369,10 +379,54 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
     return MS_OK;
 }
 
-static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
-                      bool *end)
+/* As much as the speed allows; the time may pass meanwhile. */
+static MS_RARE ms_err take_slowly(struct ms_easy *e, const char *p, size_t n,
+                                  size_t *taken)
+{
+    size_t may, took;
+
+    while (*taken < n && (may = ms_run_may_recv(e, n - *taken))) {
+        took = 0;
+        ms_err err = take_data(e, p + *taken, may, &took);
+        if (err)
+            return err;
+        ms_run_did_recv(e, took);
+        *taken += took;
+        if (took < may)
+            break;
+    }
+    return MS_OK;
+}
+
+static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
+                      size_t *taken)
 {
     struct ms_easy *e = easy_of(s);
+
+    *taken = 0;
+    if (MS_UNLIKELY(e->unwanted))
+        return drain(e, n, taken);
+    return MS_UNLIKELY(ms_run_options(e)->paced) ? take_slowly(e, p, n, taken)
+                                                 : take_data(e, p, n, taken);
+}
+
+/* A body that the options have, in pieces: only so it can be held to a speed.
+ */
+static void pull_lent(struct ms_easy *e, char *p, size_t cap, size_t *n,
+                      bool *end)
+{
+    struct ms_span body = ms_buf_span(&ms_run_options(e)->body);
+    size_t at = e->watch->sent_bytes, left = body.n - at;
+
+    *n = left < cap ? left : cap;
+    memcpy(p, body.p + at, *n);
+    e->watch->sent_bytes += *n;
+    *end = *n == left;
+}
+
+static ms_err pull_from_source(struct ms_easy *e, char *p, size_t cap,
+                               size_t *n, bool *end)
+{
     struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
 
@@ -386,6 +440,24 @@ static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
     if (v == MS_PAUSE)
         ms_easy_pause(e, e->pause | MS_PAUSE_SEND);
     return MS_OK;
+}
+
+static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
+                      bool *end)
+{
+    struct ms_easy *e = easy_of(s);
+    bool paced = ms_run_options(e)->paced;
+    ms_err err = MS_OK;
+
+    if (paced && !(cap = ms_run_may_send(e, cap)))
+        return MS_OK;
+    if (e->source && e->source->cb)
+        err = pull_from_source(e, p, cap, n, end);
+    else
+        pull_lent(e, p, cap, n, end);
+    if (paced && !err)
+        ms_run_did_send(e, *n);
+    return err;
 }
 
 /* The peer says, or it is plain, that nothing was done about the request: it
@@ -523,6 +595,18 @@ static ms_err note_request(struct ms_response *r, const struct ms_request *req)
     return req->streamed ? ms_response_set_upload(r, req->length) : MS_OK;
 }
 
+/* Of a run that has a limit on its speed, which begins anew. */
+static MS_RARE void slow_down(struct ms_easy *e, struct ms_request *req)
+{
+    ms_run_pace_begin(e);
+    if (!req->body.n || ms_run_options(e)->max_send_speed < 0)
+        return;
+    req->has_body = false;
+    req->streamed = true;
+    req->length = (int64_t)req->body.n;
+    req->body = ms_span(NULL, 0);
+}
+
 static void on_conn(struct ms_waiter *w, struct ms_conn *c)
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
@@ -530,6 +614,8 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
 
     if (MS_UNLIKELY(e->agent != NULL))
         adapt(e, &req);
+    if (MS_UNLIKELY(ms_run_options(e)->paced))
+        slow_down(e, &req);
     if (note_request(e->response, &req)) {
         ms_pool_release(c);
         ms_run_end(e, MS_ENOMEM, NULL);
@@ -557,6 +643,8 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, c->id, e->id,
              "request %.*s %.*s", (int)req.method.n, req.method.p,
              (int)req.target.n, req.target.p);
+    if (MS_UNLIKELY(ms_debug_wanted(e, &ms_run_loop(e)->trace)))
+        ms_debug_request(e);
     if (e->pause)
         ms_run_pause(e);
     if (!ms_run_options(e)->watched)
@@ -642,12 +730,25 @@ static MS_RARE ms_err rewind_source(struct ms_easy *e)
     return v == MS_ABORT ? MS_ECALLBACK : MS_OK;
 }
 
+/* MS_ECANCELLED: it is not its turn yet, and will be started again then. */
+static MS_RARE ms_err pass_gate(struct ms_easy *e)
+{
+    ms_err err = MS_OK;
+
+    if (!e->pass.host)
+        err = ms_gate_enter(&ms_run_env_of(e)->gate, &e->pass, ms_agent_url(e),
+                            &e->start);
+    return err || e->pass.inside ? err : MS_ECANCELLED;
+}
+
 static void on_start(struct ms_task *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, start);
     const char *why = NULL;
     ms_err err = e->response->url.p ? MS_OK : prepare(e, &why);
 
+    if (!err && MS_UNLIKELY(ms_gate_limited(&ms_run_env_of(e)->gate)))
+        err = pass_gate(e);
     if (!err && MS_UNLIKELY(e->source && e->source->asked))
         err = rewind_source(e);
     if (!err && MS_UNLIKELY(e->agent != NULL))
@@ -680,6 +781,7 @@ void ms_run_init(struct ms_easy *e)
     ms_list_init(&e->ended);
     ms_task_init(&e->start, on_start);
     ms_timer_init(&e->deadline, ms_run_on_deadline);
+    ms_gate_pass_init(&e->pass);
     ms_waiter_init(&e->waiter);
     e->waiter.on_conn = on_conn;
     e->waiter.on_fail = on_no_conn;
@@ -700,6 +802,7 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->detail = NULL;
     if (e->said)
         ms_run_say(e, NULL);
+    ms_debug_clear(e);
     e->retried = e->by_h1 = e->told = e->headed = e->unwanted = false;
     e->refusals = 0;
     e->pause = 0;
@@ -725,9 +828,7 @@ ms_err ms_run_queue(struct ms_easy *e)
 
 void ms_run_pause(struct ms_easy *e)
 {
-    if (e->state == MS_RUN_ACTIVE)
-        ms_conn_hold(e->conn, &e->stream, e->pause & MS_PAUSE_RECV,
-                     e->pause & MS_PAUSE_SEND);
+    ms_run_hold(e);
     /* Time stood still for it. */
     if (!ms_run_watched(e))
         return;
@@ -743,8 +844,10 @@ const char *ms_run_check(const struct ms_easy *e)
         return "a transfer's stream and its state disagree";
     if ((e->waiter.endpoint != NULL) != (e->state == MS_RUN_WAITING))
         return "a transfer waits for a connection in another state";
+    if (e->pass.host && !ms_run_under_way(e))
+        return "an ended transfer counts for its host's limits";
     if (e->state == MS_RUN_QUEUED && ms_list_empty(&e->start.node) &&
-        !(e->agent && e->agent->wake_us != MS_NEVER))
+        !e->pass.host && !(e->agent && e->agent->wake_us != MS_NEVER))
         return "a queued transfer has no start to come";
     if (attached && e->conn->session != e->stream.session)
         return "a connection serves another stream than its transfer's";
