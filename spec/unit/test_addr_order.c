@@ -36,7 +36,7 @@ static bool source(const struct ms_addr *to, struct ms_addr *from)
         *from = rows[i].from;
         return rows[i].reachable;
     }
-    CHECK(!"an address that was not given");
+    CHECK_THAT(false, "an address that was not given");
     return false;
 }
 
