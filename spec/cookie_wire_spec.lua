@@ -420,7 +420,7 @@ local function curl(jar, where, ...)
     argv[#argv + 1] = "--resolve"
     argv[#argv + 1] = ("%s:%d:127.0.0.1"):format(name, nginx.port)
   end
-  local result = process.run(argv)
+  local result = process.run(argv, { env = { LD_PRELOAD = false } })
   assert.equal(0, result.code, result.stderr)
   return result.stderr:match("> Cookie: ([^\r\n]*)") or ""
 end
