@@ -462,6 +462,17 @@ describe("surface: the module multisocket.core", function()
       bad = { bad("bad_argument", "the host must be a string, not number",
         core.registrable_domain, 1) },
     }
+    rows.shown_url = {
+      good = function()
+        for text, shown in pairs({ ["http://u:p@h/a@b"] = "http://h/a@b", ["//u@h"] = "//h",
+          ["HTTPS:\\\\u:p@q@h?a@b"] = "HTTPS:\\\\h?a@b", ["http:u:p@h#@"] = "http:h#@",
+          ["http://h/"] = "http://h/", ["/a@b"] = "/a@b", [""] = "", ["u@h/"] = "u@h/",
+          ["x:u@h"] = "x:h", [":@"] = ":" }) do
+          assert.equal(shown, core.shown_url(text))
+        end
+      end,
+      bad = { bad("bad_argument", "the URL must be a string, not nil", core.shown_url) },
+    }
     rows.http_date = {
       good = function()
         assert.equal(784111777, core.http_date("Sun, 06 Nov 1994 08:49:37 GMT"))

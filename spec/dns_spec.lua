@@ -58,16 +58,18 @@ describe("names", function()
       assert.equal(2, server.total)
     end))
 
-  -- 1,000 fetches of 100 names: no more than one lookup for each and family.
-  it("by the hundred cost one lookup each", asking({}, function(client, server)
+  -- 10,000 fetches of 1,000 names: no more than one lookup for each and family.
+  it("by the thousand cost one lookup each", asking({}, function(client, server)
     local requests = {}
-    for i = 0, 999 do
-      local name = ("n%d.test"):format(i % 100)
+    for i = 0, 9999 do
+      local name = ("n%d.test"):format(i % 1000)
       server.records[name] = { "127.0.0.1" }
       requests[#requests + 1] = { url = url(name) }
     end
     for _, res, err in client:each(requests, { concurrency = 50 }) do ok(res, err) end
     for question, count in pairs(server.asked) do assert.equal(1, count, question) end
+    assert.equal(1000, client:stats().lookups)
+    assert.equal(2000, server.total)
   end))
 
   it("that do not exist, or whose server is no help", asking({ ["s.test"] = 2, ["r.test"] = 5,
@@ -169,10 +171,13 @@ describe("the way to a host", function()
     assert.is_true(ok(client:fetch(url("127.0.0.1"), { tcp_keepalive = true })).reused)
   end))
 
-  it("may be of one family", asking({ ["a.test"] = { "127.0.0.1", "::1" } }, function(client)
+  it("may be of one family, and nobody is asked about the other", asking({
+    ["a.test"] = { "127.0.0.1", "::1" } }, function(client, server)
     ok(client:fetch(url("a.test"), { ip = 4 }))
+    assert.is_nil(server.asked["a.test AAAA"])
     local err = fails("connection_refused", client:fetch(url("a.test"), { ip = 6 }))
     assert.truthy(err.message:find("tried [::1]:" .. p.port, 1, true))
+    assert.equal(1, server.asked["a.test A"])
     fails("host_not_found", client:fetch(url("127.0.0.1"), { ip = 6 }))
   end))
 

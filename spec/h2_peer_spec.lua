@@ -49,7 +49,7 @@ local function head_of_4_MB()
 end
 
 describe("a connection of HTTP/2 ends, and all its streams, by", function()
-  it("a head of 4 MB, whose stream is told why", async(function()
+  it("B11 a head of 4 MB, whose stream is told why", async(function()
     assert_fails("headers_too_large", sends(head_of_4_MB()))
   end))
 
@@ -65,6 +65,19 @@ end)
 -- ---- what is retried, waited for and given back -----------------------------------
 
 describe("HTTP/2:", function()
+  it("B9, B11, B13 what we take is said at the beginning", async(function()
+    local p <close> = h2.peer { h2.answer(1, "") }
+    local client <close> = ms.client(PRIOR)
+    assert(client:fetch(p:url("/")))
+    local said = p:received(1)
+    local function says(id, value)
+      return said:find(string.pack(">I2I4", id, value), 1, true) ~= nil
+    end
+    assert.is_true(says(2, 0)) -- ENABLE_PUSH
+    assert.is_true(says(4, WINDOW)) -- INITIAL_WINDOW_SIZE
+    assert.is_true(says(6, 1 << 18)) -- MAX_HEADER_LIST_SIZE
+  end))
+
   it("B2 a refused stream is asked for again", async(function()
     local p <close> = h2.peer { { "send", h2.rst(1, 7) }, { "frame", h2.HEADERS },
       h2.answer(3, "ok"), { "hang" } }

@@ -43,10 +43,10 @@ local FUNCTION = { words = "a function or false", types = { ["function"] = true 
   also = { false } }
 local STRING = { words = "a string", types = { string = true }, also = { "" } }
 
-local function group(words, types, members, more, first)
+local function group(words, types, members, more, first, listed)
   local row = { words = words, types = types, members = members, also = { false, {} } }
   row.first = first or "total" -- the member that a number stands for
-  row.more = more
+  row.more, row.listed = more, listed -- what is said of the first of a list
   return row
 end
 
@@ -127,6 +127,8 @@ local ENGINE = {
     { total = TIMEOUT, connect = TIMEOUT, first_byte = TIMEOUT, idle = TIMEOUT }, TIMEOUT.more),
   low_speed = group("a table or false", { table = true },
     { limit = number(1), time = number(1) }),
+  max_send_speed = number(1),
+  max_recv_speed = number(1),
   redirect = number(0),
   redirect_post = BOOLEAN,
   allow_downgrade = BOOLEAN,
@@ -146,6 +148,12 @@ local ENGINE = {
   priority = STRING,
   cookies = { words = "a boolean or a jar", types = { boolean = true },
     also = { true, false, core.jar() } },
+  auth = group("a table or false", { table = true },
+    { user = UNSET, password = UNSET, digest = BOOLEAN }, nil, nil,
+    'option "auth.user" must be a string, not number'),
+  bearer = UNSET,
+  netrc = { words = "a path, true or false", types = { string = true, boolean = true },
+    also = { true, false, "", "/x" }, said = { ["a\0b"] = 'option "netrc" has a NUL in it' } },
   ip = { words = "a number or false", apart = false, types = { number = true },
     also = { 4, 6, false }, more = whole(4),
     said = { [5] = "ip: bad option value", [7] = "ip: bad option value" } },
@@ -228,6 +236,8 @@ local MULTI = {
   max_connections = number(1),
   max_connections_per_host = number(1),
   max_age = number(1),
+  per_host = group("a table or false", { table = true },
+    { concurrency = number(1), rate = number(1) }),
   edge_triggered = BOOLEAN,
   errorfunction = FUNCTION, donefunction = FUNCTION, socketfunction = FUNCTION,
   timerfunction = FUNCTION,
@@ -283,7 +293,8 @@ local function each_wrong(name, row, try)
   end
   if row.members then
     try({ no_such = 1 }, code, ('unknown option "%s.no_such"'):format(name))
-    try({ 1 }, code, "option names are strings, not number")
+    try({ 1 }, code, row.listed or "option names are strings, not number")
+    try({ [0] = 1 }, code, "option names are strings, not number")
     try({ [cyclic] = 1 }, code, "option names are strings, not table")
   end
 end

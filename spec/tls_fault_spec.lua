@@ -169,6 +169,49 @@ describe("C32, C33 behind every record the server sends", function()
   end
 end)
 
+describe("C33 behind every record of an upload", function()
+  local SIZE = 40000
+  -- Who closes while the other still sends may well reset.
+  local CODES = {
+    cut = { tls_handshake = true, tls_truncated = true, connection_reset = true },
+    reset = { connection_reset = true },
+    stall = { timed_out = true },
+  }
+
+  local function put(client, url, timeout)
+    local res, err = client:fetch(url, { method = "PUT", body = ("x"):rep(SIZE),
+      fresh_connection = true, timeout = timeout })
+    return res and "ok" or err.code
+  end
+
+  local function each_record(act, version)
+    local p <close> = tls_peer.start({ { { "request" },
+      { "send", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }, { "eof" } } },
+      { version = version })
+    with_client(function(client)
+      local whole <close> = tls_relay.start({ to = p.port })
+      assert.equal("ok", put(client, whole:url("/"), LIMIT))
+      local plans = {}
+      for k = 0, #whole:records("client") - 1 do
+        plans[k + 1] = { { act, from = "client", records = k } }
+      end
+      local r <close> = tls_relay.start({ to = p.port, plans = plans })
+      assert.is_true(#plans > 5)
+      for k = 1, #plans do
+        local code = put(client, r:url("/"), act == "stall" and { total = SHORT } or LIMIT)
+        assert.is_true(CODES[act][code], ("%s behind record %d: %s"):format(act, k - 1, code))
+      end
+      assert.equal(1, #p:requests()) -- no other came whole
+    end)
+  end
+
+  for _, version in ipairs({ "tls1_2", "tls1_3" }) do
+    for act in pairs(CODES) do
+      it(act .. ", " .. version, async.main(function() each_record(act, version) end))
+    end
+  end
+end)
+
 describe("C32, C33 inside a record", function()
   local function each_place(act, code)
     local p <close> = tls_peer.start({ script_of(BODIES.length) }, { tickets = TICKETS })

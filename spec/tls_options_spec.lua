@@ -316,18 +316,18 @@ end)
 describe("the environment:", function()
   local CHILD = [[
     local ms = require "multisocket"
-    local tls = arg[2] and { ca_file = arg[2] } or nil
+    local tls = arg[2] ~= "" and { ca_file = arg[2] } or nil
     local res, err = ms.fetch(arg[1], { tls = tls })
     print(res and res.status or err.code, res and res.tls.verified)
   ]]
 
   local BARE = { SSL_CERT_FILE = false, SSL_CERT_DIR = false, SSLKEYLOGFILE = false }
 
-  local function fetch_in_child(env, ca)
+  local function fetch_in_child(env, ca, url)
     for name, value in pairs(BARE) do if env[name] == nil then env[name] = value end end
     local r
     with_file(CHILD, function(path)
-      r = process.run({ "lua5.4", path, nginx:url("/small"), ca }, { env = env })
+      r = process.run({ "lua5.4", path, url or nginx:url("/small"), ca or "" }, { env = env })
     end)
     assert.equal(0, r.code, r.stderr)
     return (r.stdout:gsub("%s+$", ""))
@@ -348,6 +348,26 @@ describe("the environment:", function()
     assert.equal(0, done.code, done.stderr)
     assert.equal("200\ttrue", fetch_in_child({ SSL_CERT_DIR = dir }))
     os.execute("rm -r '" .. dir .. "'")
+  end))
+
+  it("C12, C13, C28 openssl.cnf makes nothing good that is not", async(function()
+    local weak <close> = server.start({ tls = certs.get("weak_key"), name = "weak", more = {
+      { tls = certs.get("weak_digest"), port = true },
+      { tls = certs.get("valid"), port = true,
+        config = "ssl_protocols TLSv1.1; ssl_ciphers DEFAULT:@SECLEVEL=0;" },
+    } })
+    local lax = "openssl_conf = o\n[o]\nssl_conf = s\n[s]\nsystem_default = d\n[d]\n"
+      .. "CipherString = DEFAULT@SECLEVEL=0\nMinProtocol = TLSv1\n"
+    with_file(lax, function(path)
+      local function code(port)
+        return fetch_in_child({ OPENSSL_CONF = path }, root(),
+          ("https://127.0.0.1:%d/small"):format(port)):match("^%S+")
+      end
+      assert.equal("200", code(nginx.port))
+      assert.equal("certificate_invalid", code(weak.port))
+      assert.equal("certificate_invalid", code(weak.ports[1]))
+      assert.equal("tls_version", code(weak.ports[2]))
+    end)
   end))
 
   it("tls.ca_file comes before them", async(function()

@@ -94,13 +94,16 @@ describe("sessions are resumed:", function()
     assert.equal(4, n)
   end))
 
+  -- There is one session only, and its connection is reset.
   it("after a connection that ended badly", async(function()
-    local p <close> = tls_peer.start({
-      { { "request" }, { "send", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok" }, { "reset" } },
-      { { "request" }, { "send", OK }, { "close" } } })
-    local client <close> = new_client()
-    assert.is_nil((client:fetch(p:url())))
-    assert.is_true(resumed(client, p:url()))
+    for _, version in ipairs({ "tls1_2", "tls1_3" }) do
+      local p <close> = tls_peer.start({ { { "request" },
+        { "send", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok" }, { "reset" } },
+        { { "request" }, { "send", OK }, { "close" } } }, { tickets = 1, version = version })
+      local client <close> = new_client()
+      assert.is_nil((client:fetch(p:url())))
+      assert.is_true(resumed(client, p:url()))
+    end
   end))
 end)
 

@@ -278,6 +278,14 @@ describe("C31 protocols (ALPN):", function()
     assert.equal("http/1.1", fetch(nginx:url("/small"), tls_of("valid")).tls.alpn)
   end))
 
+  it("none in common with s_server, and one that is", async(function()
+    local s <close> = tls_server.start({ certs.get("valid"), alpn = "http/1.1" })
+    local _, err = fetch(s:url(), tls_of("valid", { alpn = { "foo" } }))
+    assert.equal("tls_handshake", err.code)
+    assert.is_truthy(err.message:find("offered: foo", 1, true), err.message)
+    assert.equal("http/1.1", assert(fetch(s:url(), tls_of("valid"))).tls.alpn)
+  end))
+
   it("one that was not offered is refused", async(function()
     for _, name in ipairs({ "h2", "foo" }) do
       local _, err = ask({ alpn = { name }, alpn_force = true }, { version = "1.1" })

@@ -148,7 +148,8 @@ struct ms_error {
     int os_errno;       /* errno of the operating system, 0 where none is to
                          * blame */
     bool retryable;     /* nothing of the request reached the server */
-    unsigned attempts;  /* connections the request was tried on */
+    unsigned attempts;  /* how often the request was tried, behind redirects the
+                         * last one */
     const char *reason; /* the TLS library's words, static; or NULL */
 };
 
@@ -185,6 +186,9 @@ enum ms_option {
     MS_OPT_LOW_SPEED_LIMIT,    /* bytes per second, either way: a transfer that
                                 * is slower ends, default none, */
     MS_OPT_LOW_SPEED_TIME,     /* when it was so for that many ms; 30000 */
+    MS_OPT_MAX_SEND_SPEED,     /* bytes of body per second that are sent, and */
+    MS_OPT_MAX_RECV_SPEED,     /* taken, at most; they average out, after a
+                                * burst of an eighth of a second; none */
     MS_OPT_MAX_BODY,           /* bytes of body; default 1 GiB when it is
                                 * collected, none when on_data takes it */
     MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */
@@ -198,6 +202,19 @@ enum ms_option {
     MS_OPT_COOKIES,         /* bool: cookies are kept and sent, in the jar of
                              * ms_options_jar(), or in one of the run's own for
                              * its redirects */
+
+    /* Who one is. The first of these counts: a header Authorization (also when
+     * it is removed), MS_OPT_BEARER, MS_OPT_AUTH_USER, the URL, the netrc
+     * file. What is not in the URL and not in the file goes to the origin of
+     * the URL only, also after redirects. */
+    MS_OPT_AUTH_USER,     /* string, bytes of UTF-8 mostly; no colon in Basic */
+    MS_OPT_AUTH_PASSWORD, /* string */
+    MS_OPT_AUTH_DIGEST,   /* bool, default false: Basic, with every request.
+                           * Otherwise Digest, once the server asks for it;
+                           * also for what the URL or the file says */
+    MS_OPT_BEARER,        /* string: a token */
+    MS_OPT_NETRC,         /* string: a path, or empty: $NETRC, or .netrc in
+                           * $HOME, which need not be there */
 
     /* TLS. A connection is used again only by a transfer for which all of
      * these are the same. */
@@ -638,6 +655,11 @@ enum ms_multi_option {
                                         * else */
     MS_MULTI_MAX_AGE, /* ms from opened on; an older connection is not used
                        * again. -1: no limit, the default */
+    MS_MULTI_HOST_CONCURRENCY, /* transfers to one scheme, host and port that
+                                * go on at a time; the others wait in order.
+                                * -1: no limit, the default */
+    MS_MULTI_HOST_RATE,     /* transfers to one of them that begin in a second,
+                             * evenly. -1: no limit, the default */
     MS_MULTI_EDGE_TRIGGERED /* 1: the host tells a readiness once, as epoll does
                              * with EPOLLET: sockets are worked on until they
                              * block, over as many exits as that takes. Default
@@ -771,6 +793,12 @@ MS_API void ms_url_info_free(struct ms_url_info *info);
 /* Not NUL-terminated; lives as long as `info`. */
 MS_API const char *ms_url_info_get(const struct ms_url_info *info,
                                    enum ms_url_member member, size_t *n);
+
+/* Where user and password stand in a URL as somebody wrote it, which need not
+ * be a valid one: text[*from, *to), with the '@' behind them. Equal: nowhere.
+ * What is said of a URL, in messages and lists, leaves them out. */
+MS_API void ms_url_userinfo(const char *text, size_t n, size_t *from,
+                            size_t *to);
 
 /* ---- dates ------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@ local clients = require "clients"
 local machine = require "machine"
 local process = require "process"
 local report = require "report"
+local scale = require "scale"
 local secure = require "secure"
 local server = require "server"
 
@@ -42,6 +43,13 @@ inside.all = {
     path = "delay/3000",
     concurrency = 10000,
     hosts = 100,
+  },
+  {
+    name = "names",
+    title = "10,000 names in the cache beside one: CPU per request, kept and new connections",
+    script = "names",
+    hosts = 10000,
+    server = "nginx",
   },
   {
     name = "soak",
@@ -83,6 +91,7 @@ inside.all = {
   },
 }
 
+table.move(scale.all, 1, #scale.all, #inside.all + 1, inside.all)
 table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)
 
 -- ---- the Lua programs, which report themselves -------------------------

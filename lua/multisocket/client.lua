@@ -93,7 +93,7 @@ local function outcome(op)
   local err, fail = op.err, op.fail
   local res
   if err then
-    err.url = err.url or op.url -- one that is no URL is not known to a response
+    err.url = err.url or core.shown_url(op.url) -- one that is no URL is not known to a response
   else
     res = take(op.easy)
   end

@@ -91,8 +91,9 @@ end
 ---@return multisocket.Error
 function errors.status(res)
   local line = ("%d %s"):format(res.status, res.reason):gsub(" $", "")
-  return core.error({ category = "http", code = "status", url = res.url, response = res,
-    message = ("the server answered %s for %s"):format(line, res.url), phase = "body",
+  local url = core.shown_url(res.url)
+  return core.error({ category = "http", code = "status", url = url, response = res,
+    message = ("the server answered %s for %s"):format(line, url), phase = "body",
     retryable = false })
 end
 

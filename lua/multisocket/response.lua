@@ -17,7 +17,7 @@ local NO_BODY = "the body was not collected: it went to on_data"
 
 local function body_error(res, message, cause)
   return core.error({ category = "body", code = "decode_failed", message = message, cause = cause,
-    phase = "body", url = res.url, retryable = false })
+    phase = "body", url = core.shown_url(res.url), retryable = false })
 end
 
 local function charset(res)

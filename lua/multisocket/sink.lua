@@ -26,7 +26,7 @@ end
 
 local function failed(res, code, category, why, cause)
   return core.error({ category = category, code = code, message = why, cause = cause,
-    phase = "body", url = res.url, retryable = false })
+    phase = "body", url = core.shown_url(res.url), retryable = false })
 end
 
 -- A sink that waits may be closed there, and then nobody reads on.

@@ -51,6 +51,26 @@ local function settle(before)
   return left
 end
 
+-- Where a body stands that hangs, and what the clients and multis in sight of it wait for.
+local function standing(co)
+  local said = { debug.traceback(co) }
+  local level = 0
+  while debug.getinfo(co, level, "f") do
+    local index = 1
+    local name, value = debug.getlocal(co, level, index)
+    while name do
+      local engine = type(value) == "table" and rawget(value, "engine")
+      local multi = engine and engine.multi or value
+      local ok, text = pcall(function() return multi:dump() end)
+      if ok then said[#said + 1] = name .. ":\n" .. tostring(text) end
+      index = index + 1
+      name, value = debug.getlocal(co, level, index)
+    end
+    level = level + 1
+  end
+  return table.concat(said, "\n")
+end
+
 local function run_to_end(fn)
   local result, late = nil, false
   local co = coroutine.create(function()
@@ -59,12 +79,15 @@ local function run_to_end(fn)
     end))
   end)
   local watchdog = uv.new_timer()
+  uv.update_time() -- setup may have taken longer than that, without a turn of the loop
   watchdog:start(LIMIT, 0, function() late = true end)
   assert(coroutine.resume(co))
   while not result and not late do uv.run("once") end
   watchdog:close()
-  if not result then coroutine.close(co) end
-  return result
+  if result then return result end
+  local where = standing(co)
+  coroutine.close(co)
+  return nil, where
 end
 
 local function rethrow(failure)
@@ -77,11 +100,11 @@ end
 function async.run(fn)
   local ms = require "multisocket"
   local before = async.handles()
-  local result = run_to_end(fn)
+  local result, where = run_to_end(fn)
   ms.use({}) -- closes the default client
   local left = settle(before)
   if result and not result[1] then rethrow(result[2]) end
-  if not result then error("the body has not ended within " .. LIMIT .. " ms", 0) end
+  if not result then error(("the body has not ended within %d ms\n%s"):format(LIMIT, where), 0) end
   if #left > 0 then error("luv handles are left: " .. table.concat(left, ", "), 0) end
 end
 

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Node's HTTP/2 server without TLS, for what it takes a program to do. Prints
-// its port. The path says what happens:
+// Node's HTTP/2 server, for what it takes a program to do:
+//
+//   node h2_server.js [STREAMS [KEY CERT]]
+//
+// With a key it speaks TLS, and HTTP/1.1 with who wants that: "1.1 PATH" is the
+// answer then, after MS ms for /slow/MS. Prints its port. The path says what
+// happens:
 //   /bytes/N       N bytes       /echo           the request's body
 //   /trailers      body and trailers             /hints          a 103 first
 //   /rst/CODE      reset before the head         /slow/MS        after MS ms
@@ -13,12 +18,18 @@
 //   /redirect/NNN/REST  that status, Location: /REST; with a body
 //   /busy/N        503 until it was asked N times
 //   /flaky/N       refused until it was asked N times
+//   /push          whether it may push; it does if it may
+//   /ping          pings 20 ms after the response; /pinged says how often the
+//                  client answered
 "use strict";
+const fs = require("fs");
 const http2 = require("http2");
-const most = Number(process.argv[2] || 100);
-const server = http2.createServer({ settings: { maxConcurrentStreams: most } });
+const [, , most, key, cert] = process.argv;
+const settings = { maxConcurrentStreams: Number(most || 100) };
+const server = !key ? http2.createServer({ settings }) : http2.createSecureServer(
+  { settings, allowHTTP1: true, key: fs.readFileSync(key), cert: fs.readFileSync(cert) });
 const sockets = new Map(); // by the client's port: a session does not let go of its own
-let asked = 0;
+let asked = 0, answered = 0;
 const BLOCK = Buffer.alloc(65536, "x");
 
 function bytes(stream, left) {
@@ -100,6 +111,22 @@ const actions = {
     stream.end("last");
     stream.session.close();
   },
+  push: (stream) => {
+    const may = stream.session.remoteSettings.enablePush && stream.pushAllowed;
+    if (may) stream.pushStream({ ":path": "/pushed" }, (err, pushed) => pushed.end("pushed"));
+    stream.respond({ ":status": 200 });
+    stream.end(may ? "may" : "may not");
+  },
+  ping: (stream) => {
+    const session = stream.session;
+    stream.respond({ ":status": 200 });
+    stream.end("soon");
+    setTimeout(() => session.ping((err) => { answered += err ? 0 : 1; }), 20);
+  },
+  pinged: (stream) => {
+    stream.respond({ ":status": 200 });
+    stream.end(String(answered));
+  },
   settings: (stream, headers, n) => {
     stream.session.settings({ maxConcurrentStreams: Number(n) }, () => {
       stream.respond({ ":status": 200 });
@@ -113,6 +140,11 @@ server.on("connection", (socket) => {
   socket.on("close", () => sockets.delete(socket.remotePort));
 });
 server.on("sessionError", () => {});
+server.on("request", (request, response) => {
+  const [, name, argument] = request.url.split("/");
+  setTimeout(() => response.end("1.1 " + request.url), name === "slow" ? Number(argument) : 0);
+});
+server.removeAllListeners("stream"); // requests of HTTP/2 come as streams, and only so
 server.on("stream", (stream, headers) => {
   const [, name, argument] = headers[":path"].split("/");
   stream.on("error", () => {});

@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
--- Real HTTP/2 servers without TLS on loopback; each dies with this process.
+-- Real HTTP/2 servers on loopback, without TLS unless told; each dies with this
+-- process.
 --
 --   local s <close> = servers.node()          h2_server.js, which see
+--   local s <close> = servers.node(100, certs.get("valid"))   with TLS
 --   local s <close> = servers.nghttpd { ... } more of its options; serves a
 --                                             folder with hello.txt and big
 --   local s <close> = servers.nginx { keepalive_requests = 1000 }
@@ -26,7 +28,9 @@ local HERE = debug.getinfo(1, "S").source:match("^@(.*)h2_servers%.lua$")
 local Server = {}
 Server.__index = Server
 
-function Server:url(path) return ("http://127.0.0.1:%d%s"):format(self.port, path or "/") end
+function Server:url(path)
+  return ("%s://127.0.0.1:%d%s"):format(self.tls and "https" or "http", self.port, path or "/")
+end
 
 function Server:stop()
   if self.child then
@@ -43,9 +47,12 @@ function Server:signal(name) self.child:kill(name) end
 function Server:running() return self.child:running() end
 
 ---@param streams? integer what it takes at a time
-function servers.node(streams)
-  local child = process.start({ "node", HERE .. "h2_server.js", tostring(streams or 100) })
-  return setmetatable({ child = child, port = tonumber(child:first_line(START_TIMEOUT)) }, Server)
+---@param cert? table of spec.support.certs
+function servers.node(streams, cert)
+  local child = process.start({ "node", HERE .. "h2_server.js", tostring(streams or 100),
+    cert and cert.key, cert and cert.full })
+  local n = tonumber(child:first_line(START_TIMEOUT))
+  return setmetatable({ child = child, port = n, tls = cert ~= nil }, Server)
 end
 
 local function folder()

@@ -16,8 +16,8 @@
 --   seclevel    OpenSSL's security level; 0 for tls1, tls1_1 and weak
 --               certificates, where it is the default
 --   ciphers     for TLS 1.2 and below
---   alpn        names it accepts, "h2,http/1.1"; one that offers none of them
---               gets no answer about ALPN. Default: no ALPN at all
+--   alpn        names it accepts, "h2,http/1.1"; one that offers only others is
+--               refused. Default: no ALPN at all
 --   client_ca   asks for a client certificate of that authority (file) and
 --               refuses who has none
 --   client_optional   true: takes one that has none

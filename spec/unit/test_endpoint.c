@@ -19,6 +19,10 @@ static const struct {
     {MS_OPT_USER_AGENT, {"a", "b"}},
     {MS_OPT_VERSION, {"1.1", "2-prior-knowledge"}},
     {MS_OPT_PRIORITY, {"u=1", "u=2"}},
+    {MS_OPT_AUTH_USER, {"a", "b"}},
+    {MS_OPT_AUTH_PASSWORD, {"a", "b"}},
+    {MS_OPT_BEARER, {"a", "b"}},
+    {MS_OPT_NETRC, {"", "/a"}},
     {MS_OPT_RETRY_STATUS, {"503", "504"}},
     {MS_OPT_RETRY_METHODS, {"GET", "GET,POST"}},
     {MS_OPT_TLS_CA_FILE, {"a.pem", "b.pem"}},
@@ -47,6 +51,9 @@ static const struct {
 
 static ms_err set_text(struct ms_options *o, enum ms_option id, int which)
 {
+    /* A password alone is refused. */
+    if (id == MS_OPT_AUTH_PASSWORD)
+        CHECK(!ms_options_set_string(o, MS_OPT_AUTH_USER, "a", 1));
     for (size_t i = 0; i < MS_COUNT(texts); i++) {
         const char *s = texts[i].values[which];
         if (texts[i].id == id)

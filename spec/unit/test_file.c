@@ -17,6 +17,8 @@
 #include "base/mem.h"
 #include "unit.h"
 
+#define MOST (64u << 20)
+
 static char folder[] = "/tmp/multisocket-file-XXXXXX";
 
 /* A name in a folder of this program's, lent until the next call but one. */
@@ -55,7 +57,7 @@ static bool holds(const char *path, const char *text)
     struct ms_buf b = {0};
     int os_errno;
 
-    CHECK(!ms_file_read(path, &b, &os_errno));
+    CHECK(!ms_file_read(path, MOST, &b, &os_errno));
     bool same = ms_span_equal(ms_buf_span(&b), ms_span_text(text));
     ms_buf_free(&b);
     return same;
@@ -120,12 +122,12 @@ TEST(what_is_no_file_is_left_alone)
     CHECK(mkfifo(at("fifo"), 0600) == 0);
     CHECK(replace(at("fifo"), "x", &os_errno) == MS_EFILE &&
           os_errno == EINVAL);
-    CHECK(ms_file_read(at("fifo"), &b, &os_errno) == MS_EFILE &&
+    CHECK(ms_file_read(at("fifo"), MOST, &b, &os_errno) == MS_EFILE &&
           os_errno == EINVAL);
     CHECK(replace(folder, "x", &os_errno) == MS_EFILE && os_errno == EISDIR);
-    CHECK(ms_file_read(folder, &b, &os_errno) == MS_EFILE &&
+    CHECK(ms_file_read(folder, MOST, &b, &os_errno) == MS_EFILE &&
           os_errno == EISDIR);
-    CHECK(ms_file_read(at("none"), &b, &os_errno) == MS_EFILE &&
+    CHECK(ms_file_read(at("none"), MOST, &b, &os_errno) == MS_EFILE &&
           os_errno == ENOENT);
     CHECK(replace(at("none/a"), "x", &os_errno) == MS_EFILE &&
           os_errno == ENOENT);
@@ -170,8 +172,8 @@ TEST(a_file_beyond_the_limit_is_not_read)
     int os_errno;
 
     put(at("a"), "");
-    CHECK(truncate(at("a"), (off_t)MS_FILE_MAX + 1) == 0);
-    CHECK(ms_file_read(at("a"), &b, &os_errno) == MS_EFILE &&
+    CHECK(truncate(at("a"), (off_t)MOST + 1) == 0);
+    CHECK(ms_file_read(at("a"), MOST, &b, &os_errno) == MS_EFILE &&
           os_errno == EFBIG);
     ms_buf_free(&b);
     clean(at("a"));
@@ -184,7 +186,7 @@ TEST(a_file_without_memory_is_an_error)
 
     put(at("a"), "old");
     ms_mem_fail(1, 1);
-    ms_err err = ms_file_read(at("a"), &b, &os_errno);
+    ms_err err = ms_file_read(at("a"), MOST, &b, &os_errno);
     CHECK(err == MS_ENOMEM);
     ms_mem_fail(1, 1);
     err = replace(at("a"), "new", &os_errno);

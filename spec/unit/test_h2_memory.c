@@ -324,3 +324,43 @@ TEST(whatever_allocation_fails)
         ms_buf_free(&came[i]);
     ms_fields_free(&fields);
 }
+
+/* ---- rest ---------------------------------------------------------------- */
+
+/* How many allocations an exchange takes that goes well. */
+static long cost_of(const char *steps)
+{
+    for (int i = 0; i < STREAMS; i++) {
+        ms_head_free(&t.side[i].head);
+        ms_fields_free(&t.side[i].trailers);
+        t.side[i] = (struct side){0};
+    }
+    prepare(steps);
+    t.ends[0] = '\0';
+    ms_mem_fail(0, 0);
+    CHECK(!play(steps));
+    CHECK_THAT(!strcmp(t.ends, "[MS_OK]"), "%s", t.ends);
+    return ms_mem_count();
+}
+
+/* What was kept to be quick is given back, and got again. */
+TEST(one_that_rests_keeps_less_and_works_as_before)
+{
+    static const struct script any = {"rest", "", "[MS_OK]"};
+    struct ms_h2_config config = {.grown = &grown, .max_streams = STREAMS};
+
+    memset(&t, 0, sizeof(t));
+    t.script = &any;
+    CHECK(!ms_h2_new(&t.h, &config));
+    cost_of("o 1 GET\n/\n< S 3=100\n< H 1 eh :status=200\n/");
+    cost_of("o 3 GET\n/\n< H 3 eh :status=200\n/");
+    cost_of("o 5 GET\n/\n< H 5 eh :status=200\n/");
+    long quick = cost_of("o 7 GET\n/\n< H 7 eh :status=200\n/");
+    t.h->ops->rest(t.h);
+    t.h->ops->rest(t.h); /* there is nothing more */
+    long rested = cost_of("o 9 GET\n/\n< H 9 eh :status=200\n/");
+    CHECK_THAT(rested > quick, "%ld and %ld", quick, rested);
+    give_back();
+    for (size_t i = 0; i < MS_COUNT(came); i++)
+        ms_buf_free(&came[i]);
+}

@@ -245,3 +245,76 @@ TEST(many_idle_connections_are_looked_at_in_one_entry)
     }
     end();
 }
+
+/* ---- rest ---------------------------------------------------------------- */
+
+static int rests;
+
+static void count_rest(struct ms_session *s)
+{
+    (void)s;
+    rests++;
+}
+
+/* A connection whose session has something to give back. */
+static struct ms_conn *restful(int i)
+{
+    ask(i);
+    wait_for(i);
+    w.ops.rest = count_rest;
+    return w.guests[i].conn;
+}
+
+TEST(one_that_is_idle_for_a_second_rests_once)
+{
+    begin();
+    rests = 0;
+    struct ms_conn *c = restful(0);
+    give_back(0);
+    pass_time(SECOND - 1);
+    CHECK(!rests && !c->resting);
+    pass_time(1);
+    CHECK(rests == 1 && c->resting);
+    pass_time(5 * SECOND);
+    CHECK(rests == 1);
+    CHECK(restful(1) == c);
+    give_back(1);
+    CHECK(!c->resting);
+    pass_time(SECOND);
+    CHECK(rests == 2);
+    end();
+}
+
+TEST(each_rests_in_its_own_time_and_none_in_use)
+{
+    begin();
+    rests = 0;
+    struct ms_conn *first = restful(0), *then = restful(1), *used = restful(2);
+    give_back(0);
+    pass_time(SECOND / 2);
+    give_back(1);
+    pass_time(SECOND / 2);
+    CHECK(rests == 1 && first->resting && !then->resting);
+    pass_time(SECOND / 2);
+    CHECK(rests == 2 && then->resting && !used->resting);
+    pass_time(SECOND);
+    CHECK(rests == 2);
+    give_back(2);
+    end();
+}
+
+/* Who is used all the time is never idle for a second. */
+TEST(one_that_is_used_in_between_does_not_rest)
+{
+    begin();
+    rests = 0;
+    struct ms_conn *c = restful(0);
+    give_back(0);
+    for (int i = 0; i < 5; i++) {
+        pass_time(SECOND / 2);
+        CHECK(restful(1) == c);
+        give_back(1);
+    }
+    CHECK(!rests);
+    end();
+}

@@ -264,6 +264,56 @@ TEST(a_name_is_asked_for_twice_and_no_more)
     close_world();
 }
 
+/* Asks for one family only. */
+static void resolve_one(struct client *c, const char *host,
+                        enum ms_families families)
+{
+    init_client(c);
+    c->asker.families = families;
+    enter();
+    CHECK(start(c, host) == MS_OK);
+    leave();
+    UNTIL(c->done);
+}
+
+TEST(what_nobody_wants_is_not_asked_for)
+{
+    struct client c;
+
+    open_world(answer_rules, NULL);
+    resolve_one(&c, "both.test", MS_RESOLVE_V4);
+    CHECK(!c.err && c.v4 == 2 && c.v6 == 0);
+    CHECK(w.server.asked == 1 && asked("A both.test") == 1);
+    resolve_one(&c, "both.test", MS_RESOLVE_V4);
+    CHECK(!c.err && w.server.asked == 1);
+    resolve_one(&c, "both.test", MS_RESOLVE_V6);
+    CHECK(!c.err && c.v4 == 0 && c.v6 == 2 && w.server.asked == 2);
+    resolve_one(&c, "v6.test", MS_RESOLVE_V4);
+    CHECK(c.err == MS_EHOST && !asked("AAAA v6.test"));
+    resolve_one(&c, "servfail.test", MS_RESOLVE_V6);
+    CHECK(c.err == MS_ERESOLVE && !asked("A servfail.test"));
+    close_world();
+}
+
+TEST(what_is_known_of_both_families_does_for_one)
+{
+    struct client c;
+
+    open_world(answer_rules, NULL);
+    resolve(&c, "both.test");
+    resolve(&c, "v4.test");
+    CHECK(w.server.asked == 4);
+    resolve_one(&c, "both.test", MS_RESOLVE_V6);
+    CHECK(!c.err && c.v6 == 2 && w.server.asked == 4);
+    resolve_one(&c, "v4.test", MS_RESOLVE_V4);
+    CHECK(!c.err && c.v4 == 3 && w.server.asked == 4);
+    /* and what one family has says nothing about the other */
+    resolve_one(&c, "half.test", MS_RESOLVE_V4);
+    resolve(&c, "half.test");
+    CHECK(!c.err && asked("A half.test") == 2 && asked("AAAA half.test") > 0);
+    close_world();
+}
+
 TEST(a_flood_takes_several_turns)
 {
     static const struct rule rules[] = {{"flood.test", TYPE_A, FLOOD, 1},

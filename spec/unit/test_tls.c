@@ -103,7 +103,7 @@ static void begin_world(int version)
 }
 
 /* The client's share; false: w.err. */
-static bool prepare_client(void)
+static bool prepare_client(const char *pins)
 {
     struct ms_tls_settings s;
     struct ms_tls_profile *profile = NULL;
@@ -114,6 +114,8 @@ static bool prepare_client(void)
     if (!w.err)
         w.err = ms_buf_add(&s.text[MS_TLS_CA_FILE], identity.file,
                            strlen(identity.file));
+    if (!w.err && pins)
+        w.err = ms_buf_add(&s.text[MS_TLS_PINS], pins, strlen(pins));
     if (!w.err)
         w.err = ms_tls_profile_new(&profile, &s, &why);
     if (!w.err)
@@ -133,7 +135,7 @@ static bool meet(const char *host)
     w.from_server = BIO_new(BIO_s_mem());
     SSL_set_bio(w.server, w.to_server, w.from_server);
     SSL_set_accept_state(w.server);
-    if (!w.ctx && !prepare_client())
+    if (!w.ctx && !prepare_client(NULL))
         return false;
     w.err = ms_tls_new(&w.tls, w.ctx, &peer);
     return !w.err;
@@ -641,6 +643,29 @@ TEST(sessions_are_resumed)
             part();
         }
         CHECK(w.cache.count > 0);
+        end_world();
+    }
+}
+
+/* The engine resumes under the same settings only. Were it not so, pins would
+ * hold all the same. */
+TEST(pins_are_for_resumed_sessions_too)
+{
+    const char *text, *reason;
+
+    for (size_t v = 0; v < 2; v++) {
+        begin_world(versions[v]);
+        talk(100);
+        part();
+        ms_tls_ctx_put(w.ctx);
+        CHECK(prepare_client(
+            "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
+        CHECK(meet("localhost"));
+        CHECK(shake(100) == MS_TLS_FAILED);
+        CHECK(ms_tls_error(w.tls, &text, &reason) == MS_ECERTPIN);
+        struct ms_tls_info *info = ms_tls_info(w.tls);
+        CHECK(ms_tls_info_resumed(info));
+        ms_tls_info_free(info);
         end_world();
     }
 }

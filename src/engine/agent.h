@@ -28,9 +28,10 @@ struct ms_agent {
     struct ms_jar *jar;           /* the run's own, or NULL */
     struct ms_tls_profile *other; /* a reference: settings of TLS for other
                                    * origins, where they differ */
-    uint32_t host_hash;           /* of the hop's URL */
-    uint8_t at;                   /* which url, once it moved */
-    bool moved;                   /* by a redirect */
+    struct ms_credentials credentials; /* engine/credentials.h */
+    uint32_t host_hash;                /* of the hop's URL */
+    uint8_t at;                        /* which url, once it moved */
+    bool moved;                        /* by a redirect */
     bool foreign;      /* a hop went to another origin than the one before: from
                         * then on nothing is sent that was meant for the first */
     bool bodyless;     /* the body was dropped by a redirect */
@@ -44,7 +45,8 @@ struct ms_agent {
     unsigned redirects, retries;
 };
 
-/* e->agent, which is made unless it is there. MS_ENOMEM. */
+/* e->agent, which is made unless it is there, and its response's trip with
+ * it. MS_ENOMEM. */
 ms_err ms_agent_need(struct ms_easy *e) MS_MUST_CHECK;
 
 /* e->agent is NULL afterwards. */

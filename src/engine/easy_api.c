@@ -146,10 +146,16 @@ const struct ms_error *ms_easy_error(const struct ms_easy *e)
     return &e->error;
 }
 
+/* What is no URL has no host: as it stands, from behind the credentials on. */
 static struct ms_span host_of(const struct ms_easy *e)
 {
-    return ms_buf_len(&e->url.href) ? ms_url_authority(ms_agent_url(e))
-                                    : ms_run_url_text(e);
+    struct ms_span text = ms_run_url_text(e);
+    size_t from, to;
+
+    if (ms_buf_len(&e->url.href))
+        return ms_url_authority(ms_agent_url(e));
+    ms_url_userinfo(text.p, text.n, &from, &to);
+    return from < to ? ms_span(text.p + to, text.n - to) : text;
 }
 
 /* What could not be parsed may be long: the reason comes behind it. */

@@ -14,6 +14,9 @@
 #include "proto/jar_file.h"
 #include "proto/suffix.h"
 
+/* Larger files are refused: four times what a full jar can take. */
+#define MAX_FILE ((size_t)64 * 1024 * 1024)
+
 _Static_assert((int)MS_COOKIE_SITE_NONE == (int)MS_SAME_SITE_NONE &&
                    (int)MS_COOKIE_SITE_LAX == (int)MS_SAME_SITE_LAX &&
                    (int)MS_COOKIE_SITE_STRICT == (int)MS_SAME_SITE_STRICT,
@@ -193,7 +196,7 @@ ms_err ms_jar_load(struct ms_jar *jar, const char *path,
     struct ms_buf text = {0};
 
     *error = (struct ms_jar_error){0};
-    ms_err err = ms_file_read(path, &text, &error->os_errno);
+    ms_err err = ms_file_read(path, MAX_FILE, &text, &error->os_errno);
     if (!err)
         err = ms_jar_read(jar, ms_buf_span(&text), ms_wall_seconds(), &fault);
     if (err == MS_ECOOKIE) {

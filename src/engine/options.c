@@ -44,6 +44,8 @@ struct option {
     X(TIMEOUT_IDLE, "timeout.idle", INT, 1, timeout_idle, SAME)                \
     X(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit, SAME)       \
     X(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time, SAME)          \
+    X(MAX_SEND_SPEED, "max_send_speed", INT, 1, max_send_speed, SAME)          \
+    X(MAX_RECV_SPEED, "max_recv_speed", INT, 1, max_recv_speed, SAME)          \
     X(MAX_BODY, "max_body", INT, 0, max_body, SAME)                            \
     X(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size, SAME)       \
     X(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay, DIFFERS)               \
@@ -52,6 +54,11 @@ struct option {
     X(VERSION, "version", STRING, 0, version, DIFFERS)                         \
     X(PRIORITY, "priority", STRING, 0, priority, SAME)                         \
     X(COOKIES, "cookies", BOOL, 0, cookies, SAME)                              \
+    X(AUTH_USER, "auth.user", STRING, 0, auth.user, SAME)                      \
+    X(AUTH_PASSWORD, "auth.password", STRING, 0, auth.password, SAME)          \
+    X(AUTH_DIGEST, "auth.digest", BOOL, 0, auth.digest, SAME)                  \
+    X(BEARER, "bearer", STRING, 0, auth.bearer, SAME)                          \
+    X(NETRC, "netrc", STRING, 0, auth.netrc, SAME)                             \
     X(IP, "ip", INT, 4, way[MS_ROUTE_IP], DIFFERS)                             \
     X(INTERFACE, "interface", STRING, 0, way_text[MS_ROUTE_INTERFACE],         \
       DIFFERS)                                                                 \
@@ -204,6 +211,8 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->timeout_idle = base->timeout_idle;
     o->low_speed_limit = base->low_speed_limit;
     o->low_speed_time = base->low_speed_time;
+    o->max_send_speed = base->max_send_speed;
+    o->max_recv_speed = base->max_recv_speed;
     o->max_body = base->max_body;
     o->max_body_set = base->max_body_set;
     o->max_header_size = base->max_header_size;
@@ -220,6 +229,7 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
         (err = copy_string(&o->user_agent, &base->user_agent)) ||
         (err = copy_string(&o->priority, &base->priority)) ||
         (err = ms_tls_settings_copy(&o->tls, &base->tls)) ||
+        (err = ms_auth_settings_copy(&o->auth, &base->auth)) ||
         (err = copy_fields(&o->headers, &base->headers)))
         return err;
     return copy_fields(&o->removed, &base->removed);
@@ -230,7 +240,7 @@ static void set_defaults(struct ms_options *o)
     o->timeout_total = -1;
     o->timeout_connect = DEFAULT_CONNECT_MS;
     o->timeout_first_byte = o->timeout_idle = -1;
-    o->low_speed_limit = -1;
+    o->low_speed_limit = o->max_send_speed = o->max_recv_speed = -1;
     o->low_speed_time = DEFAULT_LOW_SPEED_MS;
     o->max_body = DEFAULT_MAX_BODY;
     o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
@@ -284,6 +294,7 @@ void ms_options_free(struct ms_options *o)
     ms_first_use_unref(o->use);
     ms_route_unref(o->route);
     ms_tls_settings_free(&o->tls);
+    ms_auth_settings_free(&o->auth);
     ms_tls_profile_free(o->tls_profile);
     ms_free(o);
 }
@@ -555,6 +566,21 @@ static ms_err compile_route(struct ms_options *o)
     return ms_route_new(&o->route, &spec);
 }
 
+/* A line by hand, or that there is to be none, comes before all options. */
+static ms_err add_authorization(struct ms_options *o)
+{
+    struct ms_span name = MS_SPAN("Authorization");
+    struct ms_buf value = {0};
+    ms_err err = ms_auth_settings_value(&o->auth, &value, &o->why);
+
+    o->authorized =
+        ms_fields_find(&o->headers, name, 0) != SIZE_MAX || is_removed(o, name);
+    if (!err && ms_buf_len(&value) && !o->authorized)
+        err = add_line(o, name, ms_buf_span(&value));
+    ms_buf_free(&value);
+    return err;
+}
+
 static struct ms_span retried_statuses(const struct ms_options *o)
 {
     return o->retry_status.p ? ms_buf_span(&o->retry_status)
@@ -563,9 +589,11 @@ static struct ms_span retried_statuses(const struct ms_options *o)
 
 static ms_err check_retry(struct ms_options *o)
 {
-    struct ms_span list = retried_statuses(o), item;
+    struct ms_span list = ms_buf_span(&o->retry_status), item;
     uint64_t status;
 
+    if (MS_LIKELY(!o->retry_status.p && !o->retry_methods.p))
+        return MS_OK;
     o->why = "retry.status is a list of statuses, 100 to 599";
     while (ms_span_next_item(&list, &item))
         if (!ms_span_decimal(item, 599, &status) || status < 100)
@@ -588,6 +616,7 @@ static ms_err compile(struct ms_options *o)
 
     o->watched = o->timeout_first_byte >= 0 || o->timeout_idle >= 0 ||
                  o->low_speed_limit >= 0 || o->expect_continue;
+    o->paced = o->max_send_speed >= 0 || o->max_recv_speed >= 0;
     snprintf(o->length_text, sizeof(o->length_text), "%zu",
              ms_buf_len(&o->body));
     /* CONNECT makes a tunnel: what follows its answer is no response. */
@@ -600,7 +629,8 @@ static ms_err compile(struct ms_options *o)
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
         (o->priority.p && (err = add_default(o, MS_SPAN("Priority"),
-                                             ms_buf_span(&o->priority)))))
+                                             ms_buf_span(&o->priority)))) ||
+        (err = add_authorization(o)))
         return err;
     for (uint32_t i = 0; i < o->headers.count; i++) {
         struct ms_span name = ms_fields_name(&o->headers, i);
@@ -616,7 +646,8 @@ static ms_err compile(struct ms_options *o)
 void ms_options_freeze(struct ms_options *o)
 {
     o->frozen = true;
-    o->guided = o->retry_max > 0 || o->cookies;
+    o->guided =
+        o->retry_max > 0 || o->cookies || ms_auth_settings_ask(&o->auth);
     o->err = check_retry(o);
     if (!o->err)
         o->err = compile(o);

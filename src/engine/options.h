@@ -11,6 +11,7 @@
 #define MS_ENGINE_OPTIONS_H
 
 #include "base/buf.h"
+#include "engine/auth_settings.h"
 #include "net/route.h"
 #include "proto/header.h"
 #include "proto/tls_profile.h"
@@ -29,9 +30,10 @@ struct ms_options {
 
     int64_t timeout_total, timeout_connect; /* ms, -1: none */
     int64_t timeout_first_byte, timeout_idle;
-    int64_t low_speed_limit;           /* bytes per second, -1: none */
-    int64_t low_speed_time;            /* ms */
-    int64_t max_body, max_header_size; /* bytes, -1: no limit */
+    int64_t low_speed_limit;                /* bytes per second, -1: none */
+    int64_t low_speed_time;                 /* ms */
+    int64_t max_send_speed, max_recv_speed; /* bytes per second, -1: none */
+    int64_t max_body, max_header_size;      /* bytes, -1: no limit */
     bool tcp_nodelay, fresh_connection, expect_continue;
     bool has_body, cookies;
     bool max_body_set;             /* not the default */
@@ -47,6 +49,7 @@ struct ms_options {
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
     struct ms_tls_settings tls;
+    struct ms_auth_settings auth;
     int64_t redirect; /* hops at most */
     bool redirect_post, allow_downgrade, unrestricted_auth;
     int64_t retry_max, retry_max_delay, retry_budget; /* ms; -1: no limit */
@@ -61,8 +64,10 @@ struct ms_options {
     struct ms_span host;                /* the user's Host header; no p: none */
     char length_text[24];               /* the body's length, decimal */
     bool close;                         /* "Connection: close" is asked for */
+    bool authorized;                    /* Authorization was settled by hand */
     bool guided;            /* runs have an agent from the start (agent.h) */
     bool watched;           /* a limit on how a transfer gets on is set */
+    bool paced;             /* bodies are not to move faster than allowed */
     struct ms_route *route; /* NULL: the default one */
 };
 

@@ -7,7 +7,7 @@
  *                    credentials for the hop's URL
  *     after_head     of every final response, also of those that nobody gets:
  *                    what is learnt from it (cookies), then whoever is first
- *                    to want another hop (redirect, credentials, retry)
+ *                    to want another hop (credentials, redirect, retry)
  *     after_failure  the hop came to nothing: a retry
  *
  * A policy has a file of its own, engine/follow.c for instance, looks at
@@ -22,8 +22,8 @@
 ms_err ms_policy_begin(struct ms_easy *e) MS_MUST_CHECK;
 
 /* A request is about to be made, or the same again on another connection. The
- * run has an agent. MS_ENOMEM. */
-ms_err ms_policy_before_hop(struct ms_easy *e) MS_MUST_CHECK;
+ * run has an agent. An error ends the run, as below. */
+ms_err ms_policy_before_hop(struct ms_easy *e, const char **why) MS_MUST_CHECK;
 
 /* The head of a final response has come. An error ends the run; `*why` is a
  * static text for people then, or NULL. */

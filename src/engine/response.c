@@ -50,7 +50,8 @@ void ms_response_free(struct ms_response *r)
     ms_fields_free(&r->trailers);
     ms_buf_free(&r->body);
     free_trip(r);
-    ms_free(r->own_url);
+    if (r->owns_url)
+        ms_free((char *)r->url.p);
     ms_free(r->upload_length);
     ms_options_free(r->options);
     ms_tls_info_free(r->tls);
@@ -162,7 +163,7 @@ ms_err ms_response_own(struct ms_response *r)
     if (!p)
         return MS_ENOMEM;
     move_url(r, p);
-    r->own_url = p;
+    r->owns_url = true;
     return MS_OK;
 }
 
@@ -391,5 +392,7 @@ int64_t ms_response_timing(const struct ms_response *r, enum ms_timing which)
 {
     size_t i = (size_t)which;
 
-    return i < MS_TIMING_COUNT ? r->timing_us[i] : 0;
+    if (which == MS_TIMING_REDIRECT)
+        return r->trip ? r->trip->redirect_us : 0;
+    return i < MS_COUNT(r->timing_us) ? r->timing_us[i] : 0;
 }

@@ -20,6 +20,7 @@ struct ms_trip {
     struct ms_fields sent; /* its fields, as options.h has them */
     struct ms_fields hops; /* redirects: the URL, and as value three digits of
                             * status with the location behind them */
+    int64_t redirect_us;   /* timing: the last redirect was followed */
     bool bodyless;         /* its body was dropped on the way */
 };
 
@@ -28,17 +29,17 @@ struct ms_response {
     struct ms_fields trailers;
     struct ms_buf body;       /* collected here unless on_data takes it */
     struct ms_span url;       /* as requested, serialised; its easy lends it */
-    char *own_url;            /* what `url` is once that is over; owned */
     struct ms_span authority; /* the Host header: in url or the options' */
-    struct ms_options *options; /* what was asked; a reference */
-    char *upload_length;        /* decimal; empty: not known */
-    int64_t timing_us[MS_TIMING_COUNT];
+    struct ms_options *options;            /* what was asked; a reference */
+    char *upload_length;                   /* decimal; empty: not known */
+    int64_t timing_us[MS_TIMING_REDIRECT]; /* that one is the trip's */
     struct ms_addr remote;
     struct ms_trip *trip;    /* owned; of a copy: in its memory. NULL: none */
     struct ms_tls_info *tls; /* a reference; of a copy: lent. NULL: none */
     bool streamed;           /* the body was sent while it was produced */
     bool expecting;          /* the request said Expect: 100-continue */
     bool reused;
+    bool owns_url;  /* `url` is this response's own memory */
     bool delivered; /* the body went to on_data */
 };
 

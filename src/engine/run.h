@@ -10,6 +10,7 @@
 #ifndef MS_ENGINE_RUN_H
 #define MS_ENGINE_RUN_H
 
+#include "engine/auth_store.h"
 #include "engine/easy.h"
 
 /* What the retries of a multi's transfers have cost of their budget. */
@@ -22,10 +23,12 @@ struct ms_retry_account {
 struct ms_run_env {
     struct ms_loop *loop;
     struct ms_pool *pool;
+    struct ms_gate gate;
     struct ms_options *defaults;
     /* The run of `easy` is over: error and response are final. */
     void (*on_end)(struct ms_easy *easy);
     struct ms_retry_account retries;
+    struct ms_auth_store logins;
     uint64_t random; /* state of a generator, for delays */
 };
 

@@ -328,6 +328,8 @@ int lb_raise(lua_State *L, ms_err err, const char *what);
 void lb_push_err(lua_State *L, const char *category, const char *code);
 /* Pushes the err of the last run of the easy at `easy`. */
 void lb_push_error(lua_State *L, int easy);
+/* Pushes a URL for people: without user and password. */
+void lb_push_shown_url(lua_State *L, const char *url, size_t n);
 /* True for the string that Ctrl-C raises. */
 bool lb_is_interrupt(lua_State *L, int index);
 

@@ -80,6 +80,18 @@ static void add_cause(lua_State *L, int easy)
     lua_setfield(L, -2, "traceback");
 }
 
+void lb_push_shown_url(lua_State *L, const char *url, size_t n)
+{
+    size_t from, to;
+    luaL_Buffer b;
+
+    ms_url_userinfo(url, n, &from, &to);
+    luaL_buffinit(L, &b);
+    luaL_addlstring(&b, url, from);
+    luaL_addlstring(&b, url + to, n - to);
+    luaL_pushresult(&b);
+}
+
 /* What the engine knows is copied first: making Lua values may collect
  * garbage, and a finaliser of the program's may close this very easy. */
 void lb_push_error(lua_State *L, int easy)
@@ -92,7 +104,7 @@ void lb_push_error(lua_State *L, int easy)
 
     ms_easy_error_message(le->e, message, sizeof(message));
     const char *url = r ? ms_response_url(r, &n) : "";
-    lua_pushlstring(L, url, n);
+    lb_push_shown_url(L, url, n);
     lua_pushstring(L, message);
     lb_push_err(L, ms_err_category(error.err), ms_err_code(error.err));
     lua_insert(L, -2);

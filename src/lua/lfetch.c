@@ -282,7 +282,9 @@ static int push_failure(lua_State *L)
     lua_pushnil(L);
     lb_push_error(L, 3);
     if (lua_getfield(L, -1, "url") == LUA_TNIL) {
-        lua_pushvalue(L, 2);
+        size_t n;
+        const char *url = lua_tolstring(L, 2, &n);
+        lb_push_shown_url(L, url, n);
         lua_setfield(L, -3, "url");
     }
     lua_pop(L, 1);

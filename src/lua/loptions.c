@@ -27,7 +27,7 @@ static const char *const callbacks[] = {"on_headers", "on_data"};
 struct parse {
     lua_State *L;
     struct ms_options *o;
-    int to;
+    int table, to;
     bool url_allowed;
 };
 
@@ -210,11 +210,33 @@ static void unset_string(struct parse *p, const struct ms_option_info *info)
 }
 
 /* user_agent has a default that false switches off; a setting of TLS has one
- * that it goes back to. */
+ * that it goes back to; credentials are none then. */
 static bool may_be_unset(const struct ms_option_info *info)
 {
-    return info->id == MS_OPT_USER_AGENT || info->type == MS_TYPE_LIST ||
+    return info->id == MS_OPT_USER_AGENT || info->id == MS_OPT_AUTH_USER ||
+           info->id == MS_OPT_AUTH_PASSWORD || info->id == MS_OPT_BEARER ||
+           info->id == MS_OPT_NETRC || info->type == MS_TYPE_LIST ||
            strncmp(info->name, "tls.", 4) == 0;
+}
+
+/* true: the file where one usually has it. */
+static void set_netrc(struct parse *p, const struct ms_option_info *info,
+                      int index)
+{
+    size_t n;
+
+    if (lua_type(p->L, index) == LUA_TBOOLEAN && lua_toboolean(p->L, index))
+        lua_pushliteral(p->L, "");
+    else if (lua_type(p->L, index) == LUA_TSTRING)
+        lua_pushvalue(p->L, index);
+    else
+        lb_wrong_type(p->L, info->name, "a path, true or false", index);
+    const char *path = lua_tolstring(p->L, -1, &n);
+    if (strlen(path) != n)
+        lb_usage(p->L, "bad_option", "option \"%s\" has a NUL in it",
+                 info->name);
+    check(p, ms_options_set_string(p->o, info->id, path, n), info->name);
+    lua_pop(p->L, 1);
 }
 
 static void set_string(struct parse *p, const struct ms_option_info *info,
@@ -230,6 +252,10 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
     }
     if (may_be_unset(info) && is_false(L, index)) {
         unset_string(p, info);
+        return;
+    }
+    if (info->id == MS_OPT_NETRC) {
+        set_netrc(p, info, index);
         return;
     }
     if (lb_push_route_text(L, info, index))
@@ -486,14 +512,25 @@ static void set_option(struct parse *p, const struct ms_option_info *info,
     }
 }
 
+static bool is_number(lua_State *L, int index, lua_Integer n)
+{
+    return lua_isinteger(L, index) && lua_tointeger(L, index) == n;
+}
+
+/* auth = { user, password } has its first members by their places. */
 static const struct ms_option_info *find_member(lua_State *L, const char *group,
                                                 int key)
 {
     size_t n;
 
-    if (lua_type(L, key) != LUA_TSTRING)
+    if (lua_type(L, key) == LUA_TSTRING)
+        lua_pushfstring(L, "%s.%s", group, lua_tostring(L, key));
+    else if (strcmp(group, "auth") == 0 && is_number(L, key, 1))
+        lua_pushliteral(L, "auth.user");
+    else if (strcmp(group, "auth") == 0 && is_number(L, key, 2))
+        lua_pushliteral(L, "auth.password");
+    else
         return NULL;
-    lua_pushfstring(L, "%s.%s", group, lua_tostring(L, key));
     const char *name = lua_tolstring(L, -1, &n);
     const struct ms_option_info *info = ms_option_find(name, n);
     lua_pop(L, 1);
@@ -526,6 +563,7 @@ static const struct group {
     {"low_speed", "a table or false", false, true},
     {"tls", "a table", false, false},
     {"dns", "a table or false", false, true},
+    {"auth", "a table or false", false, true},
     {"retry", "a number, a table or false", true, true},
 };
 
@@ -551,6 +589,21 @@ static void set_some(struct parse *p, const struct group *group, int index,
     }
 }
 
+/* A login comes whole: nothing of one set earlier is left, nor a token, which
+ * would come before it. */
+static void forget_login(struct parse *p)
+{
+    lua_State *L = p->L;
+
+    lua_pushboolean(L, 0);
+    set_some(p, find_group("auth"), lua_gettop(L), true);
+    lua_pop(L, 1);
+    lua_pushliteral(L, "bearer");
+    if (lua_rawget(L, p->table) == LUA_TNIL)
+        check(p, ms_options_set_string(p->o, MS_OPT_BEARER, NULL, 0), "bearer");
+    lua_pop(L, 1);
+}
+
 static bool set_group(struct parse *p, const char *name, int index)
 {
     const struct group *group = find_group(name);
@@ -559,6 +612,8 @@ static bool set_group(struct parse *p, const char *name, int index)
 
     if (!group)
         return false;
+    if (type == LUA_TTABLE && strcmp(name, "auth") == 0)
+        forget_login(p);
     if (type == LUA_TTABLE)
         set_members(p, name, index);
     else if ((off && group->off) || (type == LUA_TNUMBER && group->number))
@@ -610,7 +665,7 @@ static void set_named(struct parse *p, int key, int value)
 void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
 {
     struct lb_options *lo = lua_touserdata(L, to);
-    struct parse p = {L, lo->o, to, url_allowed};
+    struct parse p = {L, lo->o, table, to, url_allowed};
 
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     lua_pushnil(L);

@@ -644,9 +644,11 @@ static int response_index(lua_State *L)
 static int response_tostring(lua_State *L)
 {
     struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
+    size_t n;
+    const char *url = ms_response_url(lr->r, &n);
 
     lua_pushfstring(L, "multisocket.response: %d ", ms_response_status(lr->r));
-    push_text(L, lr->r, ms_response_url);
+    lb_push_shown_url(L, url, n);
     lua_concat(L, 2);
     return 1;
 }

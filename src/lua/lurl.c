@@ -37,6 +37,11 @@ static struct box *push_box(lua_State *L)
 
 static int refuse(lua_State *L, ms_err err, const char *why)
 {
+    size_t n;
+    const char *text = lua_tolstring(L, 1, &n);
+
+    lb_push_shown_url(L, text, n);
+    lua_replace(L, 1);
     lua_pushnil(L);
     lua_pushfstring(L, "\"%s\": %s%s%s", lua_tostring(L, 1), ms_err_text(err),
                     why ? ": " : "", why ? why : "");
@@ -78,6 +83,16 @@ static int parse_url(lua_State *L)
     return 1;
 }
 
+/* shown_url(text): without user and password, for messages */
+static int shown_url(lua_State *L)
+{
+    size_t n;
+    const char *text = check_text(L, 1, &n);
+
+    lb_push_shown_url(L, text, n);
+    return 1;
+}
+
 /* http_date(text): seconds since 1970, or nil */
 static int parse_date(lua_State *L)
 {
@@ -96,8 +111,10 @@ static int parse_date(lua_State *L)
 
 void lb_open_url(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"url", parse_url}, {"http_date", parse_date}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"url", parse_url},
+                                         {"shown_url", shown_url},
+                                         {"http_date", parse_date},
+                                         {NULL, NULL}};
 
     lb_setfuncs(L, functions);
 }

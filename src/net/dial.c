@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "net/dial_queue.h"
 #include "net/dial_report.h"
 #include "net/dns.h"
 #include "net/sock.h"
@@ -18,12 +19,6 @@ struct attempt {
     struct ms_dial *dial;
 };
 
-/* Addresses of one family that were not tried yet. */
-struct queue {
-    struct ms_addr *list; /* owned */
-    size_t count, next;
-};
-
 struct ms_dial {
     struct ms_dial_config config; /* config.host points behind the struct */
     struct ms_route_host target;  /* whom to reach; lent by that or the route */
@@ -31,15 +26,14 @@ struct ms_dial {
     struct ms_asker asker;
     struct ms_timer timer; /* to the next attempt, at first to the first */
     struct ms_grave grave;
-    struct queue v6, v4;
+    struct ms_dial_queue queue;
     struct ms_list attempts; /* of struct attempt, owned */
     unsigned active;
     uint64_t next_us; /* when the next attempt may start while none fails */
     struct ms_dial_report report;
-    struct ms_addr favourite; /* worked last; its family AF_UNSPEC: none */
-    bool v4_is_next;
     bool started;   /* the first attempt was made */
     bool all_known; /* no more addresses will come */
+    bool is_given;  /* the addresses are the route's */
     bool over;
 };
 
@@ -56,24 +50,6 @@ static void trace_attempt(struct ms_dial *d, const char *what,
     else
         MS_TRACE(&d->loop->trace, MS_TRACE_DIAL, d->config.conn, 0, "%s %s",
                  what, ms_addr_text(a, text));
-}
-
-static bool next_address(struct ms_dial *d, struct ms_addr *out)
-{
-    struct queue *first = d->v4_is_next || MS_MUTANT_IS(134) ? &d->v4 : &d->v6;
-    struct queue *second = d->v4_is_next ? &d->v6 : &d->v4;
-    struct queue *q = first->next < first->count ? first : second;
-
-    if (q->next >= q->count)
-        return false;
-    *out = q->list[q->next++];
-    d->v4_is_next = q == &d->v6;
-    return true;
-}
-
-static bool addresses_left(const struct ms_dial *d)
-{
-    return d->v6.next < d->v6.count || d->v4.next < d->v4.count;
 }
 
 static void note_failure(struct ms_dial *d, const struct ms_addr *a, ms_err err,
@@ -208,7 +184,8 @@ static bool start_attempt(struct ms_dial *d)
     struct ms_addr addr;
     int os_errno = 0;
 
-    if (d->over || d->active == MS_DIAL_MAX_ATTEMPTS || !next_address(d, &addr))
+    if (d->over || d->active == MS_DIAL_MAX_ATTEMPTS ||
+        !ms_dial_queue_next(&d->queue, &addr))
         return false;
     ms_addr_set_port(&addr, d->target.port);
     ms_err err = permission(d, &addr);
@@ -237,7 +214,7 @@ static uint64_t in_ms(const struct ms_dial *d, int ms)
 
 static void arm_next_attempt(struct ms_dial *d)
 {
-    if (addresses_left(d) && d->active < MS_DIAL_MAX_ATTEMPTS &&
+    if (ms_dial_queue_left(&d->queue) && d->active < MS_DIAL_MAX_ATTEMPTS &&
         d->next_us != MS_NEVER)
         ms_timer_start(d->loop, &d->timer, d->next_us);
     else
@@ -312,42 +289,27 @@ static void on_timer(struct ms_timer *t)
 
 /* ---- addresses ----------------------------------------------------------- */
 
-static ms_err queue_add(struct queue *q, const struct ms_addr *a, bool to_front)
+/* 4 or 6: only such addresses will do; -1: both. */
+static int64_t wanted_ip(const struct ms_dial *d)
 {
-    /* Grows one by one: lists are short, and this happens once a connection. */
-    struct ms_addr *list = ms_realloc(q->list, (q->count + 1) * sizeof(*list));
+    const struct ms_route *r = d->config.route;
 
-    if (!list)
-        return MS_ENOMEM;
-    q->list = list;
-    if (to_front && q->count > q->next) {
-        list[q->count] = list[q->next];
-        list[q->next] = *a;
-    } else {
-        list[q->count] = *a;
-    }
-    q->count++;
-    return MS_OK;
+    return r ? r->spec.number[MS_ROUTE_IP] : -1;
 }
 
 static bool is_wanted(const struct ms_dial *d, const struct ms_addr *a)
 {
-    const struct ms_route *r = d->config.route;
-    int64_t ip = r ? r->spec.number[MS_ROUTE_IP] : -1;
+    int64_t ip = wanted_ip(d);
 
     return ip < 0 || (ip == 6) == ms_addr_is_v6(a);
 }
 
 static void take(struct ms_dial *d, const struct ms_addr *list, size_t count)
 {
-    bool known = d->favourite.any.sa_family != AF_UNSPEC;
-
     for (size_t i = 0; i < count; i++) {
-        struct queue *q = ms_addr_is_v6(&list[i]) ? &d->v6 : &d->v4;
         if (!is_wanted(d, &list[i]))
             continue;
-        bool first = known && ms_addr_equal(&list[i], &d->favourite);
-        ms_err err = queue_add(q, &list[i], first);
+        ms_err err = ms_dial_queue_add(&d->queue, &list[i]);
         if (!err)
             continue;
         /* What there is will do; without any this is why it fails. */
@@ -356,12 +318,20 @@ static void take(struct ms_dial *d, const struct ms_addr *list, size_t count)
     }
 }
 
+/* What somebody gave by hand keeps its order, and who chose where to begin
+ * has chosen the address of this machine as well. */
+static void sort(struct ms_dial *d)
+{
+    const struct ms_route *r = d->config.route;
+
+    if (!d->is_given && !(r && r->net.interface))
+        ms_dial_queue_sort(&d->queue, ms_net_source);
+}
+
 /* Begins when nothing better is to come soon (RFC 8305, 3). */
 static void begin(struct ms_dial *d)
 {
-    const struct queue *preferred = d->v4_is_next ? &d->v4 : &d->v6;
-
-    if (preferred->count || d->all_known)
+    if (ms_dial_queue_has_preferred(&d->queue) || d->all_known)
         go_on(d);
     else if (!ms_timer_active(&d->timer))
         ms_timer_start(d->loop, &d->timer,
@@ -375,6 +345,7 @@ static void on_addresses(struct ms_asker *asker, const struct ms_addr *list,
     bool first = ms_dial_resolving(d);
 
     take(d, list, count);
+    sort(d);
     if (first && !ms_dial_resolving(d))
         d->config.on_resolved(d->config.owner);
     if (d->over || ms_dial_resolving(d))
@@ -398,7 +369,7 @@ static void on_asked(struct ms_asker *asker, ms_err err)
         fail(d, err);
     else if (!d->started)
         go_on(d);
-    else if (!d->active && !addresses_left(d))
+    else if (!d->active && !ms_dial_queue_left(&d->queue))
         fail(d, MS_OK);
 }
 
@@ -406,13 +377,17 @@ static void on_asked(struct ms_asker *asker, ms_err err)
 static void recall(struct ms_dial *d)
 {
     struct ms_dial_history *h = d->config.history;
+    struct ms_dial_queue *q = &d->queue;
+    int64_t ip = wanted_ip(d);
 
     if (h &&
-        ms_dial_history_find(h, d->target.name, d->loop->now_us, &d->favourite))
-        d->v4_is_next = !ms_addr_is_v6(&d->favourite);
-    /* The other family is not waited for where it would not do. */
-    if (d->config.route && d->config.route->spec.number[MS_ROUTE_IP] > 0)
-        d->v4_is_next = d->config.route->spec.number[MS_ROUTE_IP] == 4;
+        ms_dial_history_find(h, d->target.name, d->loop->now_us, &q->favourite))
+        q->v4_is_next = !ms_addr_is_v6(&q->favourite);
+    /* The other family is not waited for where it would not do, nor asked. */
+    if (ip < 0)
+        return;
+    q->v4_is_next = ip == 4;
+    d->asker.families = ip == 4 ? MS_RESOLVE_V4 : MS_RESOLVE_V6;
 }
 
 /* Where the way begins that was asked for. */
@@ -434,7 +409,7 @@ static ms_err begin_route(struct ms_dial *d, struct ms_resolver *resolver)
     recall(d);
     if (!found.count)
         return ms_resolve_start(resolver, &d->asker, d->target.name);
-    d->all_known = true;
+    d->all_known = d->is_given = true;
     on_addresses(&d->asker, found.list, found.count);
     if (!d->over && !d->started)
         go_on(d);
@@ -472,8 +447,7 @@ static void free_dial(struct ms_grave *g)
 {
     struct ms_dial *d = MS_CONTAINER(g, struct ms_dial, grave);
 
-    ms_free(d->v6.list);
-    ms_free(d->v4.list);
+    ms_dial_queue_fini(&d->queue);
     ms_free(d);
 }
 
@@ -490,7 +464,7 @@ void ms_dial_free(struct ms_dial *d)
 
 bool ms_dial_resolving(const struct ms_dial *d)
 {
-    return !d->v6.count && !d->v4.count;
+    return ms_dial_queue_empty(&d->queue);
 }
 
 const char *ms_dial_tried(const struct ms_dial *d, char *buf)

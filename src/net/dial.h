@@ -4,11 +4,12 @@
  * (RFC 8305).
  *
  * Asks the resolver and tries the addresses it hands on, families taking
- * turns. The family that worked last for this name begins, IPv6 when nothing
- * is known; when only the other one was answered, it is given a moment to
- * come. The next attempt starts at once when one fails, or after a delay
- * while one is still pending. The first to connect wins, the others are
- * forgotten, then closed. It has no timeout of its own.
+ * turns. What worked last for this name begins, otherwise what RFC 6724 says
+ * of the addresses (net/dial_queue.h) and IPv6 while nothing is known; when
+ * only the other one was answered, it is given a moment to come. The next
+ * attempt starts at once when one fails, or after a delay while one is still
+ * pending. The first to connect wins, the others are forgotten, then closed. It
+ * has no timeout of its own.
  *
  * A route may send it elsewhere: to another host, to given addresses, to a
  * Unix socket. What the route does not allow is not connected to, whatever

@@ -22,7 +22,7 @@ static ms_err failed(int *os_errno)
     return MS_EFILE;
 }
 
-static ms_err read_all(int fd, struct ms_buf *out, int *os_errno)
+static ms_err read_all(int fd, size_t most, struct ms_buf *out, int *os_errno)
 {
     for (size_t total = 0;;) {
         ms_err err = ms_buf_reserve(out, STEP);
@@ -37,7 +37,7 @@ static ms_err read_all(int fd, struct ms_buf *out, int *os_errno)
             return failed(os_errno);
         out->to += (size_t)n;
         total += (size_t)n;
-        if (total > MS_FILE_MAX) {
+        if (total > most) {
             *os_errno = EFBIG;
             return MS_EFILE;
         }
@@ -57,7 +57,8 @@ static ms_err check_regular(int fd, int *os_errno)
     return MS_EFILE;
 }
 
-ms_err ms_file_read(const char *path, struct ms_buf *out, int *os_errno)
+ms_err ms_file_read(const char *path, size_t most, struct ms_buf *out,
+                    int *os_errno)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
@@ -65,7 +66,7 @@ ms_err ms_file_read(const char *path, struct ms_buf *out, int *os_errno)
         return failed(os_errno);
     ms_err err = check_regular(fd, os_errno);
     if (!err)
-        err = read_all(fd, out, os_errno);
+        err = read_all(fd, most, out, os_errno);
     close(fd);
     return err;
 }

@@ -11,12 +11,10 @@
 
 #include "base/buf.h"
 
-/* A larger file is refused (EFBIG): four times what a full jar can take. */
-#define MS_FILE_MAX (64u << 20)
-
-/* Appends the regular file at `path` to `out`. MS_EFILE: `*os_errno` says why.
- * MS_ENOMEM. `out` may hold part of it then. */
-ms_err ms_file_read(const char *path, struct ms_buf *out,
+/* Appends the regular file at `path`, which has at most `most` bytes (else
+ * EFBIG), to `out`. MS_EFILE: `*os_errno` says why. MS_ENOMEM. `out` may hold
+ * part of it then. */
+ms_err ms_file_read(const char *path, size_t most, struct ms_buf *out,
                     int *os_errno) MS_MUST_CHECK;
 
 /* Puts a file with `text` in the place of what is at `path`, for its owner

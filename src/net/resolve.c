@@ -38,6 +38,7 @@ struct ms_lookup {
     size_t next_candidate; /* number of the one to ask after it */
     uint64_t asked_us;     /* while fresh: when */
     bool is_fresh;         /* on resolver->fresh, not on ->waiting */
+    enum ms_families families;
     size_t len;
     char name[]; /* lower case, NUL-terminated */
 };
@@ -127,23 +128,31 @@ static void join(struct ms_lookup *l, struct ms_asker *a)
 
 /* ---- lookups ------------------------------------------------------------ */
 
+/* What is asked for, and how much of it: lookups of the same are one. */
+struct question {
+    struct ms_span name;
+    enum ms_families families;
+};
+
 static struct ms_lookup *find_lookup(const struct ms_resolver *r,
-                                     struct ms_span name)
+                                     const struct question *q)
 {
-    uint32_t hash = ms_span_hash(name, 0);
+    uint32_t hash = ms_span_hash(q->name, (uint32_t)q->families);
 
     for (struct ms_map_node *n = ms_map_first(&r->in_flight, hash); n;
          n = ms_map_next(n)) {
         struct ms_lookup *l = MS_CONTAINER(n, struct ms_lookup, node);
-        if (ms_span_equal(ms_span(l->name, l->len), name))
+        if (l->families == q->families &&
+            ms_span_equal(ms_span(l->name, l->len), q->name))
             return l;
     }
     return NULL;
 }
 
-static ms_err new_lookup(struct ms_resolver *r, struct ms_span name,
+static ms_err new_lookup(struct ms_resolver *r, const struct question *q,
                          struct ms_lookup **out)
 {
+    struct ms_span name = q->name;
     struct ms_lookup *l = ms_zalloc(sizeof(*l) + name.n + 1);
 
     if (!l)
@@ -151,9 +160,11 @@ static ms_err new_lookup(struct ms_resolver *r, struct ms_span name,
     l->resolver = r;
     ms_list_init(&l->turn);
     ms_list_init(&l->askers);
+    l->families = q->families;
     l->len = name.n;
     memcpy(l->name, name.p, name.n);
-    ms_err err = ms_map_add(&r->in_flight, &l->node, ms_span_hash(name, 0));
+    ms_err err = ms_map_add(&r->in_flight, &l->node,
+                            ms_span_hash(name, (uint32_t)q->families));
     if (err) {
         ms_free(l);
         return err;
@@ -163,11 +174,21 @@ static ms_err new_lookup(struct ms_resolver *r, struct ms_span name,
     return MS_OK;
 }
 
+static bool is_wanted(const struct ms_lookup *l, int family)
+{
+    if (l->families == MS_RESOLVE_BOTH)
+        return true;
+    return (l->families == MS_RESOLVE_V4) == (family == FAMILY_V4);
+}
+
+/* Of a family that nobody wants there is none. */
 static void clear_answers(struct ms_lookup *l)
 {
     for (int i = 0; i < FAMILIES; i++) {
         ms_free(l->answers[i].list);
         l->answers[i] = (struct ms_dns_answer){0};
+        if (!is_wanted(l, i))
+            l->answers[i].err = MS_EHOST;
     }
 }
 
@@ -243,6 +264,8 @@ static ms_err ask(struct ms_lookup *l, const char *candidate)
     begin_turn(l);
     clear_answers(l);
     for (int i = 0; i < FAMILIES; i++) {
+        if (!is_wanted(l, i))
+            continue;
         l->answers[i].err =
             ms_dns_ask(l->channel->dns, candidate, families[i], l);
         if (!l->answers[i].err)
@@ -279,6 +302,7 @@ static void remember(struct ms_lookup *l)
     ms_resolve_cache_put(&l->resolver->cache,
                          &(struct ms_cache_news){
                              .name = ms_span(l->name, l->len),
+                             .families = l->families,
                              .v6 = v6->list,
                              .v6_count = v6->count,
                              .v4 = v4->list,
@@ -293,7 +317,10 @@ static ms_err ask_hook(struct ms_lookup *l)
     struct ms_resolver *r = l->resolver;
 
     begin_turn(l);
+    clear_answers(l);
     for (int i = 0; i < FAMILIES && !r->closed; i++) {
+        if (!is_wanted(l, i))
+            continue;
         l->pending++;
         l->answers[i].err = ms_hooked_ask(r->hooked, l->name, families[i], l);
         l->pending -= l->answers[i].err != MS_OK;
@@ -455,11 +482,12 @@ static void on_answer(void *user, sa_family_t family,
 static ms_err ask_dns(struct ms_resolver *r, struct ms_asker *a,
                       struct ms_span name)
 {
-    struct ms_lookup *l = MS_MUTANT_IS(133) ? NULL : find_lookup(r, name);
+    struct question q = {name, a->families};
+    struct ms_lookup *l = MS_MUTANT_IS(133) ? NULL : find_lookup(r, &q);
     ms_err err = MS_OK;
 
     if (!l)
-        err = new_lookup(r, name, &l);
+        err = new_lookup(r, &q, &l);
     if (err)
         return err;
     join(l, a);
@@ -485,11 +513,26 @@ static size_t only_loopback(struct ms_addr *list, size_t count)
     return 2;
 }
 
+/* What was learnt for those who want both families does for who wants one, if
+ * it has any of that. */
+static const struct ms_cached *find_known(struct ms_resolver *r,
+                                          struct ms_span name,
+                                          enum ms_families wanted)
+{
+    const struct ms_cached *e = NULL;
+
+    if (wanted != MS_RESOLVE_BOTH)
+        e = ms_resolve_cache_find(&r->cache, name, MS_RESOLVE_BOTH);
+    if (e && (wanted == MS_RESOLVE_V6 ? e->v6_count : e->count - e->v6_count))
+        return e;
+    return ms_resolve_cache_find(&r->cache, name, wanted);
+}
+
 /* False: nothing is known. */
 static bool answer_from_cache(struct ms_resolver *r, struct ms_asker *a,
                               struct ms_span name)
 {
-    const struct ms_cached *e = ms_resolve_cache_find(&r->cache, name);
+    const struct ms_cached *e = find_known(r, name, a->families);
     struct ms_addr list[FAMILIES * MS_DNS_MAX_ADDRESSES];
 
     if (!e)

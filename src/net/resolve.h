@@ -39,9 +39,18 @@ struct ms_lookup;
 /* One who waits for a name; embedded in the party, its node initialised with
  * ms_list_init() and the rest zero but for the callbacks. The callbacks may
  * call anything here, ms_resolver_free() too once nobody waits. */
+/* What an asker wants to know; nothing is asked that nobody wants. */
+enum ms_families {
+    MS_RESOLVE_BOTH,
+    MS_RESOLVE_V4,
+    MS_RESOLVE_V6,
+};
+
 struct ms_asker {
     struct ms_list node;      /* on the lookup's list */
     struct ms_lookup *lookup; /* NULL while it waits for nothing */
+    /* What is known without asking may be of the other family as well. */
+    enum ms_families families;
 
     /* Addresses, in the order to try them, without ports: between 1 and
      * MS_DNS_MAX_ADDRESSES, valid during the call. Called once or twice: A and

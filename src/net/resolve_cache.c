@@ -99,22 +99,25 @@ static void on_timer(struct ms_timer *t)
 /* ---- entries ------------------------------------------------------------- */
 
 static struct ms_cached *find(const struct ms_resolve_cache *c,
-                              struct ms_span name)
+                              struct ms_span name, unsigned families)
 {
-    struct ms_map_node *n = ms_map_first(&c->by_name, ms_span_hash(name, 0));
+    struct ms_map_node *n =
+        ms_map_first(&c->by_name, ms_span_hash(name, families));
 
     for (; n; n = ms_map_next(n)) {
         struct ms_cached *e = MS_CONTAINER(n, struct ms_cached, node);
-        if (ms_span_equal(ms_span(e->name, e->name_len), name))
+        if (e->families == families &&
+            ms_span_equal(ms_span(e->name, e->name_len), name))
             return e;
     }
     return NULL;
 }
 
 const struct ms_cached *ms_resolve_cache_find(struct ms_resolve_cache *c,
-                                              struct ms_span name)
+                                              struct ms_span name,
+                                              unsigned families)
 {
-    struct ms_cached *e = find(c, name);
+    struct ms_cached *e = find(c, name, families);
 
     if (!e || e->ends_us <= c->loop->now_us)
         return NULL;
@@ -139,6 +142,7 @@ static struct ms_cached *new_entry(const struct ms_cache_news *news)
         return NULL;
     ms_list_init(&e->slot);
     ms_list_init(&e->use);
+    e->families = news->families;
     e->v6_count = news->v6_count;
     e->count = count;
     for (size_t i = 0; i < news->v6_count; i++)
@@ -153,7 +157,7 @@ static struct ms_cached *new_entry(const struct ms_cache_news *news)
 void ms_resolve_cache_put(struct ms_resolve_cache *c,
                           const struct ms_cache_news *news)
 {
-    struct ms_cached *old = find(c, news->name);
+    struct ms_cached *old = find(c, news->name, news->families);
 
     if (old)
         drop(c, old);
@@ -162,7 +166,8 @@ void ms_resolve_cache_put(struct ms_resolve_cache *c,
     struct ms_cached *e = new_entry(news);
     if (!e)
         return;
-    if (ms_map_add(&c->by_name, &e->node, ms_span_hash(news->name, 0))) {
+    if (ms_map_add(&c->by_name, &e->node,
+                   ms_span_hash(news->name, news->families))) {
         ms_free(e);
         return;
     }

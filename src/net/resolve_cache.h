@@ -37,6 +37,7 @@ struct ms_cached {
     struct ms_list slot; /* on cache->slots[] */
     struct ms_list use;  /* on cache->by_use */
     uint64_t ends_us;
+    unsigned families;      /* that were asked for */
     size_t v6_count, count; /* IPv6 first; none: there is no such host */
     size_t name_len;
     const char *name;      /* behind the addresses */
@@ -58,6 +59,7 @@ struct ms_resolve_cache {
 /* What is known of a name; the lists are lent. */
 struct ms_cache_news {
     struct ms_span name;
+    unsigned families; /* what was asked for; each has entries of its own */
     const struct ms_addr *v6, *v4;
     size_t v6_count, v4_count;
     int64_t ttl_ms; /* as it was given, whatever the bounds */
@@ -71,9 +73,11 @@ void ms_resolve_cache_clear(struct ms_resolve_cache *c);
 /* After ms_resolve_cache_clear(), also when there is no loop any more. */
 void ms_resolve_cache_fini(struct ms_resolve_cache *c);
 
-/* What is known of `name` now, NULL: nothing. Good until the next call. */
+/* What is known of `name` now to those who asked for `families`, NULL: nothing.
+ * Good until the next call. */
 const struct ms_cached *ms_resolve_cache_find(struct ms_resolve_cache *c,
-                                              struct ms_span name);
+                                              struct ms_span name,
+                                              unsigned families);
 
 /* Replaces what was known. Without memory nothing is known. */
 void ms_resolve_cache_put(struct ms_resolve_cache *c,

@@ -200,6 +200,20 @@ static socklen_t unix_addr(struct ms_span path, struct sockaddr_un *a)
                        !abstract);
 }
 
+bool ms_net_source(const struct ms_addr *to, struct ms_addr *from)
+{
+    int fd = socket(to->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t len = sizeof(*from);
+
+    if (fd < 0)
+        return false;
+    /* A datagram socket only looks up the way. */
+    bool known = connect(fd, &to->any, ms_addr_len(to)) == 0 &&
+                 getsockname(fd, &from->any, &len) == 0;
+    close(fd);
+    return known;
+}
+
 ms_err ms_net_connect_unix(struct ms_span path, int *fd, int *os_errno)
 {
     struct sockaddr_un a;

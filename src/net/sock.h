@@ -47,6 +47,11 @@ ms_err ms_net_connect_unix(struct ms_span path, int *fd,
  * longer than the system takes, and no path has a NUL in it. */
 bool ms_net_is_unix_path(struct ms_span path);
 
+/* The address of this machine that a connection to `to` would begin at, unless
+ * it is told otherwise. Sends nothing and leaves nothing open. False: nothing
+ * leads there. */
+bool ms_net_source(const struct ms_addr *to, struct ms_addr *from);
+
 /* How an attempt fares: MS_IO_DONE connected, MS_IO_AGAIN not yet. */
 struct ms_io_result ms_net_connected(int fd);
 

@@ -35,7 +35,7 @@ void ms_fields_free(struct ms_fields *f);
 void ms_fields_clear(struct ms_fields *f);
 
 /* Room for another field. MS_ENOMEM leaves all as it was. */
-ms_err ms_fields_grow(struct ms_fields *f) MS_MUST_CHECK;
+ms_err ms_fields_grow(struct ms_fields *f) MS_RARE MS_MUST_CHECK;
 
 /* Indexes a field whose bytes are in `text`, or will be before anybody looks.
  * MS_ENOMEM leaves all as it was. */

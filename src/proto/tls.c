@@ -148,11 +148,11 @@ static ms_err expect_peer(struct ms_tls *t)
                                         : MS_OK;
 }
 
+/* Where sessions are not wanted there is none. */
 static void resume(struct ms_tls *t)
 {
-    if (!t->cache || !wants(t, MS_TLS_SESSION_REUSE))
-        return;
-    SSL_SESSION *session = ms_tls_cache_take(t->cache);
+    SSL_SESSION *session = t->cache ? ms_tls_cache_take(t->cache) : NULL;
+
     if (!session)
         return;
     SSL_set_session(t->ssl, session);

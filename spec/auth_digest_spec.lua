@@ -1,0 +1,195 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Digest with servers that check it: a program of node's crypto for all that
+-- RFC 7616 has, over HTTP/1.1 and HTTP/2, and Apache. What a server does that
+-- no real one does is in auth_spec.lua.
+local apache = require "spec.support.apache"
+local async = require "spec.support.async"
+local digest = require "spec.support.digest"
+local json = require "cjson"
+local ms = require "multisocket"
+local process = require "spec.support.process"
+
+local JASON = "J\xc3\xa4s\xc3\xb8n Doe"
+local ANNA = { "anna", "secret", digest = true }
+local node
+
+setup(function() node = digest.start() end)
+teardown(function() node:stop() end)
+
+local function options(version, more)
+  local t = { auth = ANNA, timeout = 10000,
+    version = version == "2" and "2-prior-knowledge" or "1.1" }
+  for k, v in pairs(more or {}) do t[k] = v end
+  return t
+end
+
+-- What the server says of the request it accepted.
+local function accepted(client, path, version, more)
+  local res = assert(client:fetch(node:url(path, version), options(version, more)))
+  assert.equal(200, res.status, path)
+  return json.decode(res.body)
+end
+
+describe("Digest, checked by node", function()
+  local ALGORITHMS = { "MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256",
+    "SHA-512-256-sess" }
+
+  for _, version in ipairs({ "1.1", "2" }) do
+    it("has every algorithm and qop over HTTP/" .. version, async(function()
+      for _, algorithm in ipairs(ALGORITHMS) do
+        for _, qop in ipairs({ "auth", "auth-int", "both", "none" }) do
+          local client <close> = ms.client({})
+          local path = ("/%s/%s"):format(algorithm, qop)
+          local first = accepted(client, path .. "?a=b", version)
+          local second = accepted(client, path, version, { body = "hello, \0 world" })
+          assert.equal("hello, \0 world", second.body)
+          assert.equal(first.seen + 1, second.seen, "the second is taken at once")
+          if qop ~= "none" then
+            assert.same({ "00000001", "00000002" }, { first.nc, second.nc })
+          end
+        end
+      end
+    end))
+
+    it("has all kinds of names over HTTP/" .. version, async(function()
+      for _, words in ipairs({ "", "/utf8", "/userhash", "/utf8/userhash", "/opaque" }) do
+        local client <close> = ms.client({})
+        for _, login in ipairs({ ANNA, { JASON, "geheim", digest = true } }) do
+          local path = "/SHA-256/auth" .. words
+          assert.equal(login[1], accepted(client, path, version, { auth = login }).user)
+        end
+      end
+    end))
+
+    it("follows a nonce that the server names over HTTP/" .. version, async(function()
+      local client <close> = ms.client({})
+      local first = accepted(client, "/MD5/auth/next", version)
+      for i = 1, 3 do
+        local got = accepted(client, "/MD5/auth/next", version)
+        assert.same({ first.seen + i, "00000001" }, { got.seen, got.nc })
+        assert.not_equal(first.cnonce, got.cnonce)
+      end
+    end))
+
+    it("repeats a request whose nonce grew old over HTTP/" .. version, async(function()
+      local client <close> = ms.client({})
+      local first = accepted(client, "/MD5/auth/stale", version, { body = "1" })
+      local second = accepted(client, "/MD5/auth/stale", version, { body = "2" })
+      assert.same({ "2", first.seen + 2 }, { second.body, second.seen })
+    end))
+  end
+
+  it("goes on where the 401 ends the connection, or is large", async(function()
+    for _, word in ipairs({ "close", "big" }) do
+      local client <close> = ms.client({})
+      local got = accepted(client, "/SHA-256/auth/" .. word, "1.1", { body = "hello" })
+      assert.equal("hello", got.body)
+    end
+  end))
+
+  it("is not given a wrong password twice", async(function()
+    local client <close> = ms.client({})
+    local before = accepted(client, "/MD5/auth", "1.1").seen
+    for _ = 1, 2 do
+      local res = assert(client:fetch(node:url("/MD5/auth"),
+        options("1.1", { auth = { "anna", "wrong", digest = true } })))
+      assert.same({ 401, "who are you?\n" }, { res.status, res.body })
+    end
+    -- Each time: without, and with; nothing was learnt from what failed.
+    assert.equal(before + 5, accepted(client, "/MD5/auth", "1.1").seen)
+  end))
+
+  it("asks once for many requests at a time", async(function()
+    local client <close> = ms.client({ auth = ANNA })
+    accepted(client, "/MD5/auth", "2")
+    local first = accepted(client, "/MD5/auth", "2").seen
+    for _, r in ipairs(ms.map({ 1, 2, 3, 4, 5, 6, 7, 8 }, function()
+      return accepted(client, "/MD5/auth", "2")
+    end)) do assert.is_true(r.ok, tostring(r.error)) end
+    assert.equal(first + 9, accepted(client, "/MD5/auth", "2").seen)
+  end))
+end)
+
+describe("Digest with Apache", function()
+  local server
+
+  setup(function() server = apache.start() end)
+  teardown(function() server:stop() end)
+
+  -- What the server logged of requests number `from` and up, of `count`.
+  local function logged(from, count)
+    local log
+    process.wait_until(function()
+      log = server:log()
+      return #log >= from + count - 1
+    end, 5000)
+    return table.move(log, from, #log, 1, {})
+  end
+
+  local function ours(row)
+    local client <close> = ms.client({})
+    local res = assert(client:fetch(server:url(row.path), { version = "1.1", body = row.body,
+      auth = { row.user, row.password, digest = true }, timeout = 10000 }))
+    return res.status, res.body
+  end
+
+  local function curl(row)
+    local argv = { "curl", "-s", "--http1.1", "-L", "--digest", "-u",
+      row.user .. ":" .. row.password, "-w", "\n%{http_code}", server:url(row.path) }
+    if row.body then
+      argv[#argv + 1] = "--data-binary"
+      argv[#argv + 1] = row.body
+    end
+    local body, status = process.run(argv).stdout:match("^(.*)\n(%d+)$")
+    return tonumber(status), body
+  end
+
+  local ROWS = {
+    { path = "/open/hello", user = "anna", password = "secret", requests = 1 },
+    { path = "/digest/hello", user = "anna", password = "secret", requests = 2 },
+    { path = "/digest/hello?a=b&c", user = "anna", password = "secret", requests = 2 },
+    { path = "/digest/hello", user = "anna", password = "wrong", requests = 2 },
+    { path = "/digest/hello", user = "otto", password = "secret", requests = 2 },
+    { path = "/digest/hello", user = "j\xc3\xbcrgen", password = "geheim", requests = 2 },
+    { path = "/digest/echo", user = "anna", password = "secret", body = "hello", requests = 2 },
+    { path = "/once/hello", user = "anna", password = "secret", requests = 2 },
+    { path = "/digest/moved", user = "anna", password = "secret", requests = 3 },
+    { path = "/basic/hello", user = "anna", password = "secret", requests = 1 },
+  }
+
+  for _, row in ipairs(ROWS) do
+    it(("does as curl does: %s as %s:%s"):format(row.path, row.user, row.password),
+      async(function()
+        local from = #server:log() + 1
+        local status, body = ours(row)
+        local by_us = logged(from, row.requests)
+        assert.equal(row.requests, #by_us)
+        local curl_status, curl_body = curl(row)
+        assert.same({ curl_status, curl_body }, { status, body })
+        assert.same(by_us, logged(from + row.requests, row.requests))
+      end))
+  end
+
+  it("authenticates once for many requests, over HTTP/2 too", async(function()
+    local client <close> = ms.client({ auth = ANNA, version = "2-prior-knowledge" })
+    local from = #server:log() + 1
+    for _ = 1, 3 do
+      assert.equal("hello, world\n", assert(client:fetch(server:url("/digest/hello"))).body)
+    end
+    local log = logged(from, 4)
+    assert.same({ 401, 200, 200, 200 }, { log[1].status, log[2].status, log[3].status,
+      log[4].status })
+  end))
+
+  it("has a nonce for every request", async(function()
+    local client <close> = ms.client({ auth = ANNA, version = "1.1" })
+    local from = #server:log() + 1
+    for _ = 1, 3 do assert.equal(200, assert(client:fetch(server:url("/once/hello"))).status) end
+    assert.same({ "-", "anna", "anna", "anna" }, (function()
+      local users = {}
+      for i, line in ipairs(logged(from, 4)) do users[i] = line.user end
+      return users
+    end)())
+  end))
+end)

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/auth_settings.h"
+
+static ms_err copy_text(struct ms_buf *to, const struct ms_buf *from)
+{
+    if (!from->p)
+        return MS_OK;
+    ms_err err = ms_buf_reserve(to, ms_buf_len(from) + 1);
+    if (!err)
+        ms_buf_put(to, ms_buf_span(from));
+    return err;
+}
+
+ms_err ms_auth_settings_copy(struct ms_auth_settings *to,
+                             const struct ms_auth_settings *from)
+{
+    ms_err err;
+
+    to->digest = from->digest;
+    if ((err = copy_text(&to->user, &from->user)) ||
+        (err = copy_text(&to->password, &from->password)) ||
+        (err = copy_text(&to->bearer, &from->bearer)))
+        return err;
+    return copy_text(&to->netrc, &from->netrc);
+}
+
+void ms_auth_settings_free(struct ms_auth_settings *s)
+{
+    ms_buf_free(&s->user);
+    ms_buf_free(&s->password);
+    ms_buf_free(&s->bearer);
+    ms_buf_free(&s->netrc);
+}
+
+void ms_credentials_free(struct ms_credentials *c)
+{
+    ms_buf_free(&c->user);
+    ms_buf_free(&c->password);
+    *c = (struct ms_credentials){0};
+}
+
+bool ms_auth_settings_login(const struct ms_auth_settings *s,
+                            struct ms_login *login)
+{
+    *login =
+        (struct ms_login){ms_buf_span(&s->user), ms_buf_span(&s->password)};
+    return s->user.p != NULL;
+}
+
+ms_err ms_auth_settings_value(const struct ms_auth_settings *s,
+                              struct ms_buf *out, const char **why)
+{
+    struct ms_login login;
+
+    *why = NULL;
+    if (s->password.p && !s->user.p) {
+        *why = "auth has a password and no user";
+        return MS_EOPTION;
+    }
+    if (s->bearer.p)
+        return ms_auth_bearer(ms_buf_span(&s->bearer), out, why);
+    if (!ms_auth_settings_login(s, &login))
+        return MS_OK;
+    if (!s->digest)
+        return ms_auth_basic(&login, out, why);
+    *why = ms_auth_refusal(&login);
+    return *why ? MS_EOPTION : MS_OK;
+}
