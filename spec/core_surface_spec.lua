@@ -452,6 +452,21 @@ describe("surface: the module multisocket.core", function()
       end,
       why = "takes anything",
     }
+    local RESPONSE = "argument #1 must be a response, not "
+    for name, fn in pairs({ attach = core.attach, attached = core.attached }) do
+      rows[name] = {
+        good = function()
+          local res = finished():response()
+          core.attach(res, name)
+          assert.equal(name, core.attached(res))
+        end,
+        bad = { bad("bad_argument", RESPONSE .. "nil", fn),
+          bad("bad_argument", RESPONSE .. "table", fn, {}) },
+      }
+    end
+  end
+
+  local function texts()
     rows.url = {
       good = function() assert.equal("http://h/", core.url("http://h").href) end,
       bad = { bad("bad_argument", "the URL must be a string, not nil", core.url) },
@@ -479,18 +494,6 @@ describe("surface: the module multisocket.core", function()
       end,
       bad = { bad("bad_argument", "a date must be a string, not nil", core.http_date) },
     }
-    local RESPONSE = "argument #1 must be a response, not "
-    for name, fn in pairs({ attach = core.attach, attached = core.attached }) do
-      rows[name] = {
-        good = function()
-          local res = finished():response()
-          core.attach(res, name)
-          assert.equal(name, core.attached(res))
-        end,
-        bad = { bad("bad_argument", RESPONSE .. "nil", fn),
-          bad("bad_argument", RESPONSE .. "table", fn, {}) },
-      }
-    end
   end
 
   local function tools()
@@ -562,6 +565,7 @@ describe("surface: the module multisocket.core", function()
   it("has a good and a bad use of every name", async(function()
     values()
     handles()
+    texts()
     tools()
     surface.check({ names = surface.names_of(core), rows = rows })
   end))

@@ -183,6 +183,7 @@ local ENGINE = {
   tls = TLS,
   on_headers = FUNCTION,
   on_data = FUNCTION,
+  on_debug = FUNCTION,
 }
 
 local function fields(what)

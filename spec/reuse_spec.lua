@@ -63,8 +63,7 @@ local function make_rows(sockets)
     ["auth.user"] = { "anna", "otto" },
     ["auth.password"] = { "a", "b", with = { auth = { user = "anna" } } },
     ["auth.digest"] = { true, false, with = { auth = { user = "anna" } } },
-    bearer = { "of-anna", "of-otto" },
-    netrc = { new_path(), new_path() },
+    bearer = { "of-anna", "of-otto" }, netrc = { new_path(), new_path() },
     version = { "1.1", "auto", http = { "1.1", "2-prior-knowledge", fails = true } },
     tcp_nodelay = { true, false },
     -- The key is the same; that it takes none is what it asks for.

@@ -527,6 +527,19 @@ typedef enum ms_verdict ms_body_cb(struct ms_easy *easy, char *p, size_t cap,
  * retry. MS_ABORT ends the transfer with MS_ECALLBACK. */
 typedef enum ms_verdict ms_rewind_cb(struct ms_easy *easy, void *user);
 
+enum ms_debug {
+    MS_DEBUG_INFO,    /* a line: which connection, how it went on */
+    MS_DEBUG_REQUEST, /* the head of a request that was sent, */
+    MS_DEBUG_RESPONSE /* of a response that came, be it one that nobody gets:
+                       * the first line, then "name: value" lines, with "\n"
+                       * between */
+};
+
+/* `text` is not NUL-terminated. Values of Authorization, Proxy-Authorization,
+ * Cookie and Set-Cookie are "***" in it, behind a scheme that is known. */
+typedef enum ms_verdict ms_debug_cb(struct ms_easy *easy, enum ms_debug kind,
+                                    const char *text, size_t n, void *user);
+
 MS_API ms_err ms_easy_new(struct ms_easy **out);
 /* Removes it from its multi first; NULL is allowed. The memory goes at the
  * outermost exit, so a callback may close the very easy it is called for. */
@@ -541,6 +554,9 @@ MS_API struct ms_options *ms_easy_options(const struct ms_easy *easy);
 MS_API void ms_easy_on_headers(struct ms_easy *easy, ms_headers_cb *cb,
                                void *user);
 MS_API void ms_easy_on_data(struct ms_easy *easy, ms_data_cb *cb, void *user);
+/* Hears what is sent and received. NULL: nobody does. MS_ENOMEM. */
+MS_API ms_err ms_easy_on_debug(struct ms_easy *easy, ms_debug_cb *cb,
+                               void *user);
 /* The request's body comes from `cb` instead of MS_OPT_BODY, from the next run
  * on; NULL ends that. `length` in bytes is sent and has to be met; -1, not
  * known: it is sent in chunks. The method is not POST by itself. Such a

@@ -8,7 +8,7 @@ local clients = require "clients"
 local machine = require "machine"
 local process = require "process"
 local report = require "report"
-local scale = require "scale"
+local held_at_once = require "scale"
 local secure = require "secure"
 local server = require "server"
 

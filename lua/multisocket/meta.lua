@@ -223,6 +223,7 @@ function Response:cancel(reason) end
 ---@field resolver? "system"|fun(host: string, family: 4|6, done: fun(addresses: string[]?): boolean)|false asked instead of hosts file and DNS; "system": getaddrinfo()
 ---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
+---@field on_debug? fun(kind: "info"|"request"|"response", text: string)|false heads as they went, without credentials
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
 
 ---@class multisocket.Addresses: string[]

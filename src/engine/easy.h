@@ -47,8 +47,9 @@ struct ms_easy {
     ms_headers_cb *on_headers;
     ms_data_cb *on_data;
     void *headers_user, *data_user, *user;
-    struct ms_agent *agent;   /* owned; NULL for most (agent.h) */
-    struct ms_source *source; /* owned; NULL for most */
+    struct ms_agent *agent;    /* owned; NULL for most (agent.h) */
+    struct ms_source *source;  /* owned; NULL for most */
+    struct ms_debugger *debug; /* owned; NULL for most (debug.h) */
     bool oneshot;
 
     /* Its place in the multi. */

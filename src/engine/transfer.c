@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/agent.h"
 #include "engine/credentials.h"
+#include "engine/debug.h"
 #include "engine/policy.h"
 #include "engine/run_parts.h"
 
@@ -215,7 +216,10 @@ static MS_RARE ms_err ask_policies(struct ms_easy *e)
         ms_run_end(e, err, why);
         return MS_ECANCELLED;
     }
-    return then == MS_THEN_AGAIN ? discard(e) : MS_OK;
+    if (then != MS_THEN_AGAIN)
+        return MS_OK;
+    ms_debug_info(e, "another request follows this response");
+    return discard(e);
 }
 
 /* ---- the end ------------------------------------------------------------- */
@@ -233,6 +237,8 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
         stamp(e, MS_TIMING_QUEUE, ms_waiter_begun_us(&e->waiter));
     e->error.retryable = err && is_passing(e, err);
     release(e);
+    if (err)
+        ms_debug_info(e, detail ? detail : ms_err_text(err));
     if (err && MS_UNLIKELY(e->agent != NULL) &&
         ms_policy_after_failure(e, err)) {
         next_hop(e);
@@ -251,6 +257,7 @@ void ms_run_drop(struct ms_easy *e)
 {
     if (ms_run_under_way(e))
         release(e);
+    ms_debug_clear(e);
     e->run++;
     set_state(e, MS_RUN_IDLE);
 }
@@ -301,6 +308,11 @@ static ms_err on_head(struct ms_stream *s)
 
     MS_TRACE(&l->trace, MS_TRACE_XFER, e->conn->id, e->id, "response %u",
              e->response->head.status);
+    if (MS_UNLIKELY(ms_debug_wanted(e, &l->trace))) {
+        ms_err err = ms_debug_response(e);
+        if (err)
+            return err;
+    }
     if (MS_UNLIKELY(was_misdirected(e)))
         return MS_EREFUSEDSTREAM;
     if (MS_UNLIKELY(e->agent || e->response->head.status >= 300) &&
@@ -631,6 +643,8 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     MS_TRACE(&ms_run_loop(e)->trace, MS_TRACE_XFER, c->id, e->id,
              "request %.*s %.*s", (int)req.method.n, req.method.p,
              (int)req.target.n, req.target.p);
+    if (MS_UNLIKELY(ms_debug_wanted(e, &ms_run_loop(e)->trace)))
+        ms_debug_request(e);
     if (e->pause)
         ms_run_pause(e);
     if (!ms_run_options(e)->watched)
@@ -788,6 +802,7 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->detail = NULL;
     if (e->said)
         ms_run_say(e, NULL);
+    ms_debug_clear(e);
     e->retried = e->by_h1 = e->told = e->headed = e->unwanted = false;
     e->refusals = 0;
     e->pause = 0;

@@ -71,6 +71,7 @@ enum {
 enum {
     LB_OPTIONS_ON_HEADERS = 1,
     LB_OPTIONS_ON_DATA,
+    LB_OPTIONS_ON_DEBUG,
     LB_OPTIONS_UPLOAD, /* a body that is handed over while it is sent */
     LB_OPTIONS_GUARD,  /* the function allow_address is */
     LB_OPTIONS_RESOLVER,
@@ -111,8 +112,8 @@ struct lb_multi {
 struct lb_options {
     struct lb_object object;
     struct ms_options *o;
-    struct lb_upload *upload;   /* LB_OPTIONS_UPLOAD, or NULL */
-    bool has_headers, has_data; /* its callbacks */
+    struct lb_upload *upload;              /* LB_OPTIONS_UPLOAD, or NULL */
+    bool has_headers, has_data, has_debug; /* its callbacks */
 };
 
 struct lb_easy {

@@ -17,7 +17,7 @@
 /* Longer names are not compared; the longest option has 19 letters. */
 #define MAX_NAME 32
 
-static const char *const callbacks[] = {"on_headers", "on_data"};
+static const char *const callbacks[] = {"on_headers", "on_data", "on_debug"};
 /* A function too, but of the way to a host. */
 #define RESOLVER  "resolver"
 #define CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
@@ -677,7 +677,8 @@ void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
     lo->has_headers =
         lua_getiuservalue(L, to, LB_OPTIONS_ON_HEADERS) != LUA_TNIL;
     lo->has_data = lua_getiuservalue(L, to, LB_OPTIONS_ON_DATA) != LUA_TNIL;
-    lua_pop(L, 2);
+    lo->has_debug = lua_getiuservalue(L, to, LB_OPTIONS_ON_DEBUG) != LUA_TNIL;
+    lua_pop(L, 3);
 }
 
 /* ---- the type ---------------------------------------------------------- */
@@ -693,6 +694,7 @@ struct lb_options *lb_push_options(lua_State *L, int base)
     lo->upload = from->upload;
     lo->has_headers = from->has_headers;
     lo->has_data = from->has_data;
+    lo->has_debug = from->has_debug;
     for (int uv = 1; uv <= LB_OPTIONS_UVS; uv++) {
         lua_getiuservalue(L, base, uv);
         lua_setiuservalue(L, -2, uv);
