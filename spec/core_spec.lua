@@ -94,7 +94,6 @@ describe("core:", function()
       local names = core.option_names()
       table.sort(names)
       assert.same({ "allow_address", "allow_downgrade", "auth", "bearer", "body", "connect_to",
-      assert.same({ "allow_address", "allow_downgrade", "auth", "bearer", "body", "connect_to",
         "cookies", "dns", "expect_continue", "fresh_connection", "happy_eyeballs_delay",
         "headers", "interface", "ip", "local_port", "low_speed", "max_body", "max_header_size",
         "max_recv_speed", "max_send_speed", "method", "netrc", "on_data", "on_debug",
