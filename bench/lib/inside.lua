@@ -91,7 +91,7 @@ inside.all = {
   },
 }
 
-table.move(scale.all, 1, #scale.all, #inside.all + 1, inside.all)
+table.move(held_at_once.all, 1, #held_at_once.all, #inside.all + 1, inside.all)
 table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)
 
 -- ---- the Lua programs, which report themselves -------------------------
