@@ -41,6 +41,7 @@ FLAGS.release      := $(shell d=$$(mktemp -d) && \
 FLAGS.unit         := -DMS_FAIL_ALLOC -UNDEBUG
 FLAGS.asan         := -UNDEBUG $(SANITIZE)
 FLAGS.asan-unit    := $(FLAGS.unit) $(SANITIZE)
+FLAGS.tsan         := -UNDEBUG -fsanitize=thread -fno-omit-frame-pointer -O1
 FLAGS.fuzz         := $(FLAGS.asan-unit) -fsanitize=fuzzer-no-link
 FLAGS.coverage     := $(FLAGS.unit) -O0 --coverage
 FLAGS.mutant       := -DMS_FAIL_ALLOC -UNDEBUG -O1
@@ -109,7 +110,7 @@ Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: print-libs all demo test unit spec check deps format format-check layers lint warnings \
-        asan valgrind mutants fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
+        asan tsan valgrind mutants model fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
 
@@ -181,6 +182,16 @@ asan: build/nodlclose.so ## every test under the address and undefined behaviour
 	SPEC_TOOL=asan UBSAN_OPTIONS=print_stacktrace=1 $(TALLY) $(call c_tests,asan-unit) "env LD_PRELOAD=$(shell \
 	  gcc -print-file-name=libasan.so):$(CURDIR)/build/nodlclose.so $(BUSTED) $(SPEC)"
 
+# Lua and the libraries are the system's: what they do among themselves is
+# not looked at. Eight threads with a multi each (spec/support/threads.lua).
+tsan: build/nodlclose.so ## eight threads, a multi in each, under the thread sanitizer
+	@.ci/deps test
+	@$(MAKE) $(QUICK) VARIANT=tsan CC=gcc CORE=build/tsan/multisocket/core.so core
+	@$(FILES) && $(call run_in,build/tsan/) \
+	TSAN_OPTIONS="ignore_noninstrumented_modules=1 exitcode=66 second_deadlock_stack=1" \
+	$(TALLY) "env LD_PRELOAD=$(shell gcc -print-file-name=libtsan.so):$(CURDIR)/build/nodlclose.so \
+	  $(LUA) spec/support/threads.lua"
+
 # Finds new inputs for SECONDS each, keeps those that reach something new, and
 # stops at the first that breaks an expectation. FUZZ_NAMES=h1 for one target.
 SECONDS ?= 60
@@ -241,6 +252,14 @@ mutants: ## break each promise on purpose (N=24: one): does its spec notice?
 
 mutant-%: FORCE
 	@$(MUTANT_ENV) $(LUA) .ci/mutants.lua run $*
+
+# `make test` plays some of these; here an event that comes less than a hundred
+# times is a failure. SEED=n SCHEDULES=1 plays one again.
+MODEL_ENV := SCHEDULES=$(if $(SCHEDULES),$(SCHEDULES),10000) $(if $(SEED),SEED=$(SEED))
+model: ## 10,000 random schedules for each way of driving, counted
+	@$(MAKE) $(QUICK) VARIANT=unit units
+	@$(FILES) && $(MODEL_ENV) build/unit/test_model
+	@$(MODEL_ENV) build/unit/test_engine
 
 bench instructions syscalls: all
 	@$(FILES) && $(ENV) bench/$(subst bench,run,$@)

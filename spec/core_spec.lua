@@ -94,11 +94,12 @@ describe("core:", function()
       local names = core.option_names()
       table.sort(names)
       assert.same({ "allow_address", "allow_downgrade", "auth", "bearer", "body", "connect_to",
-        "cookies", "dns", "expect_continue", "fresh_connection", "happy_eyeballs_delay", "headers",
-        "interface", "ip", "local_port", "low_speed", "max_body", "max_header_size", "method",
-        "netrc", "on_data", "on_debug", "on_headers", "priority", "redirect", "redirect_post",
-        "resolve", "resolver", "retry", "tcp_keepalive", "tcp_nodelay", "timeout", "tls",
-        "unix_socket", "unrestricted_auth", "user_agent", "version" }, names)
+        "cookies", "dns", "expect_continue", "fresh_connection", "happy_eyeballs_delay",
+        "headers", "interface", "ip", "local_port", "low_speed", "max_body", "max_header_size",
+        "max_recv_speed", "max_send_speed", "method", "netrc", "on_data", "on_debug",
+        "on_headers", "priority", "redirect", "redirect_post", "resolve", "resolver", "retry",
+        "tcp_keepalive", "tcp_nodelay", "timeout", "tls", "unix_socket", "unrestricted_auth",
+        "user_agent", "version" }, names)
     end)
 
     it("that nobody knows raise, and the nearest is named", function()
@@ -156,6 +157,7 @@ describe("core:", function()
 
     it("can be switched off", function()
       assert.is_truthy(core.options { timeout = false, max_body = false, max_header_size = false,
+        max_send_speed = false, max_recv_speed = false,
         user_agent = false, tcp_nodelay = false, fresh_connection = false, on_data = false,
         on_headers = false })
       assert.is_truthy(core.options { timeout = { connect = false } })

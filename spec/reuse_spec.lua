@@ -69,6 +69,8 @@ local function make_rows(sockets)
     -- The key is the same; that it takes none is what it asks for.
     fresh_connection = { false, true, second = { [true] = false, [false] = true } },
     expect_continue = { true, false },
+    max_send_speed = { 1000000, 2000000 },
+    max_recv_speed = { 1000000, 2000000 },
     max_body = { 1000, 2000 },
     max_header_size = { 10000, 20000 },
     redirect = { 1, 2 },

@@ -148,7 +148,8 @@ struct ms_error {
     int os_errno;       /* errno of the operating system, 0 where none is to
                          * blame */
     bool retryable;     /* nothing of the request reached the server */
-    unsigned attempts;  /* connections the request was tried on */
+    unsigned attempts;  /* how often the request was tried, behind redirects the
+                         * last one */
     const char *reason; /* the TLS library's words, static; or NULL */
 };
 
@@ -185,6 +186,9 @@ enum ms_option {
     MS_OPT_LOW_SPEED_LIMIT,    /* bytes per second, either way: a transfer that
                                 * is slower ends, default none, */
     MS_OPT_LOW_SPEED_TIME,     /* when it was so for that many ms; 30000 */
+    MS_OPT_MAX_SEND_SPEED,     /* bytes of body per second that are sent, and */
+    MS_OPT_MAX_RECV_SPEED,     /* taken, at most; they average out, after a
+                                * burst of an eighth of a second; none */
     MS_OPT_MAX_BODY,           /* bytes of body; default 1 GiB when it is
                                 * collected, none when on_data takes it */
     MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */
@@ -667,6 +671,11 @@ enum ms_multi_option {
                                         * else */
     MS_MULTI_MAX_AGE, /* ms from opened on; an older connection is not used
                        * again. -1: no limit, the default */
+    MS_MULTI_HOST_CONCURRENCY, /* transfers to one scheme, host and port that
+                                * go on at a time; the others wait in order.
+                                * -1: no limit, the default */
+    MS_MULTI_HOST_RATE,     /* transfers to one of them that begin in a second,
+                             * evenly. -1: no limit, the default */
     MS_MULTI_EDGE_TRIGGERED /* 1: the host tells a readiness once, as epoll does
                              * with EPOLLET: sockets are worked on until they
                              * block, over as many exits as that takes. Default

@@ -18,7 +18,7 @@
 ---@field url? string the URL at fault
 ---@field errno? integer of the operating system
 ---@field retryable? boolean nothing of the request reached the server
----@field attempts? integer connections it was tried on
+---@field attempts? integer how often it was tried (behind redirects, the last request)
 ---@field cause? any what a callback raised, a nested error, or OpenSSL's words
 ---@field response? multisocket.Response with `fail`: the response with status >= 400
 ---@field errors? any[] of code "all_failed": the error of each function
@@ -200,6 +200,8 @@ function Response:cancel(reason) end
 ---@field stream? boolean return when the head is there; read the body with the response
 ---@field sink? string|file*|fun(chunk: string) where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
+---@field max_send_speed? integer|false bytes of the request's body per second, at most
+---@field max_recv_speed? integer|false bytes of the response's body per second, at most
 ---@field redirect? integer|false how many are followed at most, default 10; 0: the 3xx is the response
 ---@field redirect_post? boolean a POST stays one after 301 and 302
 ---@field allow_downgrade? boolean a redirect from https to http is followed
@@ -243,6 +245,11 @@ function Response:cancel(reason) end
 ---@class multisocket.FetchOptions : multisocket.Options
 ---@field url? string
 
+---Limits for one scheme, host and port.
+---@class multisocket.PerHost
+---@field concurrency? integer|false transfers that go on at a time
+---@field rate? integer|false transfers that begin in a second
+
 ---@class multisocket.ClientOptions : multisocket.Options
 ---@field base_url? string relative URLs are resolved against it
 ---@field user_agent? string|false default "multisocket/VERSION"
@@ -251,6 +258,7 @@ function Response:cancel(reason) end
 ---@field max_idle? integer|false idle connections kept, default 1000
 ---@field idle_timeout? integer ms one is kept, default 60000
 ---@field max_age? integer|false ms after which one is not used again; default no limit
+---@field per_host? multisocket.PerHost|false
 ---@field max_concurrent_streams? integer on one HTTP/2 connection, default 100
 ---@field ping_interval? integer ms of silence until an HTTP/2 peer is asked whether it lives
 
@@ -705,6 +713,7 @@ function Multi:close() end
 ---@field max_connections? integer|false
 ---@field max_connections_per_host? integer|false
 ---@field max_age? integer|false
+---@field per_host? multisocket.PerHost|false
 ---@field max_idle? integer|false
 ---@field idle_timeout? integer
 ---@field max_concurrent_streams? integer

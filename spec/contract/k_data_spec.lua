@@ -5,6 +5,8 @@ local contract = require "spec.support.contract"
 local core = require "multisocket.core"
 local peer = require "spec.support.peer"
 local server = require "spec.support.server"
+local servers = require "spec.support.h2_servers"
+local uv = require "luv"
 
 describe("contract K:", function()
   local item = contract.begin(_ENV)
@@ -69,10 +71,34 @@ describe("contract K:", function()
     d:run()
     assert.is_true(d:ended(easy))
     assert.is_true(d.multi:stats().bytes_out > 30000000)
+    -- On a stream of HTTP/2 too, and it ends with the run that it was made in.
+    local s <close> = servers.node()
+    easy = d:add(s:url("/echo"), { method = "PUT", body = ("x"):rep(1000000),
+      version = "2-prior-knowledge" })
+    d:run(function() return d.multi:stats().connections == 2 end)
+    easy:pause(core.PAUSE_SEND)
+    d:idle(3)
+    d.multi:remove_handle(easy)
+    d.multi:add_handle(easy)
+    d:run()
+    assert.is_true(d:ended(easy))
   end)
 
-  item(140, "Rate limits average out over seconds and cost no CPU while waiting.",
-    "max_recv_speed and max_send_speed are to come")
+  item(140, "Rate limits average out over seconds and cost no CPU while waiting.", function(d)
+    local RATE, BYTES = 200000, 100000
+    local chunks = 0
+    local cpu, begin = os.clock(), uv.hrtime()
+    local down = d:add("/bytes/" .. BYTES, { max_recv_speed = RATE,
+      on_data = function() chunks = chunks + 1 end })
+    local up = d:add("/sink", { method = "POST", body = ("x"):rep(BYTES), max_send_speed = RATE })
+    d:run()
+    local ends = d:ends()
+    assert.same({ true, true }, { ends[down], ends[up] })
+    -- No sooner than the rate lets, but for the first eighth of a second.
+    assert.is_true(uv.hrtime() - begin > (BYTES / RATE - 0.126) * 1e9)
+    assert.is_true(chunks < 30, chunks .. " chunks")
+    assert.is_true(os.clock() - cpu < 0.2 or os.getenv("SPEC_TOOL") ~= nil, "it spins")
+  end)
 
   item(141, "Low-speed abort after the configured time; not while paused.", function(d)
     local p <close> = peer.start { { { "request" },

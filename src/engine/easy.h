@@ -7,6 +7,8 @@
 #ifndef MS_ENGINE_EASY_H
 #define MS_ENGINE_EASY_H
 
+#include "engine/gate.h"
+#include "engine/pace.h"
 #include "engine/pool.h"
 #include "engine/response.h"
 
@@ -24,6 +26,9 @@ struct ms_watch {
     uint64_t mark_us, mark_bytes; /* where low_speed measures from */
     uint64_t body_bytes;          /* that went to on_data */
     uint64_t sent_head_us;        /* a 100 is waited for since; 0: not */
+    struct ms_pace send, recv;    /* of bodies */
+    uint64_t send_us, recv_us; /* that direction rests until; 0: it does not */
+    size_t sent_bytes;         /* of a body that is paced and not a source's */
 };
 
 /* Where a request's body comes from that is produced while it is sent. */
@@ -68,6 +73,7 @@ struct ms_easy {
         struct ms_grave grave; /* once it is closed */
     };
     struct ms_timer deadline;
+    struct ms_gate_pass pass;
     struct ms_waiter waiter;
     struct ms_stream stream;
     struct ms_conn *conn;   /* while active; does not own */

@@ -136,6 +136,7 @@ ms_err ms_multi_new(struct ms_multi **out)
         .random = m->loop.now_us ^ (uint64_t)(uintptr_t)m,
     };
     ms_auth_store_init(&m->env.logins);
+    ms_gate_init(&m->env.gate, &m->loop);
     err = ms_options_new(&m->env.defaults, NULL);
     if (err)
         goto fail_options;
@@ -168,6 +169,7 @@ static void destroy(struct ms_multi *m)
     if (!m->closed)
         ms_pool_close(&m->pool);
     ms_task_cancel(&m->ended);
+    ms_gate_fini(&m->env.gate);
     ms_ev_flush(&m->loop.ev);
     ms_loop_fini(&m->loop);
     ms_pool_fini(&m->pool);
@@ -422,8 +424,11 @@ struct setting {
     int64_t least, none; /* what -1 stands for; -2: it is out of range */
 };
 
-static struct setting setting_of(struct ms_pool *p, enum ms_multi_option id)
+static struct setting setting_of(struct ms_multi *m, enum ms_multi_option id)
 {
+    struct ms_pool *p = &m->pool;
+    struct ms_gate *g = &m->env.gate;
+
     switch (id) {
     case MS_MULTI_MAX_IDLE:
         return (struct setting){&p->max_idle, 0, -2};
@@ -439,6 +444,10 @@ static struct setting setting_of(struct ms_pool *p, enum ms_multi_option id)
         return (struct setting){&p->max_per_host, 1, MS_POOL_NO_LIMIT};
     case MS_MULTI_MAX_AGE:
         return (struct setting){&p->max_age_ms, 1, MS_POOL_NO_LIMIT};
+    case MS_MULTI_HOST_CONCURRENCY:
+        return (struct setting){&g->concurrency, 1, -1};
+    case MS_MULTI_HOST_RATE:
+        return (struct setting){&g->rate, 1, -1};
     case MS_MULTI_EDGE_TRIGGERED:
         return (struct setting){&p->env.edge_triggered, 0, -2};
     }
@@ -447,7 +456,7 @@ static struct setting setting_of(struct ms_pool *p, enum ms_multi_option id)
 
 ms_err ms_multi_set(struct ms_multi *m, enum ms_multi_option id, int64_t value)
 {
-    struct setting s = setting_of(&m->pool, id);
+    struct setting s = setting_of(m, id);
     bool none = (value == -1 && s.none != -2) ||
                 (value >= MS_MOST && s.none == MS_POOL_NO_LIMIT);
 
@@ -459,6 +468,8 @@ ms_err ms_multi_set(struct ms_multi *m, enum ms_multi_option id, int64_t value)
         ms_pool_trim(&m->pool);
     if (id == MS_MULTI_PING_INTERVAL)
         ms_pool_keep_alive(&m->pool);
+    if (id == MS_MULTI_HOST_CONCURRENCY || id == MS_MULTI_HOST_RATE)
+        ms_gate_changed(&m->env.gate);
     ms_multi_leave(m, false);
     return MS_OK;
 }

@@ -44,6 +44,8 @@ struct option {
     X(TIMEOUT_IDLE, "timeout.idle", INT, 1, timeout_idle, SAME)                \
     X(LOW_SPEED_LIMIT, "low_speed.limit", INT, 1, low_speed_limit, SAME)       \
     X(LOW_SPEED_TIME, "low_speed.time", INT, 1, low_speed_time, SAME)          \
+    X(MAX_SEND_SPEED, "max_send_speed", INT, 1, max_send_speed, SAME)          \
+    X(MAX_RECV_SPEED, "max_recv_speed", INT, 1, max_recv_speed, SAME)          \
     X(MAX_BODY, "max_body", INT, 0, max_body, SAME)                            \
     X(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size, SAME)       \
     X(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay, DIFFERS)               \
@@ -209,6 +211,8 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->timeout_idle = base->timeout_idle;
     o->low_speed_limit = base->low_speed_limit;
     o->low_speed_time = base->low_speed_time;
+    o->max_send_speed = base->max_send_speed;
+    o->max_recv_speed = base->max_recv_speed;
     o->max_body = base->max_body;
     o->max_body_set = base->max_body_set;
     o->max_header_size = base->max_header_size;
@@ -236,7 +240,7 @@ static void set_defaults(struct ms_options *o)
     o->timeout_total = -1;
     o->timeout_connect = DEFAULT_CONNECT_MS;
     o->timeout_first_byte = o->timeout_idle = -1;
-    o->low_speed_limit = -1;
+    o->low_speed_limit = o->max_send_speed = o->max_recv_speed = -1;
     o->low_speed_time = DEFAULT_LOW_SPEED_MS;
     o->max_body = DEFAULT_MAX_BODY;
     o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
@@ -612,6 +616,7 @@ static ms_err compile(struct ms_options *o)
 
     o->watched = o->timeout_first_byte >= 0 || o->timeout_idle >= 0 ||
                  o->low_speed_limit >= 0 || o->expect_continue;
+    o->paced = o->max_send_speed >= 0 || o->max_recv_speed >= 0;
     snprintf(o->length_text, sizeof(o->length_text), "%zu",
              ms_buf_len(&o->body));
     /* CONNECT makes a tunnel: what follows its answer is no response. */

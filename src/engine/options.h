@@ -30,9 +30,10 @@ struct ms_options {
 
     int64_t timeout_total, timeout_connect; /* ms, -1: none */
     int64_t timeout_first_byte, timeout_idle;
-    int64_t low_speed_limit;           /* bytes per second, -1: none */
-    int64_t low_speed_time;            /* ms */
-    int64_t max_body, max_header_size; /* bytes, -1: no limit */
+    int64_t low_speed_limit;                /* bytes per second, -1: none */
+    int64_t low_speed_time;                 /* ms */
+    int64_t max_send_speed, max_recv_speed; /* bytes per second, -1: none */
+    int64_t max_body, max_header_size;      /* bytes, -1: no limit */
     bool tcp_nodelay, fresh_connection, expect_continue;
     bool has_body, cookies;
     bool max_body_set;             /* not the default */
@@ -66,6 +67,7 @@ struct ms_options {
     bool authorized;                    /* Authorization was settled by hand */
     bool guided;            /* runs have an agent from the start (agent.h) */
     bool watched;           /* a limit on how a transfer gets on is set */
+    bool paced;             /* bodies are not to move faster than allowed */
     struct ms_route *route; /* NULL: the default one */
 };
 

@@ -23,6 +23,7 @@ struct ms_retry_account {
 struct ms_run_env {
     struct ms_loop *loop;
     struct ms_pool *pool;
+    struct ms_gate gate;
     struct ms_options *defaults;
     /* The run of `easy` is over: error and response are final. */
     void (*on_end)(struct ms_easy *easy);

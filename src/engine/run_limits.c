@@ -34,7 +34,12 @@ static uint64_t first_byte_deadline(const struct ms_easy *e)
 
 static uint64_t idle_deadline(const struct ms_easy *e)
 {
-    return after_ms(e->watch->progress.at_us, ms_run_options(e)->timeout_idle);
+    uint64_t since = e->watch->progress.at_us, rest = e->watch->recv_us;
+
+    /* What rests for its speed does so on our account. */
+    rest = rest > e->watch->send_us ? rest : e->watch->send_us;
+    return after_ms(since > rest ? since : rest,
+                    ms_run_options(e)->timeout_idle);
 }
 
 static uint64_t speed_deadline(const struct ms_easy *e)
@@ -75,6 +80,8 @@ void ms_run_arm(struct ms_easy *e)
     }
     if (MS_UNLIKELY(e->agent != NULL))
         at = earlier(at, e->agent->wake_us);
+    if (MS_UNLIKELY(ms_run_options(e)->paced))
+        at = earlier(at, ms_run_pace_us(e));
     if (at != MS_NEVER)
         ms_timer_start(ms_run_loop(e), &e->deadline, at);
 }
@@ -146,6 +153,8 @@ void ms_run_on_deadline(struct ms_timer *t)
         ms_run_end(e, MS_ETIMEOUT, why);
     else if (e->agent && e->agent->wake_us <= ms_run_loop(e)->now_us)
         ms_run_wake(e);
+    else if (ms_run_options(e)->paced)
+        ms_run_pace_wake(e);
     else
         ms_run_arm(e);
 }
@@ -155,10 +164,12 @@ ms_err ms_run_prepare_limits(struct ms_easy *e)
 {
     const struct ms_options *o = ms_run_options(e);
 
-    if (!o->watched && !(e->on_data && o->max_body_set))
+    if (!o->watched && !o->paced && !(e->on_data && o->max_body_set))
         return MS_OK;
     if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
         return MS_ENOMEM;
     *e->watch = (struct ms_watch){0};
+    if (o->paced)
+        ms_run_pace_begin(e);
     return MS_OK;
 }

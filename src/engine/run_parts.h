@@ -47,6 +47,38 @@ void ms_run_measure(struct ms_easy *e);
 /* The body that was kept back for a 100 leaves now. */
 void ms_run_send_body(struct ms_easy *e);
 
+/* A connection that broke, or was waited for too long: asking again may
+ * help. */
+static inline bool ms_run_broke_off(ms_err err)
+{
+    return err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
+           err == MS_ETIMEOUT;
+}
+
+/* ---- speed (run_pace.c) ------------------------------------------------ */
+
+/* Both directions begin anew: another connection, or another hop. */
+void ms_run_pace_begin(struct ms_easy *e);
+
+/* How many of up to `n` bytes may move now; 0: that direction rests until the
+ * timer says so. Call it for runs whose options are `paced` only. */
+size_t ms_run_may_recv(struct ms_easy *e, size_t n);
+size_t ms_run_may_send(struct ms_easy *e, size_t n);
+
+/* So many of these did. */
+void ms_run_did_recv(struct ms_easy *e, size_t n);
+void ms_run_did_send(struct ms_easy *e, size_t n);
+
+/* When a direction that rests has to be woken, MS_NEVER: none does. */
+uint64_t ms_run_pace_us(const struct ms_easy *e);
+
+/* Wakes what has rested long enough. */
+void ms_run_pace_wake(struct ms_easy *e);
+
+/* Applies to the stream what stands still: for the owner's sake, or to keep
+ * to a speed. */
+void ms_run_hold(struct ms_easy *e);
+
 /* ---- transfer.c -------------------------------------------------------- */
 
 /* The time has come that the agent had the timer set for. */

@@ -184,7 +184,7 @@ static void on_done(struct ms_multi *multi, struct ms_easy *easy, void *user)
 
 /* ---- options ----------------------------------------------------------- */
 
-enum { FUNCTION, NUMBER, LIMIT /* false: there is none */, SWITCH };
+enum { FUNCTION, NUMBER, LIMIT /* false: there is none */, SWITCH, PER_HOST };
 
 static const struct {
     const char *name;
@@ -199,6 +199,7 @@ static const struct {
     {"max_connections", LIMIT, MS_MULTI_MAX_CONNECTIONS, 1},
     {"max_connections_per_host", LIMIT, MS_MULTI_MAX_CONNECTIONS_PER_HOST, 1},
     {"max_age", LIMIT, MS_MULTI_MAX_AGE, 1},
+    {"per_host", PER_HOST, 0, 1},
     {"edge_triggered", SWITCH, MS_MULTI_EDGE_TRIGGERED, 0},
     {"errorfunction", FUNCTION, LB_MULTI_ERRORFUNCTION, 0},
     {"donefunction", FUNCTION, LB_MULTI_DONEFUNCTION, 0},
@@ -232,22 +233,64 @@ static bool is_false(lua_State *L, int index)
     return lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index);
 }
 
-static void check_number(lua_State *L, size_t which, int index)
+static void check_number(lua_State *L, const char *name, int least, bool limit,
+                         int index)
 {
-    bool limit = options[which].kind == LIMIT;
     int whole = 0;
 
     if (limit && is_false(L, index))
         return;
     if (lua_type(L, index) != LUA_TNUMBER)
-        lb_wrong_type(L, options[which].name,
-                      limit ? "a number or false" : "a number", index);
+        lb_wrong_type(L, name, limit ? "a number or false" : "a number", index);
     lua_Integer n = lua_tointegerx(L, index, &whole);
-    if (!whole || n < options[which].least)
+    if (!whole || n < least)
         lb_usage(L, "bad_option",
                  "option \"%s\" must be a whole number of at least %d, not %s",
-                 options[which].name, options[which].least,
-                 luaL_tolstring(L, index, NULL));
+                 name, least, luaL_tolstring(L, index, NULL));
+}
+
+/* What option "per_host" consists of. */
+static const struct {
+    const char *name, *whole;
+    enum ms_multi_option id;
+} per_host[] = {
+    {"concurrency", "per_host.concurrency", MS_MULTI_HOST_CONCURRENCY},
+    {"rate", "per_host.rate", MS_MULTI_HOST_RATE},
+};
+#define PER_HOSTS (sizeof(per_host) / sizeof(per_host[0]))
+
+/* Its field whose name and value are at -2 and -1. */
+static void check_per_host_field(lua_State *L)
+{
+    const char *names[PER_HOSTS];
+
+    if (lua_type(L, -2) != LUA_TSTRING)
+        lb_usage(L, "bad_option", "option names are strings, not %s",
+                 lb_typename(L, -2));
+    for (size_t i = 0; i < PER_HOSTS; i++) {
+        names[i] = per_host[i].whole;
+        if (strcmp(lua_tostring(L, -2), per_host[i].name) == 0) {
+            check_number(L, names[i], 1, true, lua_gettop(L));
+            return;
+        }
+    }
+    lb_unknown_option(L, lua_pushfstring(L, "per_host.%s", lua_tostring(L, -2)),
+                      names, PER_HOSTS);
+}
+
+static void check_per_host(lua_State *L)
+{
+    int table = lua_gettop(L);
+
+    if (is_false(L, table))
+        return;
+    if (lua_type(L, table) != LUA_TTABLE)
+        lb_wrong_type(L, "per_host", "a table or false", table);
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+        check_per_host_field(L);
+        lua_settop(L, table + 1);
+    }
 }
 
 static void check_value(lua_State *L, size_t which)
@@ -263,8 +306,12 @@ static void check_value(lua_State *L, size_t which)
         if (!lua_isboolean(L, -1))
             lb_wrong_type(L, name, "a boolean", -1);
         break;
+    case PER_HOST:
+        check_per_host(L);
+        break;
     default:
-        check_number(L, which, lua_gettop(L));
+        check_number(L, name, options[which].least,
+                     options[which].kind == LIMIT, lua_gettop(L));
     }
 }
 
@@ -328,6 +375,27 @@ static void set_number(lua_State *L, struct lb_multi *lm, int which)
         lb_raise(L, err, "setopt");
 }
 
+/* The table, or false, is at the top. */
+static void set_per_host(lua_State *L, struct lb_multi *lm)
+{
+    int table = lua_gettop(L);
+
+    for (size_t i = 0; i < PER_HOSTS; i++) {
+        lua_Integer value = -1;
+        if (lua_istable(L, table)) {
+            lua_pushstring(L, per_host[i].name);
+            if (lua_rawget(L, table) == LUA_TNUMBER)
+                value = lua_tointeger(L, -1);
+            lua_pop(L, 1);
+        }
+        struct lb_entry outer = lb_enter(L, lm, 1);
+        ms_err err = ms_multi_set(lm->m, per_host[i].id, value);
+        lb_leave(L, &outer);
+        if (err)
+            lb_raise(L, err, "setopt");
+    }
+}
+
 /* Applies the table at 2 to the multi at 1. Everything is checked before
  * anything is set. */
 static void apply(lua_State *L, struct lb_multi *lm)
@@ -344,6 +412,8 @@ static void apply(lua_State *L, struct lb_multi *lm)
         lua_rawget(L, 2);
         if (lua_isnil(L, 3))
             ;
+        else if (options[i].kind == PER_HOST)
+            set_per_host(L, lm);
         else if (options[i].kind != FUNCTION)
             set_number(L, lm, options[i].id);
         else
