@@ -58,16 +58,18 @@ describe("names", function()
       assert.equal(2, server.total)
     end))
 
-  -- 1,000 fetches of 100 names: no more than one lookup for each and family.
-  it("by the hundred cost one lookup each", asking({}, function(client, server)
+  -- 10,000 fetches of 1,000 names: no more than one lookup for each and family.
+  it("by the thousand cost one lookup each", asking({}, function(client, server)
     local requests = {}
-    for i = 0, 999 do
-      local name = ("n%d.test"):format(i % 100)
+    for i = 0, 9999 do
+      local name = ("n%d.test"):format(i % 1000)
       server.records[name] = { "127.0.0.1" }
       requests[#requests + 1] = { url = url(name) }
     end
     for _, res, err in client:each(requests, { concurrency = 50 }) do ok(res, err) end
     for question, count in pairs(server.asked) do assert.equal(1, count, question) end
+    assert.equal(1000, client:stats().lookups)
+    assert.equal(2000, server.total)
   end))
 
   it("that do not exist, or whose server is no help", asking({ ["s.test"] = 2, ["r.test"] = 5,

@@ -145,7 +145,7 @@ describe("a broken network", function()
 
   it("G7: has an error that lists what was tried, and nothing is printed", function()
     local r = run([[
-      try("dead", { timeout = { connect = 700 } })
+      try("dead", { timeout = { connect = 2000 } })
       try("gone")
       try("hole6", { happy_eyeballs_delay = 20 })]])
     if not r then return end
@@ -179,6 +179,62 @@ describe("a broken network", function()
     for _, host in ipairs({ "hole6", "refused6", "nowhere6" }) do
       assert.equal(trying(GOOD4) .. connected(GOOD4), attempts(r.stderr)[host])
     end
+    assert.is_nil((left_watched(r.stderr)))
+  end)
+
+  -- spec/ssrf_spec.lua has those that are this machine anyway.
+  it("holds addresses that only the guard keeps strangers from", function()
+    local r = run([[
+      local hosts = {}
+      for host, address in pairs({ ["169.254.169.254"] = "169.254.169.254/32",
+        ["2852039166"] = "", ["0xa9.0xfe.0xa9fe"] = "", ["0251.0376.0124776"] = "",
+        ["169.254.43518"] = "", ["169.254.169.254."] = "", ["10.0.0.1"] = "10.0.0.1/32",
+        ["167772161"] = "", ["172.16.0.1"] = "172.16.0.1/32", ["192.168.1.1"] = "192.168.1.1/32",
+        ["100.64.0.1"] = "100.64.0.1/32", ["[::ffff:10.0.0.1]"] = "",
+        ["[64:ff9b::7f00:1]"] = "64:ff9b::7f00:1/128", ["[64:ff9b::127.0.0.1]"] = "",
+        ["[2002:7f00:1::]"] = "2002:7f00:1::/128",
+        ["[2002:a9fe:a9fe::1]"] = "2002:a9fe:a9fe::1/128",
+        ["[::127.0.0.1]"] = "::127.0.0.1/128",
+        ["[fd00::1]"] = "fd00::1/128", ["[fec0::1]"] = "fec0::1/128",
+        ["[2001:0:7f00:1::]"] = "2001:0:7f00:1::/128", ["[2001:db8::1]"] = "2001:db8::1/128",
+        ["[64:ff9b:1::7f00:1]"] = "64:ff9b:1::7f00:1/128" }) do
+        hosts[#hosts + 1] = host
+        if address ~= "" then sh("ip addr add " .. address .. " dev lo") end
+      end
+      local server = uv.new_tcp()
+      assert(server:bind("::", 8081))
+      server:listen(64, function()
+        local conn = uv.new_tcp()
+        server:accept(conn)
+        conn:read_start(function(_, data)
+          if data then conn:write("HTTP/1.1 204 No Content\r\n\r\n") else conn:close() end
+        end)
+      end)
+      server:unref()
+      for _, host in ipairs(hosts) do
+        local url = "http://" .. host .. ":8081/"
+        local res, err = client:fetch(url)
+        if not res then print("off", host, err) end
+        res, err = client:fetch(url, { allow_address = "public" })
+        if res or err.code ~= "address_refused" then print("on", host, err) end
+      end
+      print(#hosts)]])
+    if not r then return end
+    assert.equal("22\n", r.stdout, r.stderr)
+  end)
+
+  it("G11: the time to connect covers addresses that do not answer, and cancelling", function()
+    local r = run([[
+      local _, err = client:fetch("http://dead:8080/", { timeout = { connect = 50 } })
+      io.stdout:write(err.code, " ", err.phase, "\n")
+      local ended
+      local handle = client:request("http://dead:8080/", {}, function(e) ended = e end)
+      while client:stats().connecting == 0 do ms.sleep(1) end
+      handle:cancel()
+      while not ended do ms.sleep(1) end
+      io.stdout:write(ended.code, " ", client:stats().running, "\n")]], true)
+    if not r then return end
+    assert.equal("timed_out connect\ncancelled 0\n", r.stdout, r.stderr)
     assert.is_nil((left_watched(r.stderr)))
   end)
 

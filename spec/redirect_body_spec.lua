@@ -132,6 +132,14 @@ describe("D10: the body of a redirect", function()
     end
   end))
 
+  it("of a HEAD is none, whatever it says", async(function()
+    local p <close> = peer.start({ { { "request" },
+      { "send", "HTTP/1.1 302 There\r\nLocation: /b\r\nContent-Length: 100000\r\n\r\n" },
+      { "request" }, { "send", "HTTP/1.1 204 OK\r\n\r\n" }, { "hang" } } })
+    assert.is_true(assert(ms.head(p:url("/a"))).reused)
+    assert.equal(1, p:connections())
+  end))
+
   it("is broken off when it is long, endless or slow", async(function()
     local head = "HTTP/1.1 302 There\r\nLocation: /b\r\n"
     local endless = head .. "Transfer-Encoding: chunked\r\n\r\n"
@@ -143,8 +151,10 @@ describe("D10: the body of a redirect", function()
       slow = { { "send", head .. "Content-Length: 5\r\n\r\nx" }, { "hang" } } }) do
       table.insert(script, 1, { "request" })
       local p <close> = peer.start({ script, SERVE })
-      local res = assert(ms.fetch(p:url("/a")))
+      local client <close> = ms.client()
+      local res = assert(client:fetch(p:url("/a")))
       assert.equal("ok", res.body, what)
+      assert.is_true(client:stats().bytes_in < 2 * MiB, what)
       assert.is_false(res.reused, what)
       assert.equal("GET /b", line_of(p:requests(2)[1]), what)
     end

@@ -68,7 +68,7 @@ describe("D6: a redirect", function()
     local f <close> = assert(io.open(file, "wb"))
     f:write("the body"):flush()
     local words = { [GET] = {}, [HEAD] = { "-I" }, [POST] = { "-d", "the body" },
-      [PUT] = { "-T", file } }
+      [PUT] = { "-T", file, "-H", "Expect:" } }
     each_method(function(method, status)
       if not words[method] then return end
       local p <close> = chain({ "/to" }, status)
@@ -76,7 +76,7 @@ describe("D6: a redirect", function()
       assert(ms.fetch(p:url("/from"), { method = method,
         body = HAS_BODY[method] and "the body" or nil }))
       local r = process.run({ "curl", "-sL", "--max-time", "20", "-o", "/dev/null", q:url("/from"),
-        table.unpack(words[method]) })
+        table.unpack(words[method]) }, { env = { LD_PRELOAD = false } })
       local what = ("%s, %d"):format(method, status)
       assert.equal(0, r.code, what)
       assert.equal(line_of(q:requests()[2]), line_of(p:requests()[2]), what)
@@ -190,6 +190,23 @@ describe("D7: Location", function()
 end)
 
 -- ---- where it ends -----------------------------------------------------------
+
+describe("a real server's redirects", function()
+  it("are followed", async(function()
+    local nginx <close> = server.start()
+    local client <close> = ms.client()
+    for _, status in ipairs(STATUSES) do
+      for _, method in ipairs({ "GET", "HEAD" }) do
+        local res = assert(client:fetch(nginx:url("/status/" .. status), { method = method }))
+        assert.equal(200, res.status)
+        assert.equal(method == "GET" and "hello, world\n" or "", res.body)
+        assert.equal(nginx:url("/small"), res.url)
+        assert.equal(status, res.redirects[1].status)
+      end
+    end
+    assert.equal(1, client:stats().opened)
+  end))
+end)
 
 describe("D5: the number of redirects", function()
   it("is ten at most, or what redirect says", async(function()
@@ -340,6 +357,20 @@ describe("D1, D2: credentials", function()
     for _, request in ipairs(p:requests(2)) do assert.is_false(has_secrets(request)) end
   end))
 
+  -- nginx sends who speaks plain HTTP to its TLS port to https, on that port.
+  it("stay behind when only the scheme changes", async(function()
+    local good = certs.get("valid")
+    local nginx <close> = server.start({ more = { { port = true, tls = good, config =
+      "error_page 497 =302 https://localhost:$server_port/who;"
+      .. "location = /who { return 200 'sent: $http_authorization'; }" } } })
+    local where = ("://localhost:%d/who"):format(nginx.ports[1])
+    local options = { tls = { ca_file = good.ca }, headers = { Authorization = "secret" } }
+    assert.equal("sent: secret", assert(ms.fetch("https" .. where, options)).body)
+    local res = assert(ms.fetch("http" .. where, options))
+    assert.equal("https" .. where, res.url)
+    assert.equal("sent: ", res.body)
+  end))
+
   it("do not come back on the way back (CVE-2024-45336)", async(function()
     local other <close> = chain({ "http://there.test/c" })
     local p <close> = peer.start({ { { "request" }, { "send", redirect(302, other:url("/b")) },
@@ -364,6 +395,26 @@ describe("D1, D2: credentials", function()
     assert.equal("Bearer secret-a", header(second, "authorization"))
     assert.equal("a=secret-c", header(second, "cookie"))
     assert.equal(("127.0.0.1:%d"):format(other.port), header(second, "host"))
+  end))
+
+  -- Where they go with curl, which lets them come back: docs/differences.md.
+  it("go where curl's go, but for the way back", async(function()
+    local function curl(p, url)
+      local there = ("::127.0.0.1:%d"):format(p.port) -- but for addresses
+      local r = process.run({ "curl", "-sL", "--max-time", "20", "-o", "/dev/null", "-H",
+        "Authorization: Bearer secret", "-H", "Cookie: a=secret", "--connect-to",
+        "there.test" .. there, url }, { env = { LD_PRELOAD = false } })
+      assert.equal(0, r.code)
+    end
+    local p <close> = chain({ "/b" })
+    curl(p, p:url("/a"))
+    assert.is_true(has_secrets(p:requests()[2]))
+    local other <close> = chain({ "http://there.test/c" })
+    local q <close> = chain({ other:url("/b") })
+    curl(q, "http://there.test/a")
+    assert.is_false(has_secrets(other:requests()[1]))
+    assert.equal("GET /c", line_of(q:requests()[2]))
+    assert.is_true(has_secrets(q:requests()[2]))
   end))
 
   it("are sent again by the next run of the same easy", async(function()

@@ -191,6 +191,15 @@ describe("retry: after a failure of the connection", function()
     end
   end))
 
+  it("by the methods that retry.methods lists", async(function()
+    for method, count in pairs({ POST = 2, GET = 1 }) do
+      local p <close> = peer.start({ { { "request" }, { "reset" } }, SERVE })
+      local res = ms.fetch(p:url(), { method = method, retry = retry({ methods = { "POST" } }) })
+      assert.equal(count, p:connections(), method)
+      assert.equal(count == 2, res ~= nil, method)
+    end
+  end))
+
   it("not what is no failure of the moment", async(function()
     for code, answer in pairs({ bad_response = "nonsense\r\n\r\n",
       headers_too_large = "HTTP/1.1 200 OK\r\nX: " .. ("x"):rep(300) .. "\r\n\r\n",
@@ -258,7 +267,7 @@ local function wait_after(answer, options)
   d.multi:add_handle(easy)
   local function over() return d.multi:running() == 0 end
   local function waits()
-    return d.multi:stats().idle == 1 and d.multi:dump():find("queued", 1, true)
+    return d.multi:stats().idle == 1 and d.multi:dump():find("queued again in %d+ ms")
   end
   d:run(function() return over() or waits() end)
   local wait = not over() and d.multi:timeout() or nil

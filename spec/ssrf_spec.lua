@@ -30,6 +30,15 @@ local TO_V4 = {
   ["[0:0:0:0:0:FFFF:127.0.0.1]"] = "::ffff:127.0.0.1",
 }
 
+-- What browsers make ASCII of before they look at it.
+if ms.features().idn then
+  TO_V4["\u{FF11}\u{FF12}\u{FF17}.0.0.1"] = "127.0.0.1" -- full width
+  TO_V4["127\u{3002}0\u{FF0E}0\u{FF61}1"] = "127.0.0.1" -- other scripts' full stops
+  TO_V4["\u{2460}\u{2461}\u{2466}.\u{24EA}.\u{24EA}.\u{2460}"] = "127.0.0.1" -- circled
+  TO_V4["\u{FF10}\u{FF58}\u{FF17}\u{FF46}.1"] = "127.0.0.1"
+  TO_V4["%EF%BC%91%EF%BC%92%EF%BC%97.1"] = "127.0.0.1"
+end
+
 local TO_V6 = { ["[::1]"] = "::1", ["[0:0::1]"] = "::1", ["[::]"] = "::" }
 
 -- These lead off this machine: they are not to be tried.

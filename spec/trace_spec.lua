@@ -5,12 +5,15 @@
 local process = require "spec.support.process"
 local server = require "spec.support.server"
 
--- What varies from run to run, made equal: times, descriptors, ports.
+-- What varies from run to run, made equal: times, descriptors, ports. Heads are
+-- debug_spec.lua's.
 local function normalised(text)
   local lines = {}
   for line in text:gmatch("[^\n]+") do
-    lines[#lines + 1] = line:gsub("^%d+%.%d+ ", ""):gsub("fd %d+", "fd N")
-      :gsub("127%.0%.0%.1:%d+", "127.0.0.1:PORT")
+    if not line:find("xfer [<>] ") then
+      lines[#lines + 1] = line:gsub("^%d+%.%d+ ", ""):gsub("fd %d+", "fd N")
+        :gsub("127%.0%.0%.1:%d+", "127.0.0.1:PORT")
+    end
   end
   return lines
 end

@@ -72,6 +72,7 @@ _Noreturn static void usage(const char *program)
         "usage: %s --url URL [--requests N] [--concurrency C]\n"
         "  [--new-connections]  Connection: close, nothing is reused\n"
         "  [--http2]            HTTP/2 and nothing else\n"
+        "  [--streams N]        so many on one connection\n"
         "  [--ca FILE]          whom to trust for https; default the system\n"
         "  [--no-resume]        every TLS handshake is a full one\n"
         "  [--each]             print the CPU time of each transfer\n"
@@ -99,6 +100,7 @@ static const struct option LONG_OPTIONS[] = {
     {"concurrency", required_argument, NULL, 'c'},
     {"new-connections", no_argument, NULL, 'x'},
     {"http2", no_argument, NULL, '2'},
+    {"streams", required_argument, NULL, 's'},
     {"ca", required_argument, NULL, 'a'},
     {"ca-path", no_argument, NULL, 'p'},
     {"no-resume", no_argument, NULL, 'r'},
@@ -127,6 +129,9 @@ static void set_option(struct client *c, int option, const char *program)
         break;
     case '2':
         c->http2 = true;
+        break;
+    case 's':
+        c->streams = (unsigned)number(optarg, program);
         break;
     case 'a':
         c->ca_file = optarg;

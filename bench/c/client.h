@@ -29,6 +29,7 @@ struct client {
     unsigned concurrency, hosts, held;
     bool new_connections;
     bool http2;
+    unsigned streams;    /* of one HTTP/2 connection; 0: the library's limit */
     const char *ca_file; /* NULL: whom the system trusts */
     bool ca_path;        /* libcurl: keep the folder it has by itself */
     bool no_resume;      /* every TLS handshake is a full one */

@@ -99,7 +99,7 @@ static bool prepare(struct client *c, struct client_slot *slot, const char *url)
     ms_easy_set_user(e, slot);
     ms_easy_set_oneshot(e, true);
     ms_easy_on_data(e, on_data, slot);
-    if (!slot->is_held)
+    if (!slot->is_held || c->http2)
         ms_easy_set_options(e, of(c)->options);
     return ms_easy_set_url(e, url, strlen(url)) == MS_OK;
 }
@@ -154,6 +154,11 @@ static ms_err make_multi(struct engine_client *c)
     ms_multi_on_socket(c->multi, on_socket, &c->base);
     ms_multi_on_timer(c->multi, on_timer, &c->base);
     ms_multi_on_done(c->multi, on_done, &c->base);
+    if (c->base.streams)
+        err = ms_multi_set(c->multi, MS_MULTI_MAX_CONCURRENT_STREAMS,
+                           c->base.streams);
+    if (err)
+        return err;
     return ms_multi_set(c->multi, MS_MULTI_MAX_IDLE,
                         (int64_t)c->base.concurrency + c->base.held);
 }

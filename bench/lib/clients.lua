@@ -14,7 +14,8 @@ local clients = {}
 ---@field requests integer
 ---@field concurrency integer
 ---@field new_connections boolean?
----@field http2 boolean? all on one connection
+---@field http2 boolean? all on one connection, or
+---@field streams integer? so many on each
 ---@field ca string? the certificate to trust, for https
 ---@field no_resume boolean? every TLS handshake is a full one
 ---@field each boolean? print what each transfer cost
@@ -58,6 +59,7 @@ local function arguments(program, job)
   add("--requests", job.requests)
   add("--concurrency", job.concurrency)
   add("--hosts", job.hosts)
+  add("--streams", job.streams)
   add("--held", job.held)
   add("--held-url", job.held and job.held_url)
   if job.new_connections then argv[#argv + 1] = "--new-connections" end
@@ -239,7 +241,8 @@ end
 -- Fewer or more connections than the workload means: it was not the work of the row's name.
 local function wrong_connections(counts, job)
   if not counts.opened then return nil end
-  local expected = job.http2 and 1
+  local expected = job.streams and job.held // job.streams + 1
+    or job.http2 and 1
     or (job.new_connections and counts.requests or job.concurrency) + (job.held or 0)
   if math.abs(counts.opened - expected) > expected // 50 then
     return ("opened %d connections where %d were meant"):format(counts.opened, expected)

@@ -5,9 +5,11 @@
 
 local build = require "build"
 local clients = require "clients"
+local idle = require "idle"
 local machine = require "machine"
 local process = require "process"
 local report = require "report"
+local held_at_once = require "scale"
 local secure = require "secure"
 local server = require "server"
 
@@ -90,6 +92,8 @@ inside.all = {
   },
 }
 
+table.move(idle.all, 1, #idle.all, #inside.all + 1, inside.all)
+table.move(held_at_once.all, 1, #held_at_once.all, #inside.all + 1, inside.all)
 table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)
 
 -- ---- the Lua programs, which report themselves -------------------------

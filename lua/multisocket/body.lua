@@ -28,7 +28,12 @@ local function float_text(value)
   return tonumber(text) == value and text or ("%.17g"):format(value)
 end
 
-local function value_text(value, what, name)
+---A string, or a number as text.
+---@param value any
+---@param what string the option it is in
+---@param name string its own
+---@return string
+function body.value(value, what, name)
   if type(value) == "string" then return value end
   if type(value) == "number" then
     local whole = math.tointeger(value)
@@ -45,8 +50,8 @@ local function each_value(name, value, what, each)
   if type(name) ~= "string" then
     errors.usage("bad_option", "%s names must be strings, not a %s", what, type(name))
   end
-  if type(value) ~= "table" then return each(name, value_text(value, what, name)) end
-  for _, item in ipairs(value) do each(name, value_text(item, what, name)) end
+  if type(value) ~= "table" then return each(name, body.value(value, what, name)) end
+  for _, item in ipairs(value) do each(name, body.value(item, what, name)) end
 end
 
 -- Fields come as a list of { name, value }, or as a map, which is taken in

@@ -6,6 +6,7 @@
 local core = require "multisocket.core"
 local body = require "multisocket.body"
 local errors = require "multisocket.errors"
+local multipart = require "multisocket.multipart"
 local sink = require "multisocket.sink"
 local upload = require "multisocket.upload"
 
@@ -21,8 +22,8 @@ local function names(list, more)
   return known
 end
 
-local FETCH = names(core.option_names(), { "url", "query", "json", "form", "fail", "stream",
-  "sink" })
+local FETCH = names(core.option_names(), { "url", "query", "json", "form", "multipart", "fail",
+  "stream", "sink" })
 local CLIENT = names(core.option_names(), { "query", "json", "form", "fail", "base_url" })
 
 -- A client's that are its multi's.
@@ -72,9 +73,10 @@ end
 
 -- ---- options ---------------------------------------------------------------
 
--- The engine's half of `opts`; `json` and `form` become a body.
+-- The engine's half of `opts`; `json`, `form` and `multipart` become a body,
+-- or the source of one.
 local function translate(opts, known)
-  local t, bodies = {}, 0
+  local t, bodies, source = {}, 0, nil
   for name, value in pairs(opts) do
     if known[name] == CORE then t[name] = value end
   end
@@ -86,11 +88,17 @@ local function translate(opts, known)
     t.body, bodies = body.form(opts.form), bodies + 1
     t.headers = add_header(t.headers, "Content-Type", "application/x-www-form-urlencoded")
   end
+  if opts.multipart and known.multipart then
+    local content_type
+    t.body, source, content_type = multipart.body(opts.multipart)
+    bodies = bodies + 1
+    t.headers = add_header(t.headers, "Content-Type", content_type)
+  end
   if opts.body then bodies = bodies + 1 end
   if bodies > 1 then
-    errors.usage("bad_option", "only one of body, json and form can be given")
+    errors.usage("bad_option", "only one of body, json, form and multipart can be given")
   end
-  return t
+  return t, source
 end
 
 -- Raises for unknown names; true when the engine understands all of them.
@@ -194,8 +202,11 @@ local function check_streaming(defaults, opts, source)
   end
   local on_headers = opts.on_headers
   if on_headers == nil then on_headers = defaults.on_headers end
-  return { stream = true, sink = opts.sink and sink.check(opts.sink),
-    on_headers = on_headers or nil, source = source }
+  local target = opts.sink and sink.check(opts.sink)
+  if source and type(target) == "table" then
+    errors.usage("bad_option", "a body for several fetches cannot come from a function or file")
+  end
+  return { stream = true, sink = target, on_headers = on_headers or nil, source = source }
 end
 
 local function prepare_ours(defaults, url, opts, method)
@@ -204,8 +215,8 @@ local function prepare_ours(defaults, url, opts, method)
   end
   local fail = check_fail(opts.fail)
   if fail == nil then fail = defaults.fail end
-  local t = translate(opts, FETCH)
-  local source = upload.source(opts.body)
+  local t, source = translate(opts, FETCH)
+  source = source or upload.source(opts.body)
   t.method = t.method or method or source and "POST"
   if source then t.body = nil end
   local streaming = check_streaming(defaults, opts, source)

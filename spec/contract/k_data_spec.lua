@@ -5,6 +5,7 @@ local contract = require "spec.support.contract"
 local core = require "multisocket.core"
 local peer = require "spec.support.peer"
 local server = require "spec.support.server"
+local servers = require "spec.support.h2_servers"
 local uv = require "luv"
 
 describe("contract K:", function()
@@ -70,6 +71,17 @@ describe("contract K:", function()
     d:run()
     assert.is_true(d:ended(easy))
     assert.is_true(d.multi:stats().bytes_out > 30000000)
+    -- On a stream of HTTP/2 too, and it ends with the run that it was made in.
+    local s <close> = servers.node()
+    easy = d:add(s:url("/echo"), { method = "PUT", body = ("x"):rep(1000000),
+      version = "2-prior-knowledge" })
+    d:run(function() return d.multi:stats().connections == 2 end)
+    easy:pause(core.PAUSE_SEND)
+    d:idle(3)
+    d.multi:remove_handle(easy)
+    d.multi:add_handle(easy)
+    d:run()
+    assert.is_true(d:ended(easy))
   end)
 
   item(140, "Rate limits average out over seconds and cost no CPU while waiting.", function(d)
@@ -109,7 +121,24 @@ describe("contract K:", function()
   end)
 
   item(142, "Progress callback at least about once per second while the app drives timers; "
-    .. "abort value ends the transfer.", "on_progress is to come")
+    .. "abort value ends the transfer.", function(d)
+    local p <close> = peer.start { { { "request" }, { "send", "HTTP/1.1 200 OK\r\n"
+      .. "Content-Length: 6\r\n\r\nabc" }, { "hang" } } }
+    local told = {}
+    local function tell(now)
+      told[#told + 1] = now
+      return #told < 2
+    end
+    local easy = d:add(p:url("/"), { on_progress = tell })
+    d:run(function() return easy:getinfo("status") == 200 end)
+    local left = d.multi:timeout()
+    assert.is_true(left ~= nil and left <= 1000, tostring(left))
+    d:run(function() return #told == 1 end) -- though nothing moves
+    assert.same({ down = 3, down_total = 6, up = 0, up_total = 0 }, told[1])
+    d:run()
+    assert.equal("cancelled", d:ended(easy))
+    assert.equal(2, #told)
+  end)
 
   item(143, "Premature EOF: an error for Content-Length and unfinished chunked; malformed "
     .. "chunk: an error. Decision: our codes.", function(d)

@@ -79,6 +79,7 @@ local function run_to_end(fn)
     end))
   end)
   local watchdog = uv.new_timer()
+  uv.update_time() -- setup may have taken longer than that, without a turn of the loop
   watchdog:start(LIMIT, 0, function() late = true end)
   assert(coroutine.resume(co))
   while not result and not late do uv.run("once") end

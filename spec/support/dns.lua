@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- A DNS server of the test's own, on UDP at 127.0.0.1, in this process and on
+-- A DNS server of the test's own, on UDP and TCP at 127.0.0.1, in this process and on
 -- its luv loop: for specs whose client runs on that loop too.
 --
 --   local server <close> = dns.start { ["a.test"] = { "127.0.0.1", "::1" } }
@@ -9,7 +9,14 @@
 --   server.asked["a.test A"]                     -- how often
 --
 -- A name without a record does not exist; `false` as a record is silence, a
--- number a response code. `ttl` is of all records, in seconds.
+-- number a response code. `ttl` is of all records, in seconds. A record may
+-- also have
+--   A =, AAAA =        records of their own for that type
+--   truncated = true   what is there comes over TCP only ("tcp a.test A" was
+--                      asked), where nobody answers with server.tcp_is_dead
+--   before = bytes     something to go before the answers
+--   raw = function(packet, question, type)  the bytes to answer, or a list of
+--                      packets, or false
 local uv = require "luv"
 
 local dns = {}
@@ -57,34 +64,108 @@ local function answers(addresses, type_number, ttl)
   return list
 end
 
-local function reply(self, packet)
+-- Without the list: who sees that comes again over TCP.
+local TRUNCATED = 0x0200
+local OK = 0x8180
+
+---@param question string what was asked, to its type and class
+local function message(packet, question, code, list)
+  return packet:sub(1, 2) .. (">I2I2I2I2I2"):pack(OK | code, 1, #list, 0, 0) .. question
+    .. table.concat(list)
+end
+
+-- The answer to a question; false when there is to be none.
+local function respond(self, packet, is_tcp)
   local name, at = read_name(packet)
-  local type_number = (">I2"):unpack(packet, at)
-  local question = ("%s %s"):format(name, TYPES[type_number] or type_number)
-  self.asked[question] = (self.asked[question] or 0) + 1
+  local kind = TYPES[(">I2"):unpack(packet, at)] or "?"
+  local question, text = packet:sub(13, at + 3), ("%s %s"):format(name, kind)
+  if is_tcp then text = "tcp " .. text end
+  self.asked[text] = (self.asked[text] or 0) + 1
   self.total = self.total + 1
   local record = self.records[name]
   if record == nil then record = NXDOMAIN end
-  if not record then return nil end
-  local list = type(record) == "table" and answers(record, type_number, self.ttl) or {}
-  local code = type(record) == "number" and record or 0
-  return packet:sub(1, 2) .. (">I2I2I2I2I2"):pack(0x8180 | code, 1, #list, 0, 0)
-    .. packet:sub(13, at + 3) .. table.concat(list)
+  if type(record) == "table" and record[kind] ~= nil then record = record[kind] end
+  if type(record) == "number" then return message(packet, question, record, {}) end
+  if not record then return false end
+  if record.raw then return record.raw(packet, question, kind) end
+  if record.truncated and not is_tcp then return message(packet, question, TRUNCATED, {}) end
+  local list = answers(record, kind == "AAAA" and 28 or 1, self.ttl)
+  if record.before then table.insert(list, 1, record.before) end
+  return message(packet, question, 0, list)
 end
 
----@param records table<string, string[]|integer|false>
-function dns.start(records)
+local function on_tcp(self)
+  local peer = uv.new_tcp()
+  self.tcp:accept(peer)
+  self.peers[peer] = true
+  if self.tcp_is_dead then
+    self.peers[peer] = nil
+    return peer:close()
+  end
+  local buffered = ""
+  peer:read_start(function(err, data)
+    if err or not data then
+      self.peers[peer] = nil
+      return peer:close()
+    end
+    buffered = buffered .. data
+    while #buffered > 1 and #buffered >= 2 + (">I2"):unpack(buffered) do
+      local packet, behind = (">s2"):unpack(buffered)
+      buffered = buffered:sub(behind)
+      local answer = respond(self, packet, true)
+      if answer then peer:write((">s2"):pack(answer)) end
+    end
+  end)
+end
+
+-- A number that is free for both; a port that is free for UDP may be the near
+-- end of some connection.
+local function bind_both(at)
+  for _ = 1, 100 do
+    local udp, tcp = uv.new_udp(), uv.new_tcp()
+    assert(udp:bind(at.host, at.port))
+    local port = udp:getsockname().port
+    if tcp:bind(at.host, port) and tcp:listen(16, function() end) then
+      tcp:close()
+      return udp, port
+    end
+    udp:close()
+    tcp:close()
+  end
+  error("no port is free for both")
+end
+
+local function listen(self, at, port)
+  self.tcp, self.peers = uv.new_tcp(), {}
+  assert(self.tcp:bind(at.host, port))
+  assert(self.tcp:listen(16, function() on_tcp(self) end))
+  self.tcp:unref()
+end
+
+local function on_udp(self, udp, packet, from)
+  local answer = respond(self, packet)
+  for _, one in ipairs(type(answer) == "table" and answer or { answer or nil }) do
+    udp:try_send(one, from.ip, from.port)
+  end
+end
+
+---@param records table<string, table|integer|false>
+---@param at? { host: string, port: integer } default: a free port of 127.0.0.1
+function dns.start(records, at)
+  at = at or { host = "127.0.0.1", port = 0 }
   local self = { records = records, asked = {}, total = 0, ttl = 60 }
-  local udp = uv.new_udp()
-  assert(udp:bind("127.0.0.1", 0))
+  local udp, port = bind_both(at)
+  listen(self, at, port)
   udp:recv_start(function(err, packet, from)
-    if err or not packet then return end
-    local answer = reply(self, packet)
-    if answer then udp:try_send(answer, from.ip, from.port) end
+    if not err and packet then on_udp(self, udp, packet, from) end
   end)
   udp:unref()
-  self.address = ("127.0.0.1:%d"):format(udp:getsockname().port)
-  return setmetatable(self, { __close = function() udp:close() end })
+  self.address = ("%s:%d"):format(at.host, port)
+  return setmetatable(self, { __close = function()
+    udp:close()
+    self.tcp:close()
+    for peer in pairs(self.peers) do peer:close() end
+  end })
 end
 
 return dns

@@ -3,6 +3,7 @@
 -- Who is let through and who is not: a row for each certificate of
 -- spec/support/cert_rows.lua and each name it is asked for. The first word of
 -- a row is the statement it shows; spec/tls_spec.lua tries all of them.
+local ms = require "multisocket"
 
 local OLD = "DEFAULT:@SECLEVEL=0" -- what weak keys and digests take
 local UNVERIFIED, UNNAMED = { verify = false }, { verify_host = false }
@@ -132,5 +133,9 @@ local names = {
   new("C8 long_chain", {}),
   new("C36 revoked", {}), -- nobody asked
 }
+
+if ms.features().idn then
+  names[#names + 1] = new("C22 idn", { host = "m\u{fc}nchen.test", at = ASCII })
+end
 
 return table.move(names, 1, #names, #rows + 1, rows)

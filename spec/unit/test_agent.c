@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -28,6 +29,8 @@ enum { CONNS = 32 };
 static struct {
     int listener;
     int conns[CONNS];
+    bool once; /* a connection is answered once, then not read any more */
+    bool answered[CONNS];
     size_t count;
     const char *const *answers; /* one for each request; the last one again */
     size_t asked;
@@ -43,9 +46,13 @@ static uint64_t our_clock(void)
 
 /* ---- the server -------------------------------------------------------- */
 
-static void serve_one(int *fd)
+static void serve_one(size_t i)
 {
     char request[4096];
+    int *fd = &w.conns[i];
+
+    if (w.once && w.answered[i])
+        return;
     ssize_t n = recv(*fd, request, sizeof(request) - 1, MSG_DONTWAIT);
 
     if (n == 0) {
@@ -54,6 +61,7 @@ static void serve_one(int *fd)
     }
     if (n <= 0)
         return;
+    w.answered[i] = true;
     const char *answer = w.answers[w.asked];
     w.asked++;
     if (!w.answers[w.asked])
@@ -76,7 +84,7 @@ static void serve(void)
     }
     for (size_t i = 0; i < w.count; i++)
         if (w.conns[i] >= 0)
-            serve_one(&w.conns[i]);
+            serve_one(i);
 }
 
 /* ---- the client -------------------------------------------------------- */
@@ -281,6 +289,75 @@ TEST(a_run_that_waits_can_be_removed_and_begun_again)
     size_t n;
     const char *url = ms_response_url(ms_easy_response(w.easy), &n);
     CHECK(n > 4 && !memcmp(url + n - 4, "/b#c", 4));
+    end();
+}
+
+/* ---- the response nobody gets ------------------------------------------ */
+
+#define SLOW(status)                                                           \
+    "HTTP/1.1 " status " There\r\nLocation: /b\r\nContent-Length: 5\r\n\r\nx"
+
+static bool is_draining(void)
+{
+    for (int i = 0; i < 1000 && !w.easy->unwanted; i++) {
+        CHECK(!ms_multi_perform(w.multi, NULL));
+        serve();
+    }
+    return w.easy->unwanted;
+}
+
+TEST(a_slow_one_is_read_for_a_second)
+{
+    static const char *const answers[] = {SLOW("302"), OK, NULL};
+
+    begin(answers);
+    start(0, -1);
+    CHECK(is_draining());
+    w.clock_us += 1000000 - 1;
+    CHECK(!ms_multi_perform(w.multi, NULL));
+    CHECK(w.easy->unwanted && w.count == 1);
+    w.clock_us += 1;
+    work();
+    CHECK(w.count == 2);
+    CHECK(ms_response_status(ms_easy_response(w.easy)) == 200);
+    end();
+}
+
+/* Time stands still: what is waited for never comes. */
+TEST(one_that_says_it_is_long_is_not_read)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 302 There\r\nLocation: /b\r\nContent-Length: 65537\r\n\r\nx",
+        "HTTP/1.1 302 There\r\nLocation: /c\r\n\r\nx", OK, NULL};
+
+    begin(answers);
+    start(0, -1);
+    work();
+    CHECK(w.count == 3);
+    CHECK(ms_response_status(ms_easy_response(w.easy)) == 200);
+    end();
+}
+
+/* Its connection cannot be used again: the rest of the request would have to
+ * be sent on it. */
+TEST(one_that_came_too_early_is_not_read)
+{
+    enum { BYTES = 32 << 20 };
+    static const char *const answers[] = {SLOW("307"), OK, NULL};
+    struct ms_options *o;
+    char *body = calloc(1, BYTES);
+
+    begin(answers);
+    w.once = true;
+    CHECK(body && !ms_options_new(&o, NULL));
+    CHECK(!ms_options_set_string(o, MS_OPT_BODY, body, BYTES));
+    CHECK(!make_easy(o));
+    CHECK(!ms_multi_add(w.multi, w.easy));
+    work();
+    CHECK(w.count == 2);
+    CHECK(ms_response_status(ms_easy_response(w.easy)) == 200);
+    ms_options_free(o);
+    free(body);
     end();
 }
 

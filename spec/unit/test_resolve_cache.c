@@ -61,6 +61,7 @@ static bool knows(const char *name)
     return e != NULL;
 }
 
+/* G8: all that follows. */
 TEST(an_entry_holds_for_its_time)
 {
     static const struct {

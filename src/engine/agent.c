@@ -8,16 +8,16 @@
 
 ms_err ms_agent_need(struct ms_easy *e)
 {
-    ms_err err = MS_OK;
-
-    if (!e->agent) {
-        e->agent = ms_zalloc(sizeof(*e->agent));
-        if (!e->agent)
-            return MS_ENOMEM;
-        e->agent->wake_us = MS_NEVER;
-        err = ms_response_start_trip(e->response);
-    }
-    return err;
+    if (e->agent)
+        return MS_OK;
+    ms_err err = ms_response_start_trip(e->response);
+    if (err)
+        return err;
+    e->agent = ms_zalloc(sizeof(*e->agent));
+    if (!e->agent)
+        return MS_ENOMEM;
+    e->agent->wake_us = MS_NEVER;
+    return MS_OK;
 }
 
 void ms_agent_free(struct ms_easy *e)

@@ -45,7 +45,8 @@ struct ms_agent {
     unsigned redirects, retries;
 };
 
-/* e->agent, which is made unless it is there. MS_ENOMEM. */
+/* e->agent, which is made unless it is there, and its response's trip with
+ * it. MS_ENOMEM. */
 ms_err ms_agent_need(struct ms_easy *e) MS_MUST_CHECK;
 
 /* e->agent is NULL afterwards. */

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "engine/agent.h"
 #include "engine/multi.h"
 
 /* Longer lines are cut: it is the URL that is long. */
@@ -101,14 +102,33 @@ static const char *pause_of(const struct ms_easy *e)
     }
 }
 
+/* A few words and a number. */
+#define MAX_WHERE 48
+
+/* Its connection, or what it waits for without one. */
+static void where_is(const struct dump *d, const struct ms_easy *e,
+                     char text[MAX_WHERE])
+{
+    struct ms_loop *l = &d->m->loop;
+
+    *text = '\0';
+    if (e->state == MS_RUN_ACTIVE && e->conn)
+        snprintf(text, MAX_WHERE, " on #c%u", e->conn->id);
+    else if (e->state == MS_RUN_QUEUED && e->agent &&
+             e->agent->wake_us != MS_NEVER)
+        snprintf(text, MAX_WHERE, " again in %lld ms",
+                 (long long)ms_loop_ms_until(l, e->agent->wake_us));
+}
+
 static void dump_easy(const struct dump *d, const struct ms_easy *e)
 {
-    struct ms_span url = ms_run_url_text(e);
-    char where[32] = "";
+    bool moved = e->agent && e->agent->moved;
+    struct ms_span url =
+        moved ? ms_buf_span(&ms_agent_url(e)->href) : ms_run_url_text(e);
+    char where[MAX_WHERE];
     size_t from, to;
 
-    if (e->state == MS_RUN_ACTIVE && e->conn)
-        snprintf(where, sizeof(where), " on #c%u", e->conn->id);
+    where_is(d, e, where);
     ms_url_userinfo(url.p, url.n, &from, &to);
     LINE(d, 1, "x%u %s%s%s%s%s: %.*s%.*s", e->id, ms_run_state_name(e), where,
          pause_of(e), ms_run_under_way(e) ? ", phase " : "",

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "engine/agent.h"
+#include "engine/debug.h"
 #include "engine/run.h"
 
 /* Bytes of a host or URL in an error message. */
@@ -29,8 +30,10 @@ static void free_easy(struct ms_grave *g)
     ms_url_free(&e->url);
     ms_options_free(e->options);
     ms_response_free(e->response);
+    ms_decoding_free(e->decoding);
     ms_agent_free(e);
     ms_free(e->watch);
+    ms_debug_free(e);
     ms_free(e->source);
     ms_free(e->said);
     ms_free(e);
@@ -93,6 +96,17 @@ void ms_easy_on_data(struct ms_easy *e, ms_data_cb *cb, void *user)
 {
     e->on_data = cb;
     e->data_user = user;
+}
+
+ms_err ms_easy_on_debug(struct ms_easy *e, ms_debug_cb *cb, void *user)
+{
+    return ms_debug_set(e, cb, user);
+}
+
+void ms_easy_on_progress(struct ms_easy *e, ms_progress_cb *cb, void *user)
+{
+    e->on_progress = cb;
+    e->progress_user = user;
 }
 
 ms_err ms_easy_on_body(struct ms_easy *e, ms_body_cb *cb, void *user,

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "engine/debug.h"
 #include "net/dns.h"
 
 struct ms_run_env *ms_run_env_of(const struct ms_easy *e)
@@ -74,6 +75,12 @@ static void end_all(struct ms_multi *m, ms_err err)
         ms_run_end(MS_CONTAINER(node, struct ms_easy, member), err, NULL);
 }
 
+static void finish_one(struct ms_multi *m, struct ms_easy *e)
+{
+    if (!e->debug || ms_debug_end(e))
+        tell_end(m, e);
+}
+
 static void finish(void *engine)
 {
     struct ms_multi *m = engine;
@@ -86,7 +93,7 @@ static void finish(void *engine)
     ms_list_init(&now);
     ms_list_splice(&now, &m->finished);
     while ((node = ms_list_pop(&now)))
-        tell_end(m, MS_CONTAINER(node, struct ms_easy, ended));
+        finish_one(m, MS_CONTAINER(node, struct ms_easy, ended));
 }
 
 static void on_run_end(struct ms_easy *e)
@@ -128,8 +135,8 @@ ms_err ms_multi_new(struct ms_multi **out)
         .on_end = on_run_end,
         .random = m->loop.now_us ^ (uint64_t)(uintptr_t)m,
     };
-    ms_gate_init(&m->env.gate, &m->loop);
     ms_auth_store_init(&m->env.logins);
+    ms_gate_init(&m->env.gate, &m->loop);
     err = ms_options_new(&m->env.defaults, NULL);
     if (err)
         goto fail_options;

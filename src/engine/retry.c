@@ -156,15 +156,17 @@ static bool was_told(const struct ms_easy *e)
     return e->headed && (e->on_headers || e->on_data);
 }
 
-/* Failures of the moment: those of a connection, whatever was asked, and a
- * time limit that is not the whole run's. */
+/* Failures of the moment: where nothing reached the server, whatever was asked;
+ * otherwise what may be made twice. Not a limit on the time of the whole run.
+ */
 static bool is_of_the_moment(const struct ms_easy *e, ms_err err)
 {
-    if (err == MS_ENOMEM || err == MS_EINTERNAL || !e->error.retryable ||
-        ms_run_is_late(e))
+    bool reached = e->error.phase > MS_PHASE_TLS && err != MS_EREFUSEDSTREAM;
+
+    if (err == MS_ENOMEM || err == MS_EINTERNAL || ms_run_is_late(e))
         return false;
-    return e->error.phase <= MS_PHASE_TLS || err == MS_EREFUSEDSTREAM ||
-           may_be_made_twice(e);
+    return reached ? ms_run_broke_off(err) && may_be_made_twice(e)
+                   : e->error.retryable;
 }
 
 bool ms_retry_after_failure(struct ms_easy *e, ms_err err)

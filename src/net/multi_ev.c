@@ -236,7 +236,7 @@ static void finish_close(struct ms_ev *ev, struct ms_sock *s)
         close(fd);
 }
 
-void ms_ev_flush(struct ms_ev *ev)
+static void flush_what_changed(struct ms_ev *ev)
 {
     struct ms_list now;
 
@@ -245,8 +245,8 @@ void ms_ev_flush(struct ms_ev *ev)
     while (!ms_list_empty(&now)) {
         struct ms_sock *s =
             MS_CONTAINER(ms_list_pop(&now), struct ms_sock, changed);
-        /* What the host closes while it is told waits for its own turn: it
-         * has to hear of that too. */
+        /* What the host closes while it is told waits for its own turn, in the
+         * next pass: it has to hear of that too. */
         bool closing = s->closing;
         if (MS_MUTANT_IS(31) && closing)
             close(s->fd);
@@ -254,6 +254,23 @@ void ms_ev_flush(struct ms_ev *ev)
         if (closing || (MS_MUTANT_IS(205) && s->closing))
             finish_close(ev, s);
     }
+}
+
+static bool any_closing(const struct ms_ev *ev)
+{
+    ms_list_each (node, &ev->changed)
+        if (MS_CONTAINER(node, struct ms_sock, changed)->closing)
+            return true;
+    return false;
+}
+
+void ms_ev_flush(struct ms_ev *ev)
+{
+    flush_what_changed(ev);
+    /* A host that closes more or sets other callbacks while it is told does
+     * not leave descriptors open: there may be no other call. */
+    while (!ms_list_empty(&ev->changed) && any_closing(ev))
+        flush_what_changed(ev);
 }
 
 void ms_ev_set_host(struct ms_ev *ev, ms_ev_announce_cb *announce, void *host,

@@ -138,7 +138,8 @@ static inline bool ms_ev_has_queued(const struct ms_ev *ev)
 }
 
 /* Tells the host the changes made until now and closes closed sockets. What
- * the host's callbacks change meanwhile waits for the next flush. */
+ * the host's callbacks change meanwhile waits for the next flush, but for what
+ * they close. */
 void ms_ev_flush(struct ms_ev *ev);
 
 static inline bool ms_ev_dirty(const struct ms_ev *ev)
