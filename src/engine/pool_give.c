@@ -279,11 +279,14 @@ static void hand_out_one(struct ms_pool *p, struct ms_conn *c)
         give(w, c);
         return;
     }
+    e->held++; /* where none is kept idle `c` is closed, maybe its last */
     ms_pool_keep_idle(p, c);
-    if (!p->limited)
-        return;
-    ms_pool_refresh(p, e);
-    ms_pool_serve(p);
+    if (p->limited) {
+        ms_pool_refresh(p, e);
+        ms_pool_serve(p);
+    }
+    e->held--;
+    ms_pool_put_endpoint(p, e);
 }
 
 static void hand_out_carefully(struct ms_conn *c)
