@@ -141,8 +141,7 @@ local function pump(self)
       self.drained = false
       self.body:write(piece)
       go_on(self)
-      if self.round == round and not self.drained then wait_until_drained(self) end
-      if self.round ~= round then return end
+      if not self.drained then wait_until_drained(self) end
     end
   end
   self.body:finish()
