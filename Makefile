@@ -62,6 +62,18 @@ NGHTTP2_LIBS   := $(if $(NGHTTP2_LIBDIR),-L$(NGHTTP2_LIBDIR) -lnghttp2,$(shell \
 OPENSSL_CFLAGS := $(if $(OPENSSL_INCDIR),-I$(OPENSSL_INCDIR),$(call pkg_cflags,openssl))
 OPENSSL_LIBS   := $(if $(OPENSSL_LIBDIR),-L$(OPENSSL_LIBDIR) -lssl -lcrypto,$(shell \
                     pkg-config --libs openssl 2>/dev/null || echo -lssl -lcrypto))
+ZLIB_CFLAGS := $(if $(ZLIB_INCDIR),-I$(ZLIB_INCDIR),$(call pkg_cflags,zlib))
+ZLIB_LIBS   := $(if $(ZLIB_LIBDIR),-L$(ZLIB_LIBDIR) -lz,$(shell \
+                 pkg-config --libs zlib 2>/dev/null || echo -lz))
+# Content codings, where their libraries are there; BROTLI=no and ZSTD=no leave
+# them out.
+BROTLI ?= $(shell pkg-config --exists libbrotlidec 2>/dev/null && echo yes || echo no)
+ZSTD   ?= $(shell pkg-config --exists libzstd 2>/dev/null && echo yes || echo no)
+CODINGS := $(if $(filter yes,$(BROTLI)),libbrotlidec) $(if $(filter yes,$(ZSTD)),libzstd)
+CODING_CFLAGS := $(ZLIB_CFLAGS) \
+  $(if $(findstring brotli,$(CODINGS)),-DMS_HAVE_BROTLI $(call pkg_cflags,libbrotlidec)) \
+  $(if $(findstring zstd,$(CODINGS)),-DMS_HAVE_ZSTD $(call pkg_cflags,libzstd))
+CODING_LIBS := $(ZLIB_LIBS) $(if $(strip $(CODINGS)),$(shell pkg-config --libs $(CODINGS)))
 # International names, where libidn2 is there; IDN2=no leaves them out.
 IDN2        ?= $(shell pkg-config --exists libidn2 2>/dev/null && echo yes || echo no)
 IDN2_CFLAGS := $(if $(filter yes,$(IDN2)),-DMS_HAVE_IDN2 $(call pkg_cflags,libidn2))
@@ -70,7 +82,7 @@ IDN2_LIBS   := $(if $(filter yes,$(IDN2)),$(shell pkg-config --libs libidn2))
 PSL        ?= $(shell pkg-config --exists libpsl 2>/dev/null && echo yes || echo no)
 PSL_CFLAGS := $(if $(filter yes,$(PSL)),-DMS_HAVE_PSL $(call pkg_cflags,libpsl))
 PSL_LIBS   := $(if $(filter yes,$(PSL)),$(shell pkg-config --libs libpsl))
-LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS) $(PSL_LIBS)
+LIBS := $(CARES_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(CODING_LIBS) $(IDN2_LIBS) $(PSL_LIBS)
 
 SOURCES    := $(wildcard src/*/*.c)
 OBJECTS    := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -92,7 +104,7 @@ LUA_CHECKED := .ci .busted .luacheckrc *.rockspec $(wildcard lua spec examples b
 
 COMPILE := $(CC) -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden $(WARNINGS) \
            $(LUA_CFLAGS) $(CARES_CFLAGS) $(NGHTTP2_CFLAGS) \
-           $(OPENSSL_CFLAGS) $(IDN2_CFLAGS) $(PSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
+           $(OPENSSL_CFLAGS) $(CODING_CFLAGS) $(IDN2_CFLAGS) $(PSL_CFLAGS) $(CPPFLAGS) $(CFLAGS) \
            $(FLAGS.$(VARIANT))
 
 # How tests, examples and benchmarks find this checkout; absolute, because
@@ -208,7 +220,8 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
-FUZZED := $(addprefix src/proto/,auth_digest challenge cookie cookie_date h1 h1_request h2 \
+FUZZED := $(addprefix src/proto/,auth_digest challenge coding_zlib cookie cookie_date decode h1 \
+            h1_request h2 \
             h2_field h2_in h2_mem h2_out h2_window header host idn jar jar_file jar_take netrc \
             upload url wire) \
           $(addprefix src/net/,addr hosts)

@@ -28,6 +28,7 @@ external_dependencies = {
   CARES = { header = "ares.h", library = "cares" },
   NGHTTP2 = { header = "nghttp2/nghttp2.h", library = "nghttp2" },
   OPENSSL = { header = "openssl/ssl.h", library = "ssl" },
+  ZLIB = { header = "zlib.h", library = "z" },
 }
 
 test_dependencies = {
@@ -50,6 +51,8 @@ build = {
     NGHTTP2_LIBDIR = "$(NGHTTP2_LIBDIR)",
     OPENSSL_INCDIR = "$(OPENSSL_INCDIR)",
     OPENSSL_LIBDIR = "$(OPENSSL_LIBDIR)",
+    ZLIB_INCDIR = "$(ZLIB_INCDIR)",
+    ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
   },
   install_variables = {
     CORE = "build/rock/multisocket/core.so",

@@ -321,6 +321,16 @@ describe("what a server said about Digest", function()
     assert.equal("-", after(client, p, ANNA))
   end))
 
+  it("is used by nobody else before an answer was accepted", async(function()
+    local p <close> = peer.start { { { "request" }, { "send", refused("1") }, { "request" },
+      { "hang" } }, { { "request" }, { "send", OK }, { "hang" } } }
+    local client <close> = ms.client({})
+    local handle = client:request(p:url(), { auth = ANNA }, function() end)
+    p:wait(function() return #p:requests() == 2 end, LIMIT, function() ms.sleep(1) end)
+    assert.equal("-", after(client, p, ANNA))
+    handle:cancel()
+  end))
+
   it("is not what it was when the server starts again", async(function()
     local p <close> = peer.start(answers(refused("1"), OK, refused("2"), OK, OK))
     local client <close> = ms.client({})

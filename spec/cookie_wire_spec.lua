@@ -215,6 +215,23 @@ describe("on a redirect, cookies", function()
   end))
 end)
 
+describe("with credentials, cookies", function()
+  it("of the 401 go with the request that follows", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 401 No\r\n"
+      .. 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth", algorithm=MD5\r\n'
+      .. "Set-Cookie: a=1\r\nContent-Length: 0\r\n\r\n" }, { "request" }, { "send",
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }, { "repeat" } } })
+    local c <close> = client()
+    local res = assert(c:fetch(p:url(), { auth = { "user", "password", digest = true } }))
+    assert.equal(200, res.status)
+    local requests = p:requests()
+    assert.equal(2, #requests)
+    assert.is_nil(requests[1]:match("Cookie"))
+    assert.equal("a=1", requests[2]:match("\r\nCookie: ([^\r]*)"))
+    assert.is_truthy(requests[2]:match("\r\nAuthorization: Digest "))
+  end))
+end)
+
 -- ---- the option ------------------------------------------------------------------
 
 describe("the option cookies", function()
@@ -420,7 +437,7 @@ local function curl(jar, where, ...)
     argv[#argv + 1] = "--resolve"
     argv[#argv + 1] = ("%s:%d:127.0.0.1"):format(name, nginx.port)
   end
-  local result = process.run(argv)
+  local result = process.run(argv, { env = { LD_PRELOAD = false } })
   assert.equal(0, result.code, result.stderr)
   return result.stderr:match("> Cookie: ([^\r\n]*)") or ""
 end

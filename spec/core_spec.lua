@@ -94,12 +94,13 @@ describe("core:", function()
       local names = core.option_names()
       table.sort(names)
       assert.same({ "allow_address", "allow_downgrade", "auth", "bearer", "body", "connect_to",
-        "cookies", "dns", "expect_continue", "fresh_connection", "happy_eyeballs_delay",
-        "headers", "interface", "ip", "local_port", "low_speed", "max_body", "max_header_size",
-        "max_recv_speed", "max_send_speed", "method", "netrc", "on_data", "on_debug",
-        "on_headers", "priority", "redirect", "redirect_post", "resolve", "resolver", "retry",
-        "tcp_keepalive", "tcp_nodelay", "timeout", "tls", "unix_socket", "unrestricted_auth",
-        "user_agent", "version" }, names)
+        "cookies", "decompress", "dns", "expect_continue", "fresh_connection",
+        "happy_eyeballs_delay", "headers", "interface", "ip", "local_port", "low_speed",
+        "max_body", "max_header_size", "max_recv_speed", "max_send_speed", "method", "netrc",
+        "on_data", "on_debug", "on_headers", "on_progress", "priority", "range", "redirect",
+        "redirect_post", "resolve", "resolver", "resume_from", "retry", "tcp_keepalive",
+        "tcp_nodelay", "timeout", "tls", "unix_socket", "unrestricted_auth", "user_agent",
+        "version" }, names)
     end)
 
     it("that nobody knows raise, and the nearest is named", function()
@@ -207,7 +208,7 @@ describe("core:", function()
     end
 
     it("come from a map", function()
-      local plain = { user_agent = "me", headers = { Accept = false } }
+      local plain = { user_agent = "me", decompress = false, headers = { Accept = false } }
       assert.same({ "User-Agent: me" }, sent(plain))
       assert.same({ "User-Agent: me", "X: 1" }, sent({ headers = { X = 1 } }, plain))
       assert.same({ "User-Agent: me", "X: 1.5", "X: b" }, sent({ headers = { X = { 1.5, "b" } } },
@@ -218,7 +219,8 @@ describe("core:", function()
     end)
 
     it("come from a list, in its order", function()
-      local base = { user_agent = false, headers = { { "Accept", false }, { "A", "old" } } }
+      local base = { user_agent = false, decompress = false,
+        headers = { { "Accept", false }, { "A", "old" } } }
       assert.same({ "A: old" }, sent({}, base))
       assert.same({ "B: 1", "a: 2", "A: 3" },
         sent({ headers = { { "B", "1" }, { "a", 2 }, { "A", "3" } } }, base))

@@ -418,6 +418,44 @@ describe("surface: the module multisocket.core", function()
     }
   end
 
+  local function texts()
+    rows.url = {
+      good = function() assert.equal("http://h/", core.url("http://h").href) end,
+      bad = { bad("bad_argument", "the URL must be a string, not nil", core.url) },
+    }
+    rows.iconv = {
+      good = function()
+        assert.equal("é", core.iconv("\xE9", "CP1252"))
+        assert.is_nil(core.iconv("x", "no such thing"))
+      end,
+      bad = { bad("bad_argument", "argument #1 must be a string, not nil", core.iconv),
+        bad("bad_argument", "argument #2 must be a string, not table", core.iconv, "x", {}) },
+    }
+    rows.jar = { good = function() core.jar():clear() end, why = "takes nothing" }
+    rows.registrable_domain = {
+      good = function() assert.is_nil(core.registrable_domain("com")) end,
+      bad = { bad("bad_argument", "the host must be a string, not number",
+        core.registrable_domain, 1) },
+    }
+    rows.shown_url = {
+      good = function()
+        for text, shown in pairs({ ["http://u:p@h/a@b"] = "http://h/a@b", ["//u@h"] = "//h",
+          ["HTTPS:\\\\u:p@q@h?a@b"] = "HTTPS:\\\\h?a@b", ["http:u:p@h#@"] = "http:h#@",
+          ["http://h/"] = "http://h/", ["/a@b"] = "/a@b", [""] = "", ["u@h/"] = "u@h/",
+          ["x:u@h"] = "x:h", [":@"] = ":" }) do
+          assert.equal(shown, core.shown_url(text))
+        end
+      end,
+      bad = { bad("bad_argument", "the URL must be a string, not nil", core.shown_url) },
+    }
+    rows.http_date = {
+      good = function()
+        assert.equal(784111777, core.http_date("Sun, 06 Nov 1994 08:49:37 GMT"))
+      end,
+      bad = { bad("bad_argument", "a date must be a string, not nil", core.http_date) },
+    }
+  end
+
   local function handles()
     local TABLE = "options must be a table, not "
     rows.multi = {
@@ -464,36 +502,6 @@ describe("surface: the module multisocket.core", function()
           bad("bad_argument", RESPONSE .. "table", fn, {}) },
       }
     end
-  end
-
-  local function texts()
-    rows.url = {
-      good = function() assert.equal("http://h/", core.url("http://h").href) end,
-      bad = { bad("bad_argument", "the URL must be a string, not nil", core.url) },
-    }
-    rows.jar = { good = function() core.jar():clear() end, why = "takes nothing" }
-    rows.registrable_domain = {
-      good = function() assert.is_nil(core.registrable_domain("com")) end,
-      bad = { bad("bad_argument", "the host must be a string, not number",
-        core.registrable_domain, 1) },
-    }
-    rows.shown_url = {
-      good = function()
-        for text, shown in pairs({ ["http://u:p@h/a@b"] = "http://h/a@b", ["//u@h"] = "//h",
-          ["HTTPS:\\\\u:p@q@h?a@b"] = "HTTPS:\\\\h?a@b", ["http:u:p@h#@"] = "http:h#@",
-          ["http://h/"] = "http://h/", ["/a@b"] = "/a@b", [""] = "", ["u@h/"] = "u@h/",
-          ["x:u@h"] = "x:h", [":@"] = ":" }) do
-          assert.equal(shown, core.shown_url(text))
-        end
-      end,
-      bad = { bad("bad_argument", "the URL must be a string, not nil", core.shown_url) },
-    }
-    rows.http_date = {
-      good = function()
-        assert.equal(784111777, core.http_date("Sun, 06 Nov 1994 08:49:37 GMT"))
-      end,
-      bad = { bad("bad_argument", "a date must be a string, not nil", core.http_date) },
-    }
   end
 
   local function tools()

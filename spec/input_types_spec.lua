@@ -138,6 +138,14 @@ local ENGINE = {
       budget = number(0) }, number(0).more, "max"),
   max_body = number(0),
   max_header_size = number(1),
+  decompress = BOOLEAN,
+  resume_from = number(0),
+  range = { words = "{ from, to }, a string or false", types = { table = true, string = true },
+    also = { false, { 0, 1 }, { 5 }, { -5 }, "1-2" },
+    said = { [{}] = 'option "range" must be { from, to }, a string or false, not table',
+      [{ 1.5 }] = 'option "range" must be made of whole numbers, not 1.5',
+      [{ 2, 1 }] = 'option "range" ends before it begins',
+      [{ -2, 1 }] = 'option "range" ends before it begins' } },
   tcp_nodelay = BOOLEAN,
   fresh_connection = BOOLEAN,
   expect_continue = BOOLEAN,
@@ -184,6 +192,7 @@ local ENGINE = {
   on_headers = FUNCTION,
   on_data = FUNCTION,
   on_debug = FUNCTION,
+  on_progress = FUNCTION,
 }
 
 local function fields(what)
@@ -202,9 +211,14 @@ end
 
 local UNENCODABLE = "the json option cannot be encoded: "
 
-local PATHS = { words = "a path, an open file or a function",
-  said_of_type = "sink must be a path, an open file or a function, not %s",
-  types = { string = true, ["function"] = true, ["FILE*"] = true }, also = { false } }
+local PATHS = { words = "a path, an open file, a function or { path = ... }",
+  said_of_type = "sink must be a path, an open file, a function or { path = ... }, not %s",
+  types = { string = true, ["function"] = true, ["FILE*"] = true, table = true },
+  also = { false },
+  said = { [{}] = 'option "sink.path" must be a string, not nil',
+    [{ path = 1 }] = 'option "sink.path" must be a string, not number',
+    [{ path = "x", resume = 1 }] = 'option "sink.resume" must be a boolean, not number',
+    [{ path = "x", more = 1 }] = 'unknown option "more"', [cyclic] = "option names are strings" } }
 
 -- What Lua understands: of a fetch, of a client, or of both.
 local LUA = {
@@ -212,6 +226,13 @@ local LUA = {
   form = fields("form"),
   json = { types = { boolean = true, number = true, string = true, table = true },
     said_of_type = UNENCODABLE, also = { false, {}, { 1 } }, said = { [cyclic] = UNENCODABLE } },
+  multipart = { words = "a list of parts or false", types = { table = true },
+    also = { false, {}, { { name = "a", value = 1 } }, { { name = "a", data = "" } } },
+    said = { [{ a = "b" }] = "multipart must be a list of parts",
+      [{ 1 }] = "part 1 of multipart must be a table, not number",
+      [{ {} }] = "part 1 of multipart has no name",
+      [cyclic] = "option names are strings, not a number",
+      [{ { name = "a", value = 0 / 0 } }] = 'multipart "a" must be a finite number, not ' } },
   fail = BOOLEAN,
   stream = BOOLEAN,
   sink = PATHS,

@@ -357,6 +357,20 @@ describe("D1, D2: credentials", function()
     for _, request in ipairs(p:requests(2)) do assert.is_false(has_secrets(request)) end
   end))
 
+  -- nginx sends who speaks plain HTTP to its TLS port to https, on that port.
+  it("stay behind when only the scheme changes", async(function()
+    local good = certs.get("valid")
+    local nginx <close> = server.start({ more = { { port = true, tls = good, config =
+      "error_page 497 =302 https://localhost:$server_port/who;"
+      .. "location = /who { return 200 'sent: $http_authorization'; }" } } })
+    local where = ("://localhost:%d/who"):format(nginx.ports[1])
+    local options = { tls = { ca_file = good.ca }, headers = { Authorization = "secret" } }
+    assert.equal("sent: secret", assert(ms.fetch("https" .. where, options)).body)
+    local res = assert(ms.fetch("http" .. where, options))
+    assert.equal("https" .. where, res.url)
+    assert.equal("sent: ", res.body)
+  end))
+
   it("do not come back on the way back (CVE-2024-45336)", async(function()
     local other <close> = chain({ "http://there.test/c" })
     local p <close> = peer.start({ { { "request" }, { "send", redirect(302, other:url("/b")) },

@@ -45,6 +45,20 @@ local function two_folders()
   return a, b
 end
 
+-- Rows of what is decided between the requests of a run.
+local function add_policies(rows)
+  rows.redirect = { 1, 2 }
+  rows.redirect_post = { true, false }
+  rows.allow_downgrade = { true, false }
+  rows.unrestricted_auth = { true, false }
+  rows["retry.max"] = { 1, 2 }
+  rows["retry.status"] = { { 503 }, { 504 } }
+  rows["retry.methods"] = { { "GET" }, { "GET", "POST" } }
+  rows["retry.max_delay"] = { 1, 2 }
+  rows["retry.budget"] = { 1, 2 }
+  return rows
+end
+
 -- By option: the two values, `with` what else both requests have, and where
 -- scopes alone do not say it, what the second of a pair gets.
 local function make_rows(sockets)
@@ -53,11 +67,10 @@ local function make_rows(sockets)
   local folder, other_folder = two_folders()
   local pin = certs.pin("valid")
   local function allowed() return true end
-  return {
+  return add_policies({
     method = { "GET", "HEAD" },
     headers = { { Authorization = "Bearer of-anna" }, { Authorization = "Bearer of-otto" } },
-    body = { "a", "b" },
-    user_agent = { "a", "b" },
+    body = { "a", "b" }, user_agent = { "a", "b" },
     priority = { "u=1", "u=2" },
     cookies = { core.jar(), core.jar() },
     ["auth.user"] = { "anna", "otto" },
@@ -69,19 +82,10 @@ local function make_rows(sockets)
     -- The key is the same; that it takes none is what it asks for.
     fresh_connection = { false, true, second = { [true] = false, [false] = true } },
     expect_continue = { true, false },
-    max_send_speed = { 1000000, 2000000 },
-    max_recv_speed = { 1000000, 2000000 },
+    max_send_speed = { 1000000, 2000000 }, max_recv_speed = { 1000000, 2000000 },
     max_body = { 1000, 2000 },
+    decompress = { true, false }, range = { "0-1", "0-2" }, resume_from = { 0, false },
     max_header_size = { 10000, 20000 },
-    redirect = { 1, 2 },
-    redirect_post = { true, false },
-    allow_downgrade = { true, false },
-    unrestricted_auth = { true, false },
-    ["retry.max"] = { 1, 2 },
-    ["retry.status"] = { { 503 }, { 504 } },
-    ["retry.methods"] = { { "GET" }, { "GET", "POST" } },
-    ["retry.max_delay"] = { 1, 2 },
-    ["retry.budget"] = { 1, 2 },
     ["timeout.total"] = { 9000, 8000 },
     ["timeout.connect"] = { 9000, 8000 },
     ["timeout.first_byte"] = { 9000, 8000 },
@@ -98,8 +102,7 @@ local function make_rows(sockets)
     connect_to = { { ["a.test"] = "b.test" }, { ["a.test"] = "c.test" } },
     ["dns.servers"] = { "127.0.0.1", "127.0.0.2" },
     ["dns.timeout"] = { 1000, 2000 },
-    ["dns.tries"] = { 1, 2 },
-    ["dns.cache_ttl"] = { 1000, 2000 },
+    ["dns.tries"] = { 1, 2 }, ["dns.cache_ttl"] = { 1000, 2000 },
     allow_address = { allowed, false },
     ["tls.verify"] = { true, false },
     ["tls.verify_host"] = { true, false },
@@ -117,7 +120,7 @@ local function make_rows(sockets)
     ["tls.session_reuse"] = { true, false },
     ["tls.server_name"] = { "localhost", "127.0.0.1" },
     ["tls.staple"] = { false, "require" },
-  }
+  })
 end
 
 -- The options of a request: those of every one, those of the row, the value.

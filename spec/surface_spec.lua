@@ -606,6 +606,13 @@ describe("surface: a response:", function()
         lines = reader("lines", function()
           for line in get():lines() do assert.equal("[1,2]", line) end
         end),
+        content_type = reader("content_type", function()
+          assert.equal("application/json", (get():content_type()))
+        end),
+        date = reader("date", function() assert.is_nil(get():date()) end),
+        events = reader("events", function()
+          for _ in get():events() do error("there is none in it") end
+        end),
         save = reader("save", function()
           local path = os.tmpname()
           assert.is_true(get():save(path))

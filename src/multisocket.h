@@ -106,11 +106,13 @@ struct ms_response;
     X(ESTREAM, PROTOCOL, "stream_reset", "HTTP/2 stream reset by the peer")    \
     X(EREFUSEDSTREAM, PROTOCOL, "stream_refused", "HTTP/2 stream refused")     \
     X(EH2REQUIRED, PROTOCOL, "http2_required", "the peer has no HTTP/2")       \
+    X(ERANGE, PROTOCOL, "range_ignored", "the rest of the body was not sent")  \
     X(EREDIRECTS, REDIRECT, "too_many_redirects", "too many redirects")        \
     X(EBLOCKED, REDIRECT, "redirect_blocked", "redirect not allowed")          \
     X(EREPLAY, REDIRECT, "body_not_replayable",                                \
       "the request body cannot be sent again")                                 \
     X(ETOOLARGE, BODY, "body_too_large", "response body too large")            \
+    X(EDECODE, BODY, "decode_failed", "response body cannot be decoded")       \
     X(EUPLOAD, BODY, "upload_failed", "request body could not be sent")        \
     X(ECANCELLED, CANCELLED, "cancelled", "cancelled")                         \
     X(ECALLBACK, CALLBACK, "callback_error", "a callback failed")              \
@@ -158,6 +160,10 @@ MS_API const char *ms_phase_name(enum ms_phase phase); /* "resolve" */
 /* The libraries that were found at run time: "3.0.17", "1.52.0". */
 MS_API const char *ms_openssl_version(void);
 MS_API const char *ms_nghttp2_version(void);
+MS_API const char *ms_zlib_version(void);
+/* Whether that content coding ("br", "zstd") is undone; some are only where
+ * their library was there when this was built. */
+MS_API bool ms_decodes(const char *coding, size_t n);
 /* The same; NULL: the build has no libidn2, and takes host names in ASCII
  * only. */
 MS_API const char *ms_libidn2_version(void);
@@ -189,19 +195,28 @@ enum ms_option {
     MS_OPT_MAX_SEND_SPEED,     /* bytes of body per second that are sent, and */
     MS_OPT_MAX_RECV_SPEED,     /* taken, at most; they average out, after a
                                 * burst of an eighth of a second; none */
-    MS_OPT_MAX_BODY,           /* bytes of body; default 1 GiB when it is
-                                * collected, none when on_data takes it */
-    MS_OPT_MAX_HEADER_SIZE,    /* bytes of one response head; default 256 KiB */
-    MS_OPT_TCP_NODELAY,        /* bool, default true */
-    MS_OPT_FRESH_CONNECTION,   /* bool: use no pooled connection */
-    MS_OPT_EXPECT_CONTINUE, /* bool: send the body when the server asks for it
-                             * (100), or after a second */
-    MS_OPT_VERSION,         /* string: "auto", the default, "1.1", "2" or
-                             * "2-prior-knowledge" (also without TLS) */
-    MS_OPT_PRIORITY,        /* string: a Priority field (RFC 9218) */
-    MS_OPT_COOKIES,         /* bool: cookies are kept and sent, in the jar of
-                             * ms_options_jar(), or in one of the run's own for
-                             * its redirects */
+    MS_OPT_MAX_BODY,         /* bytes of body, decoded; default 1 GiB when it is
+                              * collected, none when on_data takes it */
+    MS_OPT_DECOMPRESS,       /* bool, default true: say what codings we know
+                              * (Accept-Encoding) and undo those the body
+                              * has; its limits count what comes out */
+    MS_OPT_RANGE,            /* string: "from-to", "from-" or "-last", bytes
+                              * counted from 0: ask for that part. A server
+                              * may send everything (200) */
+    MS_OPT_RESUME_FROM,      /* bytes that are there already: ask for those
+                              * behind them, MS_ERANGE when everything comes
+                              * instead */
+    MS_OPT_MAX_HEADER_SIZE,  /* bytes of one response head; default 256 KiB */
+    MS_OPT_TCP_NODELAY,      /* bool, default true */
+    MS_OPT_FRESH_CONNECTION, /* bool: use no pooled connection */
+    MS_OPT_EXPECT_CONTINUE,  /* bool: send the body when the server asks for it
+                              * (100), or after a second */
+    MS_OPT_VERSION,          /* string: "auto", the default, "1.1", "2" or
+                              * "2-prior-knowledge" (also without TLS) */
+    MS_OPT_PRIORITY,         /* string: a Priority field (RFC 9218) */
+    MS_OPT_COOKIES,          /* bool: cookies are kept and sent, in the jar of
+                              * ms_options_jar(), or in one of the run's own for
+                              * its redirects */
 
     /* Who one is. The first of these counts: a header Authorization (also when
      * it is removed), MS_OPT_BEARER, MS_OPT_AUTH_USER, the URL, the netrc
@@ -415,6 +430,10 @@ MS_API size_t ms_response_find(const struct ms_response *r, const char *name,
 
 /* The collected body; NULL and 0 when it went to on_data or was taken. */
 MS_API const char *ms_response_body(const struct ms_response *r, size_t *n);
+/* The content codings that were undone, in the order they were done: `index`
+ * counts from 0, NULL past the last. */
+MS_API const char *ms_response_decoded(const struct ms_response *r,
+                                       size_t index, size_t *n);
 /* Whether the body was collected, be it empty; false when on_data took it. */
 MS_API bool ms_response_collected(const struct ms_response *r);
 
@@ -504,7 +523,8 @@ MS_API void ms_response_free(struct ms_response *r);
 enum ms_verdict {
     MS_GO_ON,
     MS_PAUSE, /* on_data only: this chunk was not taken; it comes again */
-    MS_ABORT  /* ends the transfer with MS_ECALLBACK */
+    MS_ABORT, /* ends the transfer with MS_ECALLBACK */
+    MS_CANCEL /* on_progress only: with MS_ECANCELLED */
 };
 
 /* Every response head, those of 1xx included. */
@@ -515,6 +535,17 @@ typedef enum ms_verdict ms_headers_cb(struct ms_easy *easy,
  * not collected. `p` is valid during the call only. */
 typedef enum ms_verdict ms_data_cb(struct ms_easy *easy, const char *p,
                                    size_t n, void *user);
+
+/* Body bytes so far, as they are on the wire; a total of -1 is not known. */
+struct ms_transferred {
+    int64_t down, down_total, up, up_total;
+};
+
+/* Called about once a second from the add on, and when all is there, which a
+ * verdict still makes a failure. */
+typedef enum ms_verdict ms_progress_cb(struct ms_easy *easy,
+                                       const struct ms_transferred *now,
+                                       void *user);
 
 /* Asks for up to `cap` bytes of the request's body, to be put at `p`. *n (0
  * before) is how many came, *end (false before) that they are the last. With
@@ -557,6 +588,10 @@ MS_API void ms_easy_on_data(struct ms_easy *easy, ms_data_cb *cb, void *user);
 /* Hears what is sent and received. NULL: nobody does. MS_ENOMEM. */
 MS_API ms_err ms_easy_on_debug(struct ms_easy *easy, ms_debug_cb *cb,
                                void *user);
+
+/* Counts from the next run on. */
+MS_API void ms_easy_on_progress(struct ms_easy *easy, ms_progress_cb *cb,
+                                void *user);
 /* The request's body comes from `cb` instead of MS_OPT_BODY, from the next run
  * on; NULL ends that. `length` in bytes is sent and has to be met; -1, not
  * known: it is sent in chunks. The method is not POST by itself. Such a

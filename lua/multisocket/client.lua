@@ -13,6 +13,7 @@ local errors = require "multisocket.errors"
 local loop = require "multisocket.loop"
 require "multisocket.resolver" -- what `resolver = "system"` means
 local request = require "multisocket.request"
+local resume = require "multisocket.resume"
 local sink = require "multisocket.sink"
 local stream = require "multisocket.stream"
 local task = require "multisocket.task"
@@ -168,6 +169,23 @@ local function run_stream(self, url, options, fail, special, on_start)
   return res
 end
 
+-- A body that is saved over several fetches. A part that the server knows
+-- nothing about any more is worth nothing, and everything is asked for again.
+local function run_download(self, url, options, fail, special)
+  local plan = resume.plan(special.sink.path, url)
+  while true do
+    local with = core.options(resume.options(plan), options)
+    local res, err = stream.open(self.engine, transfers, url, with, special.on_headers)
+    if not res or fail and res.status >= 400 and res.status ~= 416 then
+      return checked(res, err, fail)
+    end
+    local ok, why = resume.save(plan, res)
+    if not ok then return nil, why end
+    if res.status ~= 416 or not plan.from then return checked(res, nil, fail) end
+    resume.forget(plan)
+  end
+end
+
 local Stopper = { __close = function(stopper) stopper[1]:stop() end }
 
 -- A body that is sent while it is produced. When it fails the transfer is
@@ -198,6 +216,9 @@ local function run_upload(self, url, options, fail, special)
 end
 
 local function run_special(self, url, options, fail, special)
+  if type(special.sink) == "table" and not special.source then
+    return run_download(self, url, options, fail, special)
+  end
   if special.source then return run_upload(self, url, options, fail, special) end
   return run_stream(self, url, options, fail, special)
 end

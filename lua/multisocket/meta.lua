@@ -77,6 +77,7 @@ function Headers:each() end
 ---@field trailers multisocket.Headers
 ---@field timings multisocket.Timings
 ---@field reused boolean the connection had served a request before
+---@field decoded string[] content codings that were undone, in the order they were done
 ---@field cookies table<integer|string, multisocket.Cookie|string> those it sets, in order; by name the value
 ---@field redirects { status: integer, url: string, location: string }[] that were followed
 ---@field remote_address string "127.0.0.1:80" or "[::1]:80"
@@ -84,8 +85,18 @@ function Headers:each() end
 ---@field tls multisocket.TlsInfo? nil in the clear
 local Response = {}
 
----The body as UTF-8: without byte order mark, converted from ISO-8859-1 when
----the server says so.
+---What the body is, in lower case and without parameters, and the charset that
+---the server names.
+---@return string? type
+---@return string? charset
+function Response:content_type() end
+
+---When the response was made, by the server's clock.
+---@return integer? seconds since 1970
+function Response:date() end
+
+---The body as UTF-8: from the charset that a byte order mark or else the server
+---tells, UTF-8 when none does. What means nothing in it becomes U+FFFD.
 ---@return string? text
 ---@return multisocket.Error? err
 function Response:text() end
@@ -99,6 +110,17 @@ function Response:json(decoder) end
 ---Raises an err of code "status" when the status is 400 or more.
 ---@return multisocket.Response self
 function Response:raise_for_status() end
+
+---@class multisocket.Event
+---@field event string its type, "message" where none was sent
+---@field data string
+---@field id string the id last sent, of this event or one before; "" for none
+---@field retry integer? ms to wait before connecting again, when that was sent since the last event
+
+---An iterator over the server-sent events of the body, as they come. It raises
+---the err of a body that ends early; leaving the loop ends the transfer.
+---@return fun(): multisocket.Event?
+function Response:events() end
 
 ---What is there of the body, at least a byte; waits for it. With a number not
 ---more than that, with "a" everything. Nil at the end.
@@ -178,6 +200,13 @@ function Response:cancel(reason) end
 ---@field server_name? string instead of the URL's host
 ---@field staple? "require" no connection without a good OCSP answer
 
+---Body bytes as they are on the wire; a total that is not known is nil.
+---@class multisocket.Progress
+---@field down integer
+---@field down_total integer?
+---@field up integer
+---@field up_total integer?
+
 ---Options of one request. A client's are its defaults; `false` switches a
 ---default off.
 ---@class multisocket.Options
@@ -187,6 +216,7 @@ function Response:cancel(reason) end
 ---@field body? string|file*|{ path: string }|fun(): string?, any bytes, or what gives them
 ---@field json? any is encoded; Content-Type: application/json
 ---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
+---@field multipart? multisocket.Part[]|false Content-Type: multipart/form-data
 ---@field timeout? number|multisocket.Timeouts|false ms; a number is `total`
 ---@field tls? multisocket.TlsOptions
 ---@field fail? boolean a status of 400 or more is nil, err
@@ -198,16 +228,19 @@ function Response:cancel(reason) end
 ---@field netrc? string|boolean path of a netrc file; true: $NETRC, or .netrc in $HOME
 ---@field expect_continue? boolean send the body when the server asks for it, or after a second
 ---@field stream? boolean return when the head is there; read the body with the response
----@field sink? string|file*|fun(chunk: string) where the body goes
+---@field sink? string|file*|fun(chunk: string)|{ path: string, resume: boolean? } where the body goes
 ---@field low_speed? { limit: integer, time: integer? }|false bytes per second, for ms
 ---@field max_send_speed? integer|false bytes of the request's body per second, at most
 ---@field max_recv_speed? integer|false bytes of the response's body per second, at most
+---@field max_body? integer|false bytes of body, decoded; default 1 GiB, none with on_data
+---@field range? integer[]|string|false { from, to }, { from } or { -last }, counted from 0: that part of the body
+---@field resume_from? integer|false bytes that are there already: the rest of the body
+---@field decompress? boolean send Accept-Encoding and undo content codings; default true
 ---@field redirect? integer|false how many are followed at most, default 10; 0: the 3xx is the response
 ---@field redirect_post? boolean a POST stays one after 301 and 302
 ---@field allow_downgrade? boolean a redirect from https to http is followed
 ---@field unrestricted_auth? boolean credentials go along to other origins
 ---@field retry? integer|multisocket.Retry|false when a request that failed in passing is made again; a number is `max`
----@field max_body? integer|false bytes of body, default 1 GiB, none with on_data
 ---@field max_header_size? integer bytes of a response head, default 256 KiB
 ---@field fresh_connection? boolean no pooled connection
 ---@field tcp_nodelay? boolean default true
@@ -224,7 +257,18 @@ function Response:cancel(reason) end
 ---@field allow_address? "public"|"any"|(fun(address: string, port: integer): boolean)|false asked before every connection; must not wait
 ---@field on_headers? fun(head: multisocket.Head) every response head; must not wait
 ---@field on_debug? fun(kind: "info"|"request"|"response", text: string)|false heads as they went, without credentials
+---@field on_progress? fun(now: multisocket.Progress): boolean? false cancels; about once a second and when all is there
 ---@field on_data? fun(chunk: string) the body in pieces, which is then not collected; must not wait
+
+---One field of a multipart form; one of value, path and data.
+---@class multisocket.Part
+---@field name string
+---@field value? string|number
+---@field path? string a file, read while it is sent
+---@field data? string|file*|fun(): string?, any a file's content
+---@field filename? string default: that of `path`, "blob" with `data`
+---@field content_type? string default by the ending of the file's name
+---@field headers? table<string, string> more of the part's own
 
 ---@class multisocket.Addresses: string[]
 ---@field ttl? integer seconds from the first use, then DNS is asked; nil: for ever

@@ -92,7 +92,7 @@ local function check_part(part, i)
   end
   for name, value in pairs(part) do
     local wanted = PART[name]
-    if not wanted then errors.unknown_option(("multipart.%s"):format(name), PART) end
+    if not wanted then errors.unknown_option(name, PART) end
     if wanted ~= true and type(value) ~= wanted then
       bad('"%s" of part %d of multipart must be a %s, not %s', name, i, wanted, type(value))
     end
@@ -193,7 +193,8 @@ end
 ---@return multisocket.Source? source otherwise
 ---@return string content_type
 function multipart.body(parts)
-  errors.check_option(parts, "table", "multipart")
+  errors.check_option(parts, "table", "multipart", "a list of parts or false")
+  if #parts == 0 and next(parts) ~= nil then bad("multipart must be a list of parts") end
   local boundary = new_boundary()
   local pieces = pieces_of(parts, boundary)
   local content_type = "multipart/form-data; boundary=" .. boundary

@@ -202,8 +202,11 @@ local function check_streaming(defaults, opts, source)
   end
   local on_headers = opts.on_headers
   if on_headers == nil then on_headers = defaults.on_headers end
-  return { stream = true, sink = opts.sink and sink.check(opts.sink),
-    on_headers = on_headers or nil, source = source }
+  local target = opts.sink and sink.check(opts.sink)
+  if source and type(target) == "table" then
+    errors.usage("bad_option", "a body for several fetches cannot come from a function or file")
+  end
+  return { stream = true, sink = target, on_headers = on_headers or nil, source = source }
 end
 
 local function prepare_ours(defaults, url, opts, method)

@@ -4,15 +4,15 @@
 -- engine's and are made when they are first asked for.
 local core = require "multisocket.core"
 local body = require "multisocket.body"
+local charset = require "multisocket.charset"
 local errors = require "multisocket.errors"
+local events = require "multisocket.events"
 local sink = require "multisocket.sink"
 local stream = require "multisocket.stream"
 
 local response = core.response_methods
 local check = core.attached -- raises for what is no response
 
-local BOM = "\xEF\xBB\xBF"
-local LATIN1 = { ["iso-8859-1"] = true, ["latin1"] = true, ["iso8859-1"] = true }
 local NO_BODY = "the body was not collected: it went to on_data"
 
 local function body_error(res, message, cause)
@@ -20,23 +20,46 @@ local function body_error(res, message, cause)
     phase = "body", url = core.shown_url(res.url), retryable = false })
 end
 
-local function charset(res)
-  local header = res.headers["content-type"] or ""
-  return (header:lower():match(';%s*charset%s*=%s*"?([^%s;"]+)') or "utf-8")
+-- The charset that the server names; nil: none.
+local function named_charset(res)
+  local header = res.headers["content-type"]
+  local _, _, rest = (header or ""):find("^[^;]*(;.*)$")
+  if not rest then return nil end
+  local quoted = rest:lower():match(';%s*charset%s*=%s*"([^"]*)"')
+  return quoted or rest:lower():match(';%s*charset%s*=%s*([^%s;"]+)')
 end
 
----The body as UTF-8: without a byte order mark, and converted when the server
----says it is ISO-8859-1. Other charsets are left as they are.
+---What the body is, in lower case and without parameters, such as "text/html",
+---and the charset that the server names.
+---@return string? type nil: it does not say
+---@return string? charset
+function response:content_type()
+  check(self)
+  local kind = (self.headers["content-type"] or ""):match("^%s*([^;%s]+)")
+  return kind and kind:lower(), named_charset(self)
+end
+
+---When the response was made, by the server's clock.
+---@return integer? seconds since 1970; nil: it does not say, or nothing that is a date
+function response:date()
+  check(self)
+  local text = self.headers.date
+  return text and core.http_date(text)
+end
+
+---The body as UTF-8: from the charset that a byte order mark or else the server
+---tells, UTF-8 when none does. What means nothing in it becomes U+FFFD.
 ---@return string?
----@return multisocket.Error? err the body was not collected
+---@return multisocket.Error? err the body was not collected, or its charset is not known
 function response:text()
   check(self)
-  local text = self.body
-  if not text then return nil, body_error(self, NO_BODY) end
-  if LATIN1[charset(self)] then
-    return (text:gsub("[\x80-\xFF]", function(c) return utf8.char(c:byte()) end))
-  end
-  return text:sub(1, 3) == BOM and text:sub(4) or text
+  local body_text = self.body
+  if not body_text then return nil, body_error(self, NO_BODY) end
+  local label = named_charset(self)
+  local text = charset.decode(body_text, label)
+  if text then return text end
+  return nil, body_error(self, ('the body from %s is in the charset "%s", which is not known')
+    :format(self.url, label))
 end
 
 -- Decoders differ: cjson.safe gives nil, why; dkjson nil, position, why; others
@@ -186,6 +209,32 @@ end
 function response:lines()
   check(self)
   return loop(self, next_line)
+end
+
+-- The next event of the body; what was read and not taken yet is in
+-- `state.parser`.
+local function next_event(res, state)
+  local parser = state.parser or events.parser()
+  state.parser = parser
+  while true do
+    local event = parser:next()
+    if event then return event end
+    local text, err = next_of(res, ALL)
+    if not text then return nil, err end
+    if not parser:feed(text) then
+      local why = ("an event from %s is larger than %d bytes"):format(res.url, events.MOST)
+      return nil, core.error({ category = "body", code = "body_too_large", message = why,
+        phase = "body", url = res.url, retryable = false })
+    end
+  end
+end
+
+---An iterator over the server-sent events of the body, as they come. It raises
+---the err of a body that ends early; leaving the loop ends the transfer.
+---@return fun(): multisocket.Event?
+function response:events()
+  check(self)
+  return loop(self, next_event)
 end
 
 ---Writes the body to a file, which is there when all of it is.

@@ -16,15 +16,26 @@ local function is_file(value)
   return io.type(value) == "file"
 end
 
+-- { path =, resume = }, for a body that may come in several fetches.
+local function check_download(value)
+  errors.check_options(value, { path = true, resume = true })
+  errors.check_option(value.path, "string", "sink.path")
+  if value.resume ~= nil then errors.check_option(value.resume, "boolean", "sink.resume") end
+  return value.resume and value or value.path
+end
+
 ---@param value any
 ---@return any value
 function sink.check(value)
+  if type(value) == "table" then return check_download(value) end
   if type(value) == "string" or type(value) == "function" or is_file(value) then return value end
-  return errors.usage("bad_option", "sink must be a path, an open file or a function, not %s",
+  return errors.usage("bad_option",
+    "sink must be a path, an open file, a function or { path = ... }, not %s",
     io.type(value) or type(value))
 end
 
-local function failed(res, code, category, why, cause)
+---The err of a body that could not be saved.
+function sink.failed(res, code, category, why, cause)
   return core.error({ category = category, code = code, message = why, cause = cause,
     phase = "body", url = core.shown_url(res.url), retryable = false })
 end
@@ -61,7 +72,7 @@ end
 local function to_file(res, file)
   return pour(res, function(chunk)
     local ok, why = file:write(chunk)
-    if not ok then return failed(res, "save_failed", "body", "cannot write: " .. why, why) end
+    if not ok then return sink.failed(res, "save_failed", "body", "cannot write: " .. why, why) end
   end)
 end
 
@@ -70,7 +81,7 @@ local function to_function(res, fn)
     local ok, cause = pcall(fn, chunk)
     if ok then return end
     local why = "the sink raised: " .. errors.text(cause)
-    return failed(res, "callback_error", "callback", why, cause)
+    return sink.failed(res, "callback_error", "callback", why, cause)
   end)
 end
 
@@ -80,7 +91,7 @@ local function to_path(res, path)
   local file, why = io.open(path .. PART, "wb")
   if not file then
     stream.of(res):cancel("it could not be written")
-    return nil, failed(res, "save_failed", "body", "cannot write: " .. why, why)
+    return nil, sink.failed(res, "save_failed", "body", "cannot write: " .. why, why)
   end
   local _ <close> = setmetatable({}, { __close = function()
     if io.type(file) == "file" then -- given up, or it failed
@@ -94,7 +105,7 @@ local function to_path(res, path)
   if ok then ok, why = os.rename(path .. PART, path) end
   if ok then return true end
   os.remove(path .. PART)
-  return nil, failed(res, "save_failed", "body", "cannot write: " .. why, why)
+  return nil, sink.failed(res, "save_failed", "body", "cannot write: " .. why, why)
 end
 
 ---Takes the rest of the body; true when all of it went there.

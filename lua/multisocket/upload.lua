@@ -26,6 +26,7 @@ local function rest_of(file)
   local from = file:seek("cur")
   local to = from and file:seek("end")
   if not to or not file:seek("set", from) then return nil end
+  if to == math.maxinteger then return nil end -- so Linux says of a directory
   return to - from
 end
 
@@ -52,7 +53,13 @@ local function from_path(path)
       return function() return nil, why end, nothing
     end }
   end
-  return { length = rest_of(first), rewinds = true, open = function()
+  local length = rest_of(first)
+  -- What waits for its turn holds no file, but one that cannot be measured may be a pipe.
+  if length then
+    first:close()
+    first = nil
+  end
+  return { length = length, rewinds = true, open = function()
     local file, reason = first, nil
     if not file then file, reason = io.open(path, "rb") end
     first = nil
@@ -134,8 +141,7 @@ local function pump(self)
       self.drained = false
       self.body:write(piece)
       go_on(self)
-      if self.round == round and not self.drained then wait_until_drained(self) end
-      if self.round ~= round then return end
+      if not self.drained then wait_until_drained(self) end
     end
   end
   self.body:finish()

@@ -121,7 +121,24 @@ describe("contract K:", function()
   end)
 
   item(142, "Progress callback at least about once per second while the app drives timers; "
-    .. "abort value ends the transfer.", "on_progress is to come")
+    .. "abort value ends the transfer.", function(d)
+    local p <close> = peer.start { { { "request" }, { "send", "HTTP/1.1 200 OK\r\n"
+      .. "Content-Length: 6\r\n\r\nabc" }, { "hang" } } }
+    local told = {}
+    local function tell(now)
+      told[#told + 1] = now
+      return #told < 2
+    end
+    local easy = d:add(p:url("/"), { on_progress = tell })
+    d:run(function() return easy:getinfo("status") == 200 end)
+    local left = d.multi:timeout()
+    assert.is_true(left ~= nil and left <= 1000, tostring(left))
+    d:run(function() return #told == 1 end) -- though nothing moves
+    assert.same({ down = 3, down_total = 6, up = 0, up_total = 0 }, told[1])
+    d:run()
+    assert.equal("cancelled", d:ended(easy))
+    assert.equal(2, #told)
+  end)
 
   item(143, "Premature EOF: an error for Content-Length and unfinished chunked; malformed "
     .. "chunk: an error. Decision: our codes.", function(d)

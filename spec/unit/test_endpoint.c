@@ -19,6 +19,7 @@ static const struct {
     {MS_OPT_USER_AGENT, {"a", "b"}},
     {MS_OPT_VERSION, {"1.1", "2-prior-knowledge"}},
     {MS_OPT_PRIORITY, {"u=1", "u=2"}},
+    {MS_OPT_RANGE, {"0-1", "-2"}},
     {MS_OPT_AUTH_USER, {"a", "b"}},
     {MS_OPT_AUTH_PASSWORD, {"a", "b"}},
     {MS_OPT_BEARER, {"a", "b"}},

@@ -7,6 +7,7 @@
 #ifndef MS_ENGINE_EASY_H
 #define MS_ENGINE_EASY_H
 
+#include "engine/decoding.h"
 #include "engine/gate.h"
 #include "engine/pace.h"
 #include "engine/pool.h"
@@ -25,6 +26,8 @@ struct ms_watch {
     struct ms_progress progress;
     uint64_t mark_us, mark_bytes; /* where low_speed measures from */
     uint64_t body_bytes;          /* that went to on_data */
+    uint64_t down, pulled;        /* body bytes, for on_progress */
+    uint64_t tell_us;             /* when that is called next */
     uint64_t sent_head_us;        /* a 100 is waited for since; 0: not */
     struct ms_pace send, recv;    /* of bodies */
     uint64_t send_us, recv_us; /* that direction rests until; 0: it does not */
@@ -46,7 +49,8 @@ struct ms_easy {
     struct ms_options *options; /* a reference; NULL: the defaults */
     ms_headers_cb *on_headers;
     ms_data_cb *on_data;
-    void *headers_user, *data_user, *user;
+    ms_progress_cb *on_progress;
+    void *headers_user, *data_user, *progress_user, *user;
     struct ms_agent *agent;    /* owned; NULL for most (agent.h) */
     struct ms_source *source;  /* owned; NULL for most */
     struct ms_debugger *debug; /* owned; NULL for most (debug.h) */
@@ -64,6 +68,7 @@ struct ms_easy {
     unsigned char refusals; /* by connections that served nobody else */
     bool retried, closing;
     bool by_h1;    /* the peer wanted this request over HTTP/1.1 */
+    bool tells;    /* on_progress was set when it began */
     bool told;     /* its end was told and counted */
     bool unwanted; /* what comes is nobody's: another hop follows */
     bool headed;   /* the final response's head is whole */
@@ -76,8 +81,9 @@ struct ms_easy {
     struct ms_gate_pass pass;
     struct ms_waiter waiter;
     struct ms_stream stream;
-    struct ms_conn *conn;   /* while active; does not own */
-    struct ms_watch *watch; /* owned; NULL where no option needs it */
+    struct ms_conn *conn;         /* while active; does not own */
+    struct ms_decoding *decoding; /* of a coded body under way; owned */
+    struct ms_watch *watch;       /* owned; NULL where no option needs it */
     struct ms_url url;
     uint32_t host_hash;           /* of url */
     bool url_parsed;              /* `url` is what was given */

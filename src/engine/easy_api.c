@@ -30,6 +30,7 @@ static void free_easy(struct ms_grave *g)
     ms_url_free(&e->url);
     ms_options_free(e->options);
     ms_response_free(e->response);
+    ms_decoding_free(e->decoding);
     ms_agent_free(e);
     ms_free(e->watch);
     ms_debug_free(e);
@@ -100,6 +101,12 @@ void ms_easy_on_data(struct ms_easy *e, ms_data_cb *cb, void *user)
 ms_err ms_easy_on_debug(struct ms_easy *e, ms_debug_cb *cb, void *user)
 {
     return ms_debug_set(e, cb, user);
+}
+
+void ms_easy_on_progress(struct ms_easy *e, ms_progress_cb *cb, void *user)
+{
+    e->on_progress = cb;
+    e->progress_user = user;
 }
 
 ms_err ms_easy_on_body(struct ms_easy *e, ms_body_cb *cb, void *user,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "proto/decode.h"
 #include "proto/wire.h"
 
 /* A connection that is not up by then hardly ever comes up later. */
@@ -15,6 +16,8 @@
 /* Chrome's limit for one response head. */
 #define DEFAULT_MAX_HEADER_SIZE (256 * 1024)
 
+/* What the fields of most requests take: room that is made once. */
+#define USUAL_BLOCK 256
 /* Who asks for more patience than most programs have is not waited for. */
 #define DEFAULT_RETRY_DELAY_MS 30000
 /* Chains that mean well have less; curl's default of 50 is far from them. */
@@ -47,6 +50,9 @@ struct option {
     X(MAX_SEND_SPEED, "max_send_speed", INT, 1, max_send_speed, SAME)          \
     X(MAX_RECV_SPEED, "max_recv_speed", INT, 1, max_recv_speed, SAME)          \
     X(MAX_BODY, "max_body", INT, 0, max_body, SAME)                            \
+    X(DECOMPRESS, "decompress", BOOL, 0, decompress, SAME)                     \
+    X(RANGE, "range", STRING, 0, range, SAME)                                  \
+    X(RESUME_FROM, "resume_from", INT, 0, resume_from, SAME)                   \
     X(MAX_HEADER_SIZE, "max_header_size", INT, 1, max_header_size, SAME)       \
     X(TCP_NODELAY, "tcp_nodelay", BOOL, 0, tcp_nodelay, DIFFERS)               \
     X(FRESH_CONNECTION, "fresh_connection", BOOL, 0, fresh_connection, SAME)   \
@@ -216,7 +222,9 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->max_body = base->max_body;
     o->max_body_set = base->max_body_set;
     o->max_header_size = base->max_header_size;
+    o->resume_from = base->resume_from;
     o->tcp_nodelay = base->tcp_nodelay;
+    o->decompress = base->decompress;
     o->fresh_connection = base->fresh_connection;
     o->expect_continue = base->expect_continue;
     o->version = base->version;
@@ -228,6 +236,7 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
         (err = copy_string(&o->body, &base->body)) ||
         (err = copy_string(&o->user_agent, &base->user_agent)) ||
         (err = copy_string(&o->priority, &base->priority)) ||
+        (err = copy_string(&o->range, &base->range)) ||
         (err = ms_tls_settings_copy(&o->tls, &base->tls)) ||
         (err = ms_auth_settings_copy(&o->auth, &base->auth)) ||
         (err = copy_fields(&o->headers, &base->headers)))
@@ -244,7 +253,8 @@ static void set_defaults(struct ms_options *o)
     o->low_speed_time = DEFAULT_LOW_SPEED_MS;
     o->max_body = DEFAULT_MAX_BODY;
     o->max_header_size = DEFAULT_MAX_HEADER_SIZE;
-    o->tcp_nodelay = o->tcp_keepalive = true;
+    o->resume_from = -1;
+    o->tcp_nodelay = o->tcp_keepalive = o->decompress = true;
     o->redirect = DEFAULT_REDIRECTS;
     o->retry_max_delay = DEFAULT_RETRY_DELAY_MS;
     o->retry_budget = DEFAULT_RETRY_BUDGET;
@@ -280,6 +290,7 @@ void ms_options_free(struct ms_options *o)
     ms_buf_free(&o->body);
     ms_buf_free(&o->user_agent);
     ms_buf_free(&o->priority);
+    ms_buf_free(&o->range);
     ms_buf_free(&o->retry_status);
     ms_buf_free(&o->retry_methods);
     ms_buf_free(&o->block);
@@ -504,6 +515,44 @@ static ms_err add_default(struct ms_options *o, struct ms_span name,
     return add_line(o, name, value);
 }
 
+/* Of coded bytes no part is of use: who asks for one gets it as it is. */
+static ms_err add_codings(struct ms_options *o)
+{
+    if (!o->decompress || o->part.set ||
+        ms_fields_find(&o->headers, MS_SPAN("range"), 0) != SIZE_MAX)
+        return MS_OK;
+    return add_default(o, MS_SPAN("Accept-Encoding"),
+                       MS_SPAN(MS_DECODE_ACCEPT));
+}
+
+static ms_err add_range(struct ms_options *o)
+{
+    char text[MS_RANGE_TEXT];
+
+    if (!o->part.set)
+        return MS_OK;
+    return add_default(o, MS_SPAN("Range"), ms_range_text(&o->part, text));
+}
+
+/* Which part of the body is asked for. */
+static ms_err compile_part(struct ms_options *o)
+{
+    ms_err err = MS_OK;
+
+    if (o->range.p && o->resume_from > 0) {
+        o->why = "only one of range and resume_from can be given";
+        return MS_EOPTION;
+    }
+    if (o->range.p)
+        err = ms_range_parse(&o->part, ms_buf_span(&o->range));
+    else if (o->resume_from > 0)
+        o->part = (struct ms_range){
+            .set = true, .rest = true, .from = o->resume_from, .to = -1};
+    if (err)
+        o->why = "a range is \"from-to\", \"from-\" or \"-last\"";
+    return err;
+}
+
 static bool asks_to_close(struct ms_span value)
 {
     struct ms_span item;
@@ -626,8 +675,12 @@ static ms_err compile(struct ms_options *o)
     if (!ms_wire_is_value(agent) ||
         !ms_wire_is_value(ms_buf_span(&o->priority)))
         return MS_EHEADER;
+    if ((err = ms_buf_reserve(&o->block, USUAL_BLOCK)) ||
+        (err = ms_buf_reserve(&o->sent.text, USUAL_BLOCK)))
+        return err;
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
+        (err = add_codings(o)) || (err = add_range(o)) ||
         (o->priority.p && (err = add_default(o, MS_SPAN("Priority"),
                                              ms_buf_span(&o->priority)))) ||
         (err = add_authorization(o)))
@@ -649,6 +702,8 @@ void ms_options_freeze(struct ms_options *o)
     o->guided =
         o->retry_max > 0 || o->cookies || ms_auth_settings_ask(&o->auth);
     o->err = check_retry(o);
+    if (!o->err)
+        o->err = compile_part(o);
     if (!o->err)
         o->err = compile(o);
     if (!o->err)

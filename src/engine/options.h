@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "engine/auth_settings.h"
+#include "engine/range.h"
 #include "net/route.h"
 #include "proto/header.h"
 #include "proto/tls_profile.h"
@@ -34,7 +35,8 @@ struct ms_options {
     int64_t low_speed_time;                 /* ms */
     int64_t max_send_speed, max_recv_speed; /* bytes per second, -1: none */
     int64_t max_body, max_header_size;      /* bytes, -1: no limit */
-    bool tcp_nodelay, fresh_connection, expect_continue;
+    int64_t resume_from;                    /* bytes, -1 and 0: everything */
+    bool tcp_nodelay, fresh_connection, expect_continue, decompress;
     bool has_body, cookies;
     bool max_body_set;             /* not the default */
     uint8_t version;               /* enum ms_http_choice */
@@ -45,7 +47,7 @@ struct ms_options {
     struct ms_resolve_hook *hook; /* a reference; NULL: none */
     struct ms_first_use *use;     /* of the resolve entries; NULL: not needed */
     struct ms_jar *jar;           /* a reference; NULL: none */
-    struct ms_buf method, body, user_agent, priority;
+    struct ms_buf method, body, user_agent, priority, range;
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
     struct ms_tls_settings tls;
@@ -61,6 +63,7 @@ struct ms_options {
     struct ms_tls_profile *tls_profile; /* NULL: the defaults */
     struct ms_buf block;                /* "Name: value\r\n" lines */
     struct ms_fields sent;              /* the same, indexed */
+    struct ms_range part;               /* of range or resume_from */
     struct ms_span host;                /* the user's Host header; no p: none */
     char length_text[24];               /* the body's length, decimal */
     bool close;                         /* "Connection: close" is asked for */

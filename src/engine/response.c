@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "proto/decode.h"
 
 /* What any int64_t takes, with its NUL. */
 #define LENGTH_BYTES 24
@@ -38,6 +39,7 @@ void ms_response_clear(struct ms_response *r)
     memset(r->timing_us, 0, sizeof(r->timing_us));
     r->remote.any.sa_family = 0;
     r->reused = r->delivered = r->streamed = r->expecting = false;
+    r->decoded = false;
     ms_tls_info_free(r->tls);
     r->tls = NULL;
 }
@@ -135,6 +137,16 @@ const char *ms_response_body(const struct ms_response *r, size_t *n)
 {
     *n = ms_buf_len(&r->body);
     return *n ? r->body.p + r->body.from : NULL;
+}
+
+const char *ms_response_decoded(const struct ms_response *r, size_t index,
+                                size_t *n)
+{
+    struct ms_span name = {0};
+    bool has = r->decoded && ms_decode_name(&r->head.fields, index, &name);
+
+    *n = name.n;
+    return has ? name.p : NULL;
 }
 
 bool ms_response_collected(const struct ms_response *r)

@@ -39,6 +39,7 @@ struct ms_response {
     bool streamed;           /* the body was sent while it was produced */
     bool expecting;          /* the request said Expect: 100-continue */
     bool reused;
+    bool decoded;   /* the codings of its body are undone */
     bool owns_url;  /* `url` is this response's own memory */
     bool delivered; /* the body went to on_data */
 };

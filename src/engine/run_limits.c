@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 #include "engine/agent.h"
+#include "engine/progress.h"
 #include "engine/run_parts.h"
 
 /* One timer stands for all limits of a run. What moves bytes only notes when;
@@ -82,6 +83,8 @@ void ms_run_arm(struct ms_easy *e)
         at = earlier(at, e->agent->wake_us);
     if (MS_UNLIKELY(ms_run_options(e)->paced))
         at = earlier(at, ms_run_pace_us(e));
+    if (MS_UNLIKELY(ms_progress_wanted(e)))
+        at = earlier(at, e->watch->tell_us);
     if (at != MS_NEVER)
         ms_timer_start(ms_run_loop(e), &e->deadline, at);
 }
@@ -144,8 +147,11 @@ static const char *limit_passed(struct ms_easy *e)
 void ms_run_on_deadline(struct ms_timer *t)
 {
     struct ms_easy *e = MS_CONTAINER(t, struct ms_easy, deadline);
-    const char *why = limit_passed(e);
 
+    if (ms_progress_wanted(e) && e->watch->tell_us <= ms_run_loop(e)->now_us &&
+        !ms_progress_tell(e))
+        return;
+    const char *why = limit_passed(e);
     if (!why && ms_run_watched(e) &&
         expect_deadline(e) <= ms_run_loop(e)->now_us)
         ms_run_send_body(e);
@@ -164,11 +170,13 @@ ms_err ms_run_prepare_limits(struct ms_easy *e)
 {
     const struct ms_options *o = ms_run_options(e);
 
-    if (!o->watched && !o->paced && !(e->on_data && o->max_body_set))
+    e->tells = e->on_progress != NULL;
+    if (!o->watched && !o->paced && !e->tells &&
+        !(e->on_data && o->max_body_set))
         return MS_OK;
     if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
         return MS_ENOMEM;
-    *e->watch = (struct ms_watch){0};
+    *e->watch = (struct ms_watch){.tell_us = e->added_us + MS_PROGRESS_US};
     if (o->paced)
         ms_run_pace_begin(e);
     return MS_OK;

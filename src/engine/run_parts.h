@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * run_parts.h - what the files that make up a run share, for nobody else:
- * transfer.c moves the run on, run_limits.c holds it to its limits.
+ * transfer.c moves the run on, run_body.c its bodies, run_limits.c holds it to
+ * its limits.
  */
 #ifndef MS_ENGINE_RUN_PARTS_H
 #define MS_ENGINE_RUN_PARTS_H
@@ -23,6 +24,33 @@ static inline const struct ms_options *ms_run_options(const struct ms_easy *e)
  * connection, for instance, lives no longer than that. NULL: there is no
  * memory, or `text` is NULL. */
 const char *ms_run_say(struct ms_easy *e, const char *text);
+
+/* What a callback said, unless it removed or restarted its own easy. */
+static inline ms_err ms_run_verdict(const struct ms_easy *e, unsigned run,
+                                    enum ms_verdict verdict)
+{
+    if (e->run != run || e->state != MS_RUN_ACTIVE)
+        return MS_ECANCELLED;
+    return verdict == MS_ABORT && !MS_MUTANT_IS(137) ? MS_ECALLBACK : MS_OK;
+}
+
+/* ---- bodies (run_body.c) ----------------------------------------------- */
+
+/* The final head is there: whether its body can be taken. MS_ENOMEM,
+ * MS_EDECODE, MS_ERANGE; e->detail may say why. */
+ms_err ms_run_begin_body(struct ms_easy *e) MS_MUST_CHECK;
+
+/* Some of the body has come; `*taken` of it, 0 at first, are done with.
+ * MS_ECANCELLED: the run is over, or another. */
+ms_err ms_run_take(struct ms_easy *e, const char *p, size_t n,
+                   size_t *taken) MS_MUST_CHECK;
+
+/* The next piece of the request's body, as ms_stream_ops.on_pull has it. */
+ms_err ms_run_pull(struct ms_easy *e, char *p, size_t cap, size_t *n,
+                   bool *end) MS_MUST_CHECK;
+
+/* What of a coded body was not decoded is dropped. */
+void ms_run_drop_body(struct ms_easy *e);
 
 /* ---- limits (run_limits.c) --------------------------------------------- */
 

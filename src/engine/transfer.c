@@ -11,6 +11,7 @@
 #include "engine/credentials.h"
 #include "engine/debug.h"
 #include "engine/policy.h"
+#include "engine/progress.h"
 #include "engine/run_parts.h"
 
 /* Connections a request is tried on when one after the other refuses it and
@@ -25,9 +26,6 @@
 #define MAX_DRAIN (64 * 1024)
 /* and no longer. */
 #define MAX_DRAIN_US 1000000u
-
-/* A declared length is believed this far when room for the body is made. */
-#define MAX_BODY_RESERVE (4 * 1024 * 1024)
 
 const char *ms_run_state_name(const struct ms_easy *e)
 {
@@ -85,6 +83,8 @@ static void release(struct ms_easy *e)
     ms_gate_leave(&e->pass);
     ms_pool_cancel(ms_run_env_of(e)->pool, &e->waiter);
     e->conn = NULL;
+    if (!MS_MUTANT_IS(304))
+        ms_run_drop_body(e);
     if (c && e->stream.session)
         ms_conn_cancel_stream(c, &e->stream);
 }
@@ -112,7 +112,7 @@ static void clear_hop(struct ms_response *r)
     ms_buf_clear(&r->body);
     memset(r->timing_us, 0, sizeof(r->timing_us));
     r->remote.any.sa_family = 0;
-    r->reused = r->streamed = r->expecting = false;
+    r->reused = r->streamed = r->expecting = r->decoded = false;
     ms_tls_info_free(r->tls);
     r->tls = NULL;
 }
@@ -269,25 +269,6 @@ static struct ms_easy *easy_of(struct ms_stream *s)
     return MS_CONTAINER(s, struct ms_easy, stream);
 }
 
-/* What a callback said, unless it removed or restarted its own easy. */
-static ms_err verdict_err(const struct ms_easy *e, unsigned run,
-                          enum ms_verdict verdict)
-{
-    if (e->run != run || e->state != MS_RUN_ACTIVE)
-        return MS_ECANCELLED;
-    return verdict == MS_ABORT && !MS_MUTANT_IS(137) ? MS_ECALLBACK : MS_OK;
-}
-
-static void make_room(struct ms_easy *e)
-{
-    int64_t n = e->response->head.length;
-
-    if (e->on_data || n <= 0 || n > MAX_BODY_RESERVE)
-        return;
-    /* Without this room the body grows as it comes. */
-    (void)!ms_buf_reserve(&e->response->body, (size_t)n);
-}
-
 /* 421: this connection is the wrong one for the request, which was not acted
  * on. One of its own is tried, once (RFC 9110, 15.5.20). */
 static bool was_misdirected(struct ms_easy *e)
@@ -322,80 +303,18 @@ static ms_err on_head(struct ms_stream *s)
             return err;
     }
     e->headed = e->response->head.status >= 200;
-    if (e->headed)
-        make_room(e);
-    else if (e->response->head.status == 100)
+    if (e->headed) {
+        ms_err err = ms_run_begin_body(e);
+        if (err)
+            return err;
+    } else if (e->response->head.status == 100) {
         ms_run_send_body(e);
+    }
     if (!e->on_headers || (MS_MUTANT_IS(130) && !e->headed))
         return MS_OK;
     enum ms_verdict v = e->on_headers(e, e->response, e->headers_user);
     ms_loop_touch(l); /* and not by way of `e`: it may be in no multi now */
-    return verdict_err(e, run, v);
-}
-
-static ms_err collect(struct ms_easy *e, const char *p, size_t n)
-{
-    int64_t limit = ms_run_options(e)->max_body;
-
-    if (limit >= 0 && n > (uint64_t)limit - ms_buf_len(&e->response->body))
-        return MS_ETOOLARGE;
-    return ms_buf_add(&e->response->body, p, n);
-}
-
-/* With on_data there is a limit only where one was set. */
-static bool is_too_much(const struct ms_easy *e, size_t n)
-{
-    int64_t limit = ms_run_options(e)->max_body;
-
-    return limit >= 0 && n > (uint64_t)limit - e->watch->body_bytes;
-}
-
-static ms_err take_data(struct ms_easy *e, const char *p, size_t n,
-                        size_t *taken)
-{
-    struct ms_loop *l = ms_run_loop(e);
-    unsigned run = e->run;
-
-    if (e->pause & MS_PAUSE_RECV)
-        return MS_OK;
-    if (!e->on_data) {
-        *taken = n;
-        return collect(e, p, n);
-    }
-    if (ms_run_options(e)->max_body_set && is_too_much(e, n))
-        return MS_ETOOLARGE;
-    enum ms_verdict v = e->on_data(e, p, n, e->data_user);
-    ms_loop_touch(l);
-    ms_err err = verdict_err(e, run, v);
-    if (err)
-        return err;
-    if (v == MS_PAUSE) {
-        ms_easy_pause(e, e->pause | MS_PAUSE_RECV);
-        return MS_OK;
-    }
-    *taken = n;
-    if (e->watch)
-        e->watch->body_bytes += n;
-    return MS_OK;
-}
-
-/* As much as the speed allows; the time may pass meanwhile. */
-static MS_RARE ms_err take_slowly(struct ms_easy *e, const char *p, size_t n,
-                                  size_t *taken)
-{
-    size_t may, took;
-
-    while (*taken < n && (may = ms_run_may_recv(e, n - *taken))) {
-        took = 0;
-        ms_err err = take_data(e, p + *taken, may, &took);
-        if (err)
-            return err;
-        ms_run_did_recv(e, took);
-        *taken += took;
-        if (took < may)
-            break;
-    }
-    return MS_OK;
+    return ms_run_verdict(e, run, v);
 }
 
 static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
@@ -406,58 +325,13 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
     *taken = 0;
     if (MS_UNLIKELY(e->unwanted))
         return drain(e, n, taken);
-    return MS_UNLIKELY(ms_run_options(e)->paced) ? take_slowly(e, p, n, taken)
-                                                 : take_data(e, p, n, taken);
-}
-
-/* A body that the options have, in pieces: only so it can be held to a speed.
- */
-static void pull_lent(struct ms_easy *e, char *p, size_t cap, size_t *n,
-                      bool *end)
-{
-    struct ms_span body = ms_buf_span(&ms_run_options(e)->body);
-    size_t at = e->watch->sent_bytes, left = body.n - at;
-
-    *n = left < cap ? left : cap;
-    memcpy(p, body.p + at, *n);
-    e->watch->sent_bytes += *n;
-    *end = *n == left;
-}
-
-static ms_err pull_from_source(struct ms_easy *e, char *p, size_t cap,
-                               size_t *n, bool *end)
-{
-    struct ms_loop *l = ms_run_loop(e);
-    unsigned run = e->run;
-
-    e->source->asked = true;
-    enum ms_verdict v = e->source->cb(e, p, cap, n, end, e->source->user);
-    ms_loop_touch(l);
-    ms_err err = verdict_err(e, run, v);
-    if (err)
-        return err;
-    assert(*n <= cap);
-    if (v == MS_PAUSE)
-        ms_easy_pause(e, e->pause | MS_PAUSE_SEND);
-    return MS_OK;
+    return ms_run_take(e, p, n, taken);
 }
 
 static ms_err on_pull(struct ms_stream *s, char *p, size_t cap, size_t *n,
                       bool *end)
 {
-    struct ms_easy *e = easy_of(s);
-    bool paced = ms_run_options(e)->paced;
-    ms_err err = MS_OK;
-
-    if (paced && !(cap = ms_run_may_send(e, cap)))
-        return MS_OK;
-    if (e->source && e->source->cb)
-        err = pull_from_source(e, p, cap, n, end);
-    else
-        pull_lent(e, p, cap, n, end);
-    if (paced && !err)
-        ms_run_did_send(e, *n);
-    return err;
+    return ms_run_pull(easy_of(s), p, cap, n, end);
 }
 
 /* The peer says, or it is plain, that nothing was done about the request: it
@@ -512,6 +386,15 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         next_hop(e);
         return;
     }
+    if (!err && MS_UNLIKELY(e->decoding) && ms_decoding_end(e->decoding) &&
+        !MS_MUTANT_IS(301)) {
+        ms_run_end(e, MS_EDECODE, ms_decoding_failure(e->decoding));
+        return;
+    }
+    if (!err && MS_UNLIKELY(ms_progress_wanted(e)) && !ms_progress_tell(e))
+        return;
+    if (err && !detail)
+        detail = e->detail;
     if (err && !detail && e->conn)
         detail = ms_run_say(e, ms_conn_tls_failure(e->conn, &e->error.reason));
     if (err && replayable && died_unused(e, err)) {
@@ -521,9 +404,26 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         return;
     }
     e->conn = NULL;
+    ms_run_drop_body(e);
     set_state(e, MS_RUN_QUEUED);
     ms_task_post(ms_run_loop(e), &e->start);
 }
+
+/* Of a run that on_progress is told about. */
+static ms_err on_told_data(struct ms_stream *s, const char *p, size_t n,
+                           size_t *taken)
+{
+    ms_err err = on_data(s, p, n, taken);
+
+    if (!err)
+        easy_of(s)->watch->down += *taken;
+    return err;
+}
+
+static const struct ms_stream_ops told_ops = {.on_head = on_head,
+                                              .on_data = on_told_data,
+                                              .on_pull = on_pull,
+                                              .on_end = on_end};
 
 static const struct ms_stream_ops stream_ops = {.on_head = on_head,
                                                 .on_data = on_data,
@@ -627,14 +527,17 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     e->stream.max_head_bytes = ms_run_options(e)->max_header_size < 0
                                    ? SIZE_MAX
                                    : (size_t)ms_run_options(e)->max_header_size;
-    e->stream.progress =
-        ms_run_options(e)->watched ? &e->watch->progress : NULL;
+    bool counted = ms_run_options(e)->watched || e->tells;
+    e->stream.progress = counted ? &e->watch->progress : NULL;
+    e->stream.ops = e->tells ? &told_ops : &stream_ops;
     ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);
     if (err) {
         ms_pool_release(c);
         ms_run_end(e, err, NULL);
         return;
     }
+    if (e->tells)
+        ms_progress_restart(e);
     note_connection(e, c);
     e->conn = c;
     if (ms_run_options(e)->close)
@@ -785,7 +688,6 @@ void ms_run_init(struct ms_easy *e)
     ms_waiter_init(&e->waiter);
     e->waiter.on_conn = on_conn;
     e->waiter.on_fail = on_no_conn;
-    e->stream.ops = &stream_ops;
 }
 
 ms_err ms_run_queue(struct ms_easy *e)

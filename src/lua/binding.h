@@ -72,6 +72,7 @@ enum {
     LB_OPTIONS_ON_HEADERS = 1,
     LB_OPTIONS_ON_DATA,
     LB_OPTIONS_ON_DEBUG,
+    LB_OPTIONS_ON_PROGRESS,
     LB_OPTIONS_UPLOAD, /* a body that is handed over while it is sent */
     LB_OPTIONS_GUARD,  /* the function allow_address is */
     LB_OPTIONS_RESOLVER,
@@ -112,8 +113,8 @@ struct lb_multi {
 struct lb_options {
     struct lb_object object;
     struct ms_options *o;
-    struct lb_upload *upload;              /* LB_OPTIONS_UPLOAD, or NULL */
-    bool has_headers, has_data, has_debug; /* its callbacks */
+    struct lb_upload *upload; /* LB_OPTIONS_UPLOAD, or NULL */
+    bool has_headers, has_data, has_debug, has_progress; /* its callbacks */
 };
 
 struct lb_easy {
@@ -350,6 +351,7 @@ void lb_open_task(lua_State *L);
 void lb_open_upload(lua_State *L);
 void lb_open_url(lua_State *L);
 void lb_open_tls(lua_State *L);
+void lb_open_charset(lua_State *L);
 void lb_open_jar(lua_State *L);
 /* Adds functions to the table at the top. */
 void lb_setfuncs(lua_State *L, const luaL_Reg *funcs);

@@ -132,6 +132,45 @@ static enum ms_verdict on_debug(struct ms_easy *easy, enum ms_debug kind,
     return lb_give(easy, give_debug, &d);
 }
 
+struct telling {
+    const struct ms_transferred *now;
+    bool cancelled;
+};
+
+static void set_bytes(lua_State *L, const char *name, int64_t n)
+{
+    if (n < 0)
+        return; /* not known */
+    lua_pushinteger(L, (lua_Integer)n);
+    lua_setfield(L, -2, name);
+}
+
+static int give_progress(lua_State *L)
+{
+    struct telling *t = lua_touserdata(L, 2);
+
+    push_callback(L, LB_OPTIONS_ON_PROGRESS);
+    lua_createtable(L, 0, 4);
+    set_bytes(L, "down", t->now->down);
+    set_bytes(L, "down_total", t->now->down_total);
+    set_bytes(L, "up", t->now->up);
+    set_bytes(L, "up_total", t->now->up_total);
+    lua_call(L, 1, 1);
+    t->cancelled = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+    return 0;
+}
+
+static enum ms_verdict on_progress(struct ms_easy *easy,
+                                   const struct ms_transferred *now, void *user)
+{
+    struct telling t = {.now = now};
+
+    (void)user;
+    if (lb_give(easy, give_progress, &t) == MS_ABORT)
+        return MS_ABORT;
+    return t.cancelled ? MS_CANCEL : MS_GO_ON;
+}
+
 static void drop_last_run(lua_State *L, struct lb_easy *le, int index)
 {
     for (int uv = LB_EASY_CAUSE; uv <= LB_EASY_RESPONSE; uv++) {
@@ -152,6 +191,8 @@ static void install_options(lua_State *L, struct lb_easy *le, int index)
     le->run = le->options;
     ms_easy_on_headers(le->e, le->run->has_headers ? on_headers : NULL, NULL);
     ms_easy_on_data(le->e, le->run->has_data ? on_data : NULL, NULL);
+    ms_easy_on_progress(le->e, le->run->has_progress ? on_progress : NULL,
+                        NULL);
     if (!had_debug && !le->run->has_debug)
         return;
     ms_err err =

@@ -17,7 +17,8 @@
 /* Longer names are not compared; the longest option has 19 letters. */
 #define MAX_NAME 32
 
-static const char *const callbacks[] = {"on_headers", "on_data", "on_debug"};
+static const char *const callbacks[] = {"on_headers", "on_data", "on_debug",
+                                        "on_progress"};
 /* A function too, but of the way to a host. */
 #define RESOLVER  "resolver"
 #define CALLBACKS (sizeof(callbacks) / sizeof(callbacks[0]))
@@ -215,8 +216,45 @@ static bool may_be_unset(const struct ms_option_info *info)
 {
     return info->id == MS_OPT_USER_AGENT || info->id == MS_OPT_AUTH_USER ||
            info->id == MS_OPT_AUTH_PASSWORD || info->id == MS_OPT_BEARER ||
-           info->id == MS_OPT_NETRC || info->type == MS_TYPE_LIST ||
-           strncmp(info->name, "tls.", 4) == 0;
+           info->id == MS_OPT_NETRC || info->id == MS_OPT_RANGE ||
+           info->type == MS_TYPE_LIST || strncmp(info->name, "tls.", 4) == 0;
+}
+
+#define RANGE_WORDS "{ from, to }, a string or false"
+
+/* Pushes member `i` of the range at `index`; -1 when it is absent, for `to` may
+ * be. */
+static lua_Integer push_bound(lua_State *L, int index, int i)
+{
+    int whole = 1;
+    int type = lua_rawgeti(L, index, i);
+
+    if (type == LUA_TNIL && i == 2)
+        return -1;
+    if (type != LUA_TNUMBER)
+        lb_wrong_type(L, "range", RANGE_WORDS, index);
+    lua_Integer n = lua_tointegerx(L, -1, &whole);
+    if (!whole || (i == 2 && n < 0))
+        lb_usage(L, "bad_option",
+                 "option \"range\" must be made of whole numbers, not %s",
+                 luaL_tolstring(L, -1, NULL));
+    return n;
+}
+
+/* { 100, 199 } and { 100 } count from 0; { -100 } is the last 100 bytes. Pushes
+ * that as text. */
+static void push_range(lua_State *L, int index)
+{
+    int top = lua_gettop(L);
+    lua_Integer from = push_bound(L, index, 1), to = push_bound(L, index, 2);
+
+    lua_settop(L, top);
+    if ((from < 0 && to >= 0) || (to >= 0 && to < from))
+        lb_usage(L, "bad_option", "option \"range\" ends before it begins");
+    if (to < 0)
+        lua_pushfstring(L, from < 0 ? "%I" : "%I-", (LUAI_UACINT)from);
+    else
+        lua_pushfstring(L, "%I-%I", (LUAI_UACINT)from, (LUAI_UACINT)to);
 }
 
 /* true: the file where one usually has it. */
@@ -254,6 +292,10 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
         unset_string(p, info);
         return;
     }
+    if (info->id == MS_OPT_RANGE && lua_type(L, index) == LUA_TTABLE) {
+        push_range(L, index);
+        index = lua_gettop(L);
+    }
     if (info->id == MS_OPT_NETRC) {
         set_netrc(p, info, index);
         return;
@@ -261,7 +303,9 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
     if (lb_push_route_text(L, info, index))
         index = lua_gettop(L);
     if (lua_type(L, index) != LUA_TSTRING)
-        lb_wrong_type(L, info->name, "a string", index);
+        lb_wrong_type(L, info->name,
+                      info->id == MS_OPT_RANGE ? RANGE_WORDS : "a string",
+                      index);
     const char *s = lua_tolstring(L, index, &n);
     check(p, ms_options_set_string(p->o, info->id, s, n), info->name);
 }
@@ -678,6 +722,8 @@ void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
         lua_getiuservalue(L, to, LB_OPTIONS_ON_HEADERS) != LUA_TNIL;
     lo->has_data = lua_getiuservalue(L, to, LB_OPTIONS_ON_DATA) != LUA_TNIL;
     lo->has_debug = lua_getiuservalue(L, to, LB_OPTIONS_ON_DEBUG) != LUA_TNIL;
+    lo->has_progress =
+        lua_getiuservalue(L, to, LB_OPTIONS_ON_PROGRESS) != LUA_TNIL;
     lua_pop(L, 3);
 }
 
@@ -695,6 +741,7 @@ struct lb_options *lb_push_options(lua_State *L, int base)
     lo->has_headers = from->has_headers;
     lo->has_data = from->has_data;
     lo->has_debug = from->has_debug;
+    lo->has_progress = from->has_progress;
     for (int uv = 1; uv <= LB_OPTIONS_UVS; uv++) {
         lua_getiuservalue(L, base, uv);
         lua_setiuservalue(L, -2, uv);

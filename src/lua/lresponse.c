@@ -184,15 +184,16 @@ enum info {
     REMOTE,
     REQUEST,
     ENCRYPTED, /* tls */
+    DECODED,
     COOKIES,
     REDIRECTS,
     TIMING /* and so on, one for each enum ms_timing */
 };
 
 static const char *const field_names[] = {
-    "status",  "body",     "ok",       "reason", "version",        "url",
-    "headers", "trailers", "timings",  "reused", "remote_address", "request",
-    "tls",     "cookies",  "redirects"};
+    "status",  "body",     "ok",      "reason",   "version",        "url",
+    "headers", "trailers", "timings", "reused",   "remote_address", "request",
+    "tls",     "decoded",  "cookies", "redirects"};
 #define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
 
 /* The enum info of a field of responses, 0 when there is none of that name. */
@@ -494,6 +495,18 @@ static void push_request(lua_State *L, const struct ms_response *r)
     lua_setfield(L, -2, "headers");
 }
 
+static void push_decoded(lua_State *L, const struct ms_response *r)
+{
+    const char *p;
+    size_t n;
+
+    lua_newtable(L);
+    for (size_t i = 0; (p = ms_response_decoded(r, i, &n)); i++) {
+        lua_pushlstring(L, p, n);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
 static void push_redirects(lua_State *L, const struct ms_response *r)
 {
     struct ms_redirect hop;
@@ -566,6 +579,9 @@ void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
             lb_push_tls_table(L, ms_response_tls(r));
         else
             lua_pushnil(L);
+        break;
+    case DECODED:
+        push_decoded(L, r);
         break;
     case REDIRECTS:
         push_redirects(L, r);

@@ -163,7 +163,7 @@ static int features(lua_State *L)
 {
     const char *idn = ms_libidn2_version();
 
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 9);
     if (idn)
         lua_pushstring(L, idn);
     else
@@ -177,6 +177,12 @@ static int features(lua_State *L)
     lua_setfield(L, -2, "openssl");
     lua_pushstring(L, ms_nghttp2_version());
     lua_setfield(L, -2, "nghttp2");
+    lua_pushstring(L, ms_zlib_version());
+    lua_setfield(L, -2, "zlib");
+    lua_pushboolean(L, ms_decodes("br", 2));
+    lua_setfield(L, -2, "brotli");
+    lua_pushboolean(L, ms_decodes("zstd", 4));
+    lua_setfield(L, -2, "zstd");
     if (ms_psl_version())
         lua_pushstring(L, ms_psl_version());
     else
@@ -252,6 +258,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_upload(L);
     lb_open_url(L);
     lb_open_tls(L);
+    lb_open_charset(L);
     lb_open_jar(L);
     lb_setfuncs(L, functions);
     return 1;

@@ -247,9 +247,12 @@ static void framing_field(struct h1 *h, struct ms_span name,
         transfer_encoding(h, value);
     else if (is_name(name, MS_SPAN("connection")))
         connection(h, value);
+    else if (is_name(name, MS_SPAN("content-encoding")))
+        h->stream->head->coded = true;
 }
 
-/* What the fields say about where the message ends. Most are passed over for
+/* What the fields say about where the message ends, and whether the body is
+ * coded. Most are passed over for
  * the length of their name. */
 static void read_framing(struct h1 *h)
 {
@@ -262,7 +265,8 @@ static void read_framing(struct h1 *h)
         uint32_t n = f->refs[i].name_len;
         if (n == sizeof("content-length") - 1 ||
             n == sizeof("transfer-encoding") - 1 ||
-            n == sizeof("connection") - 1)
+            n == sizeof("connection") - 1 ||
+            n == sizeof("content-encoding") - 1)
             framing_field(h, ms_fields_name(f, i), ms_fields_value(f, i));
     }
     if (!h->failed && h->has_length && h->is_chunked)
@@ -806,6 +810,8 @@ static bool h1_sent(struct ms_session *s, size_t n)
     if (h->upload) {
         ms_upload_sent(h->upload, n);
     } else if (n) {
+        if (h->stream && h->stream->progress)
+            h->stream->progress->up += n;
         h->body.p += n;
         h->body.n -= n;
     }

@@ -203,6 +203,8 @@ static void field(struct h2_stream *s, struct ms_span name,
     }
     if (!s->got_head && ms_span_equal(name, MS_SPAN("content-length")))
         content_length(s, value);
+    else if (ms_span_equal(name, MS_SPAN("content-encoding")))
+        s->up->head->coded = true;
     struct ms_fields *into =
         s->got_head ? s->up->trailers : &s->up->head->fields;
     if (ms_fields_add(into, name, value))
@@ -546,6 +548,8 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame,
         return 0;
     s->up->asked = true;
     ms_stream_moved(s->up, frame->hd.length);
+    if (frame->hd.type == NGHTTP2_DATA && s->up->progress)
+        s->up->progress->up += frame->hd.length;
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
         s->up->sent_us = h->base.now_us;
         h->request_left = true;

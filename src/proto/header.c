@@ -79,6 +79,7 @@ void ms_head_clear(struct ms_head *h)
     h->length = -1;
     h->status = 0;
     h->version = MS_HTTP_NONE;
+    h->coded = false;
 }
 
 void ms_head_free(struct ms_head *h)

@@ -114,6 +114,7 @@ struct ms_head {
     int64_t length;              /* the body's, -1: not known beforehand */
     uint16_t status;             /* 100 to 599; 0 until the head is whole */
     uint8_t version;             /* enum ms_http_version */
+    bool coded;                  /* there is a Content-Encoding */
 };
 
 /* Ready for another response; keeps the memory. */

@@ -93,6 +93,7 @@ struct ms_stream_ops {
 /* How a stream gets on, for an owner that wants to know. */
 struct ms_progress {
     uint64_t bytes; /* that moved, either way */
+    uint64_t up; /* of them, of the request's body where that is not streamed */
     uint64_t at_us; /* when the last of them did */
 };
 

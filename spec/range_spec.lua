@@ -1,0 +1,144 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Parts of bodies: what is asked for, and what is taken for an answer.
+local async = require "spec.support.async"
+local ms = require "multisocket"
+local peer = require "spec.support.peer"
+local process = require "spec.support.process"
+local server = require "spec.support.server"
+
+local PART = "HTTP/1.1 206 Partial Content\r\n%sContent-Length: %d\r\n\r\n%s"
+
+-- What a fetch says to that Content-Range (nil: none) with that many bytes.
+local function answered(opts, content_range, bytes, status)
+  local line = content_range and ("Content-Range: %s\r\n"):format(content_range) or ""
+  local text = PART:format(line, bytes, ("x"):rep(bytes))
+  if status then text = text:gsub("206 Partial Content", status) end
+  local p <close> = peer.start { { { "request" }, { "send", text } } }
+  local res, err = ms.fetch(p:url(), opts)
+  return res, err, p:requests()[1]
+end
+
+describe("a part of a body", function()
+  local nginx
+
+  setup(function() nginx = server.start() end)
+  teardown(function() nginx:stop() end)
+
+  it("is what nginx sends", async(function()
+    local big = server.big_body()
+    for _, row in ipairs { { { 5, 9 }, big:sub(6, 10) }, { { 0, 0 }, big:sub(1, 1) },
+      { { #big - 3 }, big:sub(-3) }, { { -7 }, big:sub(-7) }, { "1-2", big:sub(2, 3) },
+      { "-1", big:sub(-1) }, { { #big - 2, #big + 1000 }, big:sub(-2) } } do
+      local res = assert(ms.fetch(nginx:url("/big"), { range = row[1] }))
+      assert.same({ 206, row[2] }, { res.status, res.body })
+      assert.is_nil(res.request.headers["accept-encoding"])
+    end
+    local res = assert(ms.fetch(nginx:url("/big"), { resume_from = #big - 5 }))
+    assert.same({ 206, big:sub(-5) }, { res.status, res.body })
+    assert.equal(200, assert(ms.fetch(nginx:url("/small"), { resume_from = 0 })).status)
+    local client <close> = ms.client { range = { 1, 2 } }
+    assert.equal("el", assert(client:fetch(nginx:url("/small"))).body)
+    assert.equal(200, assert(client:fetch(nginx:url("/small"), { range = false })).status)
+  end))
+
+  it("is what curl gets", async(function()
+    for _, range in ipairs { "0-4", "3-", "-4", "100-200" } do
+      local child = process.run { "curl", "-s", "-r", range, nginx:url("/small") }
+      assert.equal(child.stdout, assert(ms.fetch(nginx:url("/small"), { range = range })).body)
+    end
+  end))
+
+  it("beyond the end is 416", async(function()
+    local res = assert(ms.fetch(nginx:url("/small"), { range = { 100 } }))
+    assert.same({ 416, "bytes */13" }, { res.status, res.headers["content-range"] })
+    assert.equal(416, assert(ms.fetch(nginx:url("/small"), { resume_from = 13 })).status)
+  end))
+
+  it("is the same of the same with If-Range", async(function()
+    local etag = assert(ms.fetch(nginx:url("/small"))).headers.etag
+    local function with(tag)
+      return { resume_from = 7, headers = { ["If-Range"] = tag } }
+    end
+    assert.equal("world\n", assert(ms.fetch(nginx:url("/small"), with(etag))).body)
+    local res, err = ms.fetch(nginx:url("/small"), with('"another"'))
+    assert.is_nil(res)
+    assert.same({ "range_ignored", "protocol" }, { err.code, err.category })
+    assert.matches("has changed", err.message, 1, true)
+  end))
+
+  it("has to be the one that was asked for", async(function()
+    local RANGE, REST, LAST = { range = { 10, 19 } }, { resume_from = 10 }, { range = { -10 } }
+    for _, row in ipairs {
+      { RANGE, "bytes 10-19/100", 10 }, { RANGE, "Bytes 10-19/*", 10 },
+      { RANGE, "bytes 10-15/16", 6 }, { RANGE, "bytes  10-19/100", 10 },
+      { REST, "bytes 10-19/20", 10 }, { REST, "bytes 10-19/*", 10 },
+      { LAST, "bytes 90-99/100", 10 }, { LAST, "bytes 0-4/5", 5 },
+      { RANGE, nil, 10, why = "without Content-Range" },
+      { RANGE, "bytes 9-18/100", 10, why = "another part" },
+      { RANGE, "bytes 11-19/100", 9, why = "another part" },
+      { RANGE, "bytes 10-20/100", 11, why = "another part" },
+      { RANGE, "bytes 10-19/100", 9, why = "disagree" },
+      { RANGE, "bytes 10-19/19", 10, why = "malformed" },
+      { RANGE, "bytes 19-10/100", 10, why = "malformed" },
+      { RANGE, "bytes 10-19", 10, why = "malformed" },
+      { RANGE, "bytes 10-19/1x", 10, why = "malformed" },
+      { RANGE, "lines 10-19/100", 10, why = "malformed" },
+      { RANGE, "bytes -1-19/100", 10, why = "malformed" },
+      { RANGE, "bytes 10-99999999999999999999/*", 10, why = "malformed" },
+      { RANGE, "bytes 10-19/100\r\nContent-Range: bytes 10-19/100", 10, why = "malformed" },
+      { REST, "bytes 0-9/20", 10, why = "another part" },
+      { REST, "bytes 10-18/20", 9, why = "another part" },
+      { LAST, "bytes 80-89/100", 10, why = "another part" },
+      { LAST, "bytes 89-99/100", 11, why = "another part" },
+    } do
+      local res, err = answered(row[1], row[2], row[3])
+      if row.why then
+        assert.is_nil(res)
+        assert.equal("bad_response", err.code)
+        assert.matches(row.why, err.message, 1, true)
+      else
+        assert.equal(206, res and res.status, tostring(err))
+      end
+    end
+  end))
+end)
+
+describe("a question about a part", function()
+  it("may be ignored where it was no more than a wish", async(function()
+    assert.equal(200, assert(answered({ range = { 5 } }, nil, 20, "200 OK")).status)
+    local _, err = answered({ resume_from = 5 }, nil, 20, "200 OK")
+    assert.equal("range_ignored", err.code)
+    assert.is_false(err.retryable)
+    for _, status in ipairs { "404 Not Found", "304 Not Modified", "204 No Content",
+      "302 Found" } do
+      local res = assert(answered({ resume_from = 5 }, nil, 0, status))
+      assert.equal(tonumber(status:sub(1, 3)), res.status)
+    end
+  end))
+
+  it("is one line, the caller's if he has one", async(function()
+    local function line(opts)
+      local _, _, request = answered(opts, "bytes 10-19/20", 10)
+      return request:match("\r\n(Range: [^\r]*)"), select(2, request:gsub("\r\n[Rr]ange:", ""))
+    end
+    assert.same({ "Range: bytes=10-19", 1 }, { line { range = { 10, 19 } } })
+    assert.same({ "Range: bytes=10-", 1 }, { line { resume_from = 10 } })
+    assert.same({ "Range: bytes=-10", 1 }, { line { range = { -10 } } })
+    assert.same({ "Range: x", 1 }, { line { range = { 10, 19 }, headers = { Range = "x" } } })
+    local _, _, request = answered({ headers = { Range = "bytes=1-" } }, nil, 1)
+    assert.is_nil(request:match("Accept%-Encoding"))
+  end))
+
+  it("has to make sense", async(function()
+    for _, range in ipairs { "", "5", "a-b", "5-3", "-0", "-", "1-2,4-5", "bytes=1-2", " 1-2",
+      "99999999999999999999-" } do
+      local res, err = ms.fetch("http://127.0.0.1:1/", { range = range })
+      assert.is_nil(res)
+      assert.equal("bad_option", err.code)
+      assert.matches("a range is", err.message, 1, true)
+    end
+    local _, err = ms.fetch("http://127.0.0.1:1/", { range = { 1 }, resume_from = 1 })
+    assert.matches("only one of range and resume_from", err.message, 1, true)
+  end))
+end)

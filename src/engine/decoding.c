@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/decoding.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+
+struct ms_decoding {
+    struct ms_decoder *decoder;
+    uint64_t trusted, received, made; /* bytes */
+    const char *failure;
+    size_t owed;    /* 1: the first byte that comes was decoded already */
+    size_t waiting; /* bytes of `piece` that were refused */
+    char piece[MS_DECODING_PIECE];
+};
+
+ms_err ms_decoding_new(struct ms_decoding **out, const struct ms_fields *fields,
+                       uint64_t trusted)
+{
+    struct ms_decoder *decoder;
+    ms_err err = ms_decoder_new(&decoder, fields);
+
+    *out = NULL;
+    if (err || !decoder)
+        return err;
+    struct ms_decoding *d = ms_alloc(sizeof(*d));
+    if (!d) {
+        ms_decoder_free(decoder);
+        return MS_ENOMEM;
+    }
+    d->decoder = decoder;
+    d->trusted = trusted;
+    d->received = d->made = 0;
+    d->failure = NULL;
+    d->owed = d->waiting = 0;
+    *out = d;
+    return MS_OK;
+}
+
+void ms_decoding_free(struct ms_decoding *d)
+{
+    if (!d)
+        return;
+    ms_decoder_free(d->decoder);
+    ms_free(d);
+}
+
+/* Makes another piece, unless one waits; `*more` says whether others will
+ * follow. */
+static ms_err make_piece(struct ms_decoding *d, struct ms_span *in, bool *more)
+{
+    size_t before = in->n;
+
+    if (d->waiting)
+        return MS_OK;
+    ms_err err =
+        ms_decoder_run(d->decoder, in, d->piece, sizeof(d->piece), &d->waiting);
+    *more = d->waiting == sizeof(d->piece);
+    d->received += before - in->n;
+    d->made += d->waiting;
+    if (err || MS_MUTANT_IS(305) || d->made <= d->trusted ||
+        d->made / MS_DECODING_RATIO <= d->received)
+        return err;
+    d->failure = "it unpacks to more than 200 times its size, which is allowed "
+                 "where max_body is set";
+    return MS_ETOOLARGE;
+}
+
+/* Hands on what there is until all of `in` is used up or a piece is refused. */
+static ms_err pump(struct ms_decoding *d, struct ms_span *in,
+                   ms_decoding_cb *deliver, void *user)
+{
+    bool more = true;
+
+    while (more || d->waiting) {
+        size_t taken = 0;
+        ms_err err = make_piece(d, in, &more);
+        if (!err && d->waiting)
+            err = deliver(user, d->piece, d->waiting, &taken);
+        if (err || taken < d->waiting)
+            return err;
+        d->waiting = 0;
+    }
+    return MS_OK;
+}
+
+/* A session calls again only for bytes that were not taken: while a piece
+ * waits, one at least is not, though it may have gone into a decoder. */
+ms_err ms_decoding_feed(struct ms_decoding *d, struct ms_span in, size_t *taken,
+                        ms_decoding_cb *deliver, void *user)
+{
+    size_t n = in.n;
+
+    assert(in.n > d->owed || d->waiting);
+    in = ms_span(in.p + d->owed, in.n - d->owed);
+    ms_err err = pump(d, &in, deliver, user);
+    if (err)
+        return err;
+    d->owed = d->waiting && !in.n && !MS_MUTANT_IS(306);
+    *taken = n - in.n - d->owed;
+    return MS_OK;
+}
+
+ms_err ms_decoding_end(struct ms_decoding *d)
+{
+    assert(!d->waiting);
+    return ms_decoder_end(d->decoder);
+}
+
+const char *ms_decoding_failure(const struct ms_decoding *d)
+{
+    if (d && d->failure)
+        return d->failure;
+    return ms_decoder_failure(d ? d->decoder : NULL);
+}
