@@ -162,8 +162,8 @@ static MS_RARE ms_err decode(struct ms_easy *e, struct ms_span in,
     return err;
 }
 
-static ms_err take_data(struct ms_easy *e, const char *p, size_t n,
-                        size_t *taken)
+static inline ms_err take_data(struct ms_easy *e, const char *p, size_t n,
+                               size_t *taken)
 {
     if (MS_LIKELY(!e->decoding))
         return deliver(e, p, n, taken);
