@@ -724,7 +724,7 @@ void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
     lo->has_debug = lua_getiuservalue(L, to, LB_OPTIONS_ON_DEBUG) != LUA_TNIL;
     lo->has_progress =
         lua_getiuservalue(L, to, LB_OPTIONS_ON_PROGRESS) != LUA_TNIL;
-    lua_pop(L, 3);
+    lua_pop(L, 4);
 }
 
 /* ---- the type ---------------------------------------------------------- */
