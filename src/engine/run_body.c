@@ -19,6 +19,14 @@
 #define TRUSTED_COLLECTED (UINT64_C(8) << 20)
 #define TRUSTED_STREAMED  (UINT64_C(1) << 30)
 
+ms_err ms_run_verdict(const struct ms_easy *e, unsigned run,
+                      enum ms_verdict verdict)
+{
+    if (e->run != run || e->state != MS_RUN_ACTIVE)
+        return MS_ECANCELLED;
+    return verdict == MS_ABORT && !MS_MUTANT_IS(137) ? MS_ECALLBACK : MS_OK;
+}
+
 /* ---- what is received -------------------------------------------------- */
 
 void ms_run_drop_body(struct ms_easy *e)
