@@ -257,9 +257,14 @@ describe("contract D:", function()
 
   item(81, "More than one call of work is bounded: one large download on a fast link must not "
     .. "prevent another transfer's event from being served.", function(d)
-    local big = d:add("/big")
+    -- The reader waits for the sender: its socket is never empty.
+    local fd, got, most = nil, 0, 0
+    local big = d:add("/big", { on_data = function(chunk)
+      got = got + #chunk
+      if fd and got < 8 * 1024 * 1024 then wait_readable { fd } end
+    end })
     d:run(function() return d.multi:stats().bytes_in > 0 end)
-    local fd, most = fds_of(d)[1], 0
+    fd = fds_of(d)[1]
     while d.multi:running() > 0 do
       wait_readable { fd }
       local before = d.multi:stats().bytes_in
@@ -267,7 +272,7 @@ describe("contract D:", function()
       most = math.max(most, d.multi:stats().bytes_in - before)
     end
     assert.is_true(d:ended(big))
-    assert.is_true(most <= 1024 * 1024, "bytes in one call: " .. most)
+    assert.is_true(most <= 300 * 1024, "bytes in one call: " .. most)
   end)
 
   item(82, "Data left in TLS/h2 buffers is processed without a further socket event.", function(d)
