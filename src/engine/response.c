@@ -184,15 +184,16 @@ static size_t bytes_of(const struct ms_fields *f)
     return f->count * sizeof(*f->refs) + f->text.to;
 }
 
-static size_t trip_bytes(const struct ms_trip *t)
+static MS_RARE size_t trip_bytes(const struct ms_trip *t)
 {
-    return t ? sizeof(*t) + bytes_of(&t->sent) + bytes_of(&t->hops) : 0;
+    return sizeof(*t) + bytes_of(&t->sent) + bytes_of(&t->hops);
 }
 
 size_t ms_response_copy_bytes(const struct ms_response *r, bool body)
 {
     return sizeof(*r) + bytes_of(&r->head.fields) + bytes_of(&r->trailers) +
-           r->url.n + (r->streamed ? LENGTH_BYTES : 0) + trip_bytes(r->trip) +
+           r->url.n + (r->streamed ? LENGTH_BYTES : 0) +
+           (MS_UNLIKELY(r->trip != NULL) ? trip_bytes(r->trip) : 0) +
            (body ? ms_buf_len(&r->body) : 0);
 }
 

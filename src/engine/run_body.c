@@ -19,6 +19,14 @@
 #define TRUSTED_COLLECTED (UINT64_C(8) << 20)
 #define TRUSTED_STREAMED  (UINT64_C(1) << 30)
 
+ms_err ms_run_verdict(const struct ms_easy *e, unsigned run,
+                      enum ms_verdict verdict)
+{
+    if (e->run != run || e->state != MS_RUN_ACTIVE)
+        return MS_ECANCELLED;
+    return verdict == MS_ABORT && !MS_MUTANT_IS(137) ? MS_ECALLBACK : MS_OK;
+}
+
 /* ---- what is received -------------------------------------------------- */
 
 void ms_run_drop_body(struct ms_easy *e)
@@ -162,8 +170,8 @@ static MS_RARE ms_err decode(struct ms_easy *e, struct ms_span in,
     return err;
 }
 
-static ms_err take_data(struct ms_easy *e, const char *p, size_t n,
-                        size_t *taken)
+static inline ms_err take_data(struct ms_easy *e, const char *p, size_t n,
+                               size_t *taken)
 {
     if (MS_LIKELY(!e->decoding))
         return deliver(e, p, n, taken);

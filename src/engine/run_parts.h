@@ -25,16 +25,11 @@ static inline const struct ms_options *ms_run_options(const struct ms_easy *e)
  * memory, or `text` is NULL. */
 const char *ms_run_say(struct ms_easy *e, const char *text);
 
-/* What a callback said, unless it removed or restarted its own easy. */
-static inline ms_err ms_run_verdict(const struct ms_easy *e, unsigned run,
-                                    enum ms_verdict verdict)
-{
-    if (e->run != run || e->state != MS_RUN_ACTIVE)
-        return MS_ECANCELLED;
-    return verdict == MS_ABORT && !MS_MUTANT_IS(137) ? MS_ECALLBACK : MS_OK;
-}
-
 /* ---- bodies (run_body.c) ----------------------------------------------- */
+
+/* What a callback said, unless it removed or restarted its own easy. */
+ms_err ms_run_verdict(const struct ms_easy *e, unsigned run,
+                      enum ms_verdict verdict) MS_MUST_CHECK;
 
 /* The final head is there: whether its body can be taken. MS_ENOMEM,
  * MS_EDECODE, MS_ERANGE; e->detail may say why. */

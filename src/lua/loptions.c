@@ -706,6 +706,14 @@ static void set_named(struct parse *p, int key, int value)
         unknown_name(p, name);
 }
 
+static bool has_value(lua_State *L, int options, int uv)
+{
+    bool has = lua_getiuservalue(L, options, uv) != LUA_TNIL;
+
+    lua_pop(L, 1);
+    return has;
+}
+
 void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
 {
     struct lb_options *lo = lua_touserdata(L, to);
@@ -718,13 +726,10 @@ void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
         set_named(&p, value - 1, value);
         lua_settop(L, value - 1);
     }
-    lo->has_headers =
-        lua_getiuservalue(L, to, LB_OPTIONS_ON_HEADERS) != LUA_TNIL;
-    lo->has_data = lua_getiuservalue(L, to, LB_OPTIONS_ON_DATA) != LUA_TNIL;
-    lo->has_debug = lua_getiuservalue(L, to, LB_OPTIONS_ON_DEBUG) != LUA_TNIL;
-    lo->has_progress =
-        lua_getiuservalue(L, to, LB_OPTIONS_ON_PROGRESS) != LUA_TNIL;
-    lua_pop(L, 3);
+    lo->has_headers = has_value(L, to, LB_OPTIONS_ON_HEADERS);
+    lo->has_data = has_value(L, to, LB_OPTIONS_ON_DATA);
+    lo->has_debug = has_value(L, to, LB_OPTIONS_ON_DEBUG);
+    lo->has_progress = has_value(L, to, LB_OPTIONS_ON_PROGRESS);
 }
 
 /* ---- the type ---------------------------------------------------------- */

@@ -98,6 +98,8 @@ void ms_h2_drop(struct h2_stream *s)
 {
     if (s->h2->found == s)
         s->h2->found = NULL;
+    if (s->h2->leaving == s)
+        s->h2->leaving = NULL;
     ms_list_unlink(&s->due);
     ms_buf_free(&s->kept);
     ms_list_push_front(&s->h2->spare, &s->node);
@@ -377,6 +379,31 @@ static bool h2_sent(struct ms_session *base, size_t n)
 
 /* ---- streams ------------------------------------------------------------- */
 
+static bool h2_done(const struct ms_session *base)
+{
+    const struct h2 *h = MS_CONTAINER(base, struct h2, base);
+
+    return h->closed || h->failed || (h->goaway && !MS_MUTANT_IS(125)) ||
+           h->drained || h->last_id == LAST_STREAM_ID;
+}
+
+static size_t h2_capacity(const struct ms_session *base)
+{
+    const struct h2 *h = MS_CONTAINER(base, struct h2, base);
+
+    if (!h->settled)
+        return 0;
+    return h->their_most < h->max_streams ? h->their_most : h->max_streams;
+}
+
+static size_t h2_room(const struct ms_session *base)
+{
+    const struct h2 *h = MS_CONTAINER(base, struct h2, base);
+    size_t most = h->settled ? h2_capacity(base) : MS_H2_EARLY_STREAMS;
+
+    return h->open < most && !h2_done(base) ? most - h->open : 0;
+}
+
 static void attach(struct h2_stream *s, struct ms_stream *up)
 {
     struct h2 *h = s->h2;
@@ -402,7 +429,7 @@ static ms_err h2_open(struct ms_session *base, struct ms_stream *up,
     struct h2 *h = h2_of(base);
     struct h2_stream *s = new_record(h);
 
-    assert(base->ops->room(base) > 0);
+    assert(h2_room(base) > 0);
     if (!s)
         return MS_ENOMEM;
     s->head_request = ms_span_equal(req->method, MS_SPAN("HEAD"));
@@ -447,31 +474,6 @@ static void h2_proceed(struct ms_session *base, struct ms_stream *up)
     (void)base;
     s->held = false;
     ms_h2_body_on(s);
-}
-
-static bool h2_done(const struct ms_session *base)
-{
-    const struct h2 *h = MS_CONTAINER(base, struct h2, base);
-
-    return h->closed || h->failed || (h->goaway && !MS_MUTANT_IS(125)) ||
-           h->drained || h->last_id == LAST_STREAM_ID;
-}
-
-static size_t h2_capacity(const struct ms_session *base)
-{
-    const struct h2 *h = MS_CONTAINER(base, struct h2, base);
-
-    if (!h->settled)
-        return 0;
-    return h->their_most < h->max_streams ? h->their_most : h->max_streams;
-}
-
-static size_t h2_room(const struct ms_session *base)
-{
-    const struct h2 *h = MS_CONTAINER(base, struct h2, base);
-    size_t most = h->settled ? h2_capacity(base) : MS_H2_EARLY_STREAMS;
-
-    return h->open < most && !h2_done(base) ? most - h->open : 0;
 }
 
 static void h2_ping(struct ms_session *base)
@@ -526,7 +528,7 @@ static void h2_rest(struct ms_session *base)
 {
     struct h2 *h = h2_of(base);
 
-    h->found = NULL;
+    h->found = h->leaving = NULL;
     free_records(&h->spare);
     ms_h2_mem_free(&h->mem);
     if (!ms_buf_len(&h->out))

@@ -23,12 +23,25 @@ static int go_on(const struct h2 *h)
 }
 
 /* The record of a stream that is open, NULL when we know none. */
+static struct h2_stream *find_by(struct h2 *h, struct h2_stream **guess,
+                                 int32_t id)
+{
+    if (*guess && (*guess)->id == id && (*guess)->open)
+        return *guess;
+    return *guess = nghttp2_session_get_stream_user_data(h->ng, id);
+}
+
 static struct h2_stream *find(struct h2 *h, int32_t id)
 {
-    if (h->found && h->found->id == id && h->found->open)
-        return h->found;
-    h->found = nghttp2_session_get_stream_user_data(h->ng, id);
-    return h->found;
+    return find_by(h, &h->found, id);
+}
+
+/* Requests leave, and most peers answer, in the order of the streams. */
+static struct h2_stream *next_of(const struct h2_stream *s)
+{
+    return s->node.next == &s->h2->live
+               ? NULL
+               : MS_CONTAINER(s->node.next, struct h2_stream, node);
 }
 
 static MS_RARE void malformed(struct h2_stream *s, const char *detail)
@@ -490,14 +503,6 @@ static void cut_off(struct h2_stream *s, uint32_t code)
     }
 }
 
-/* Most peers answer in the order of the requests. */
-static void expect_next(struct h2 *h, const struct h2_stream *s)
-{
-    h->found = s->node.next == &h->live
-                   ? NULL
-                   : MS_CONTAINER(s->node.next, struct h2_stream, node);
-}
-
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
                            void *user)
 {
@@ -508,7 +513,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code,
     if (!s)
         return 0;
     assert(s->open);
-    expect_next(h, s);
+    h->found = next_of(s);
     s->open = false;
     h->open--;
     ms_h2_window_gone(s);
@@ -541,9 +546,11 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame,
      * connection. */
     earn(h);
     earn(h);
-    struct h2_stream *s = find(h, frame->hd.stream_id);
-    if (s)
+    struct h2_stream *s = find_by(h, &h->leaving, frame->hd.stream_id);
+    if (s) {
+        h->leaving = next_of(s);
         s->all_left = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    }
     if (!s || !s->up)
         return 0;
     s->up->asked = true;

@@ -35,18 +35,27 @@ static void add(struct list *l, struct ms_span name, struct ms_span value)
 }
 
 /* A name that is a constant, in lower case. */
-static void add_own(struct list *l, struct ms_span name, struct ms_span value)
+static inline void add_own(struct list *l, struct ms_span name,
+                           struct ms_span value)
 {
     add(l, name, value);
     l->nv[l->n - 1].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
 }
 
 /* The same, and the value is constant, too. */
-static void add_constant(struct list *l, struct ms_span name,
-                         struct ms_span value)
+static inline void add_constant(struct list *l, struct ms_span name,
+                                struct ms_span value)
 {
     add_own(l, name, value);
     l->nv[l->n - 1].flags |= NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+}
+
+static void add_method(struct list *l, struct ms_span method)
+{
+    if (MS_LIKELY(ms_span_equal(method, MS_SPAN("GET"))))
+        add_constant(l, MS_SPAN(":method"), MS_SPAN("GET"));
+    else
+        add_own(l, MS_SPAN(":method"), method);
 }
 
 static void add_crumbs(struct list *l, struct ms_span name,
@@ -224,7 +233,7 @@ ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
         return MS_EOPTION;
     if (most > FEW_FIELDS && !(l.nv = ms_alloc(most * sizeof(*l.nv))))
         return MS_ENOMEM;
-    add_own(&l, MS_SPAN(":method"), req->method);
+    add_method(&l, req->method);
     add_constant(&l, MS_SPAN(":scheme"),
                  s->h2->secure ? MS_SPAN("https") : MS_SPAN("http"));
     add_own(&l, MS_SPAN(":authority"), req->authority);

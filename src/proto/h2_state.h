@@ -63,15 +63,16 @@ struct h2_stream {
 struct h2 {
     struct ms_session base;
     nghttp2_session *ng;
-    struct h2_mem mem;       /* its memory */
-    struct ms_buf out;       /* frames to send */
-    struct ms_list live;     /* of struct h2_stream */
-    struct ms_list spare;    /* of struct h2_stream, for the next requests */
-    struct ms_list due;      /* of struct h2_stream */
-    struct ms_list hungry;   /* of struct h2_stream: ask again for a body */
-    struct h2_stream *heads; /* who wants the header block coming in */
-    struct h2_stream *found; /* the last that was looked for, or a guess */
-    size_t open;             /* streams nghttp2 knows */
+    struct h2_mem mem;         /* its memory */
+    struct ms_buf out;         /* frames to send */
+    struct ms_list live;       /* of struct h2_stream */
+    struct ms_list spare;      /* of struct h2_stream, for the next requests */
+    struct ms_list due;        /* of struct h2_stream */
+    struct ms_list hungry;     /* of struct h2_stream: ask again for a body */
+    struct h2_stream *heads;   /* who wants the header block coming in */
+    struct h2_stream *found;   /* the last that was looked for, or a guess */
+    struct h2_stream *leaving; /* the same for those whose frames are sent */
+    size_t open;               /* streams nghttp2 knows */
     size_t max_streams;
     size_t consumed;   /* of bodies, and nghttp2 was not told yet */
     int32_t last_id;   /* of the latest request */
