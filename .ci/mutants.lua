@@ -29,14 +29,15 @@ local function read_file(path)
   return f and f:read("a")
 end
 
--- The objects of one mutant: its own where a source mentions it. A C test has
+-- The objects of one mutant: its own where a source mentions it, all when a
+-- header does. A C test has
 -- no Lua around it.
 local function compile(n, sources, is_unit)
   local objects, own = {}, 0
   local list = is_unit and "ls src/*/*.c | grep -v src/lua/" or "ls src/*/*.c"
   for source in io.popen(list):lines() do
     local object = "build/mutant/" .. source:gsub("c$", "o")
-    if sources[source] then
+    if sources[source] or sources.header then
       own, object = own + 1, ("%s/%d.o"):format(dir(n), own)
       assert(sh("%s -DMS_MUTANT=%d -c -o %s %s", os.getenv("COMPILE"), n, object, source))
     end

@@ -36,6 +36,7 @@ function mutants.mentions()
       n = math.tointeger(tonumber(n))
       found[n] = found[n] or {}
       found[n][path] = true
+      found[n].header = found[n].header or path:find("%.h$") ~= nil
     end
   end
   return found

@@ -25,8 +25,7 @@
 
 /* True in a build that is broken on purpose, in the way that spec/mutants.txt
  * calls `n`, to see that its spec notices. Otherwise constant false, and what
- * it guards is no part of the object. In .c files only: `make mutants` compiles
- * just those that mention the number. */
+ * it guards is no part of the object. */
 #ifdef MS_MUTANT
 #define MS_MUTANT_IS(n) (MS_MUTANT == (n))
 #else
