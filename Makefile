@@ -114,6 +114,7 @@ run_in = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;" \
 ENV    := $(call run_in)
 FILES  := ulimit -Sn $$(ulimit -Hn)
 BUSTED := $(LUA) .ci/busted.lua
+SPECS   = $(if $(SPEC),$(BUSTED) $(SPEC),$(LUA) .ci/specs.lua)
 TALLY  := $(LUA) .ci/tally.lua
 
 # A variant is built on all processors, unless you said -j yourself.
@@ -138,7 +139,7 @@ test: ## install what is missing, build, run every test
 	@.ci/deps test
 	@$(MAKE) $(QUICK) core
 	@$(MAKE) $(QUICK) VARIANT=unit units
-	@$(FILES) && $(ENV) $(TALLY) $(call c_tests,unit) "$(BUSTED)"
+	@$(FILES) && $(ENV) $(TALLY) $(call c_tests,unit) "$(SPECS)"
 
 unit: ## run the C tests
 	@$(MAKE) $(QUICK) VARIANT=unit units
@@ -146,7 +147,7 @@ unit: ## run the C tests
 
 spec: ## run the Lua tests; SPEC="spec/x_spec.lua --filter=y" for some of them
 	@$(MAKE) $(QUICK) core
-	@$(FILES) && $(ENV) $(TALLY) "$(BUSTED) $(SPEC)"
+	@$(FILES) && $(ENV) $(TALLY) "$(SPECS)"
 
 check: ## the gate: format, layers, lint, warnings as errors, every test
 	@.ci/deps check
@@ -192,7 +193,7 @@ asan: build/nodlclose.so ## every test under the address and undefined behaviour
 	@$(MAKE) $(QUICK) VARIANT=asan-unit CC=gcc units
 	@$(FILES) && $(call run_in,build/asan/) \
 	SPEC_TOOL=asan UBSAN_OPTIONS=print_stacktrace=1 $(TALLY) $(call c_tests,asan-unit) "env LD_PRELOAD=$(shell \
-	  gcc -print-file-name=libasan.so):$(CURDIR)/build/nodlclose.so $(BUSTED) $(SPEC)"
+	  gcc -print-file-name=libasan.so):$(CURDIR)/build/nodlclose.so $(SPECS)"
 
 # Lua and the libraries are the system's: what they do among themselves is
 # not looked at. Eight threads with a multi each (spec/support/threads.lua).
