@@ -138,18 +138,24 @@ TEST(every_coding_byte_by_byte_into_any_room)
     }
 }
 
-/* ---- what is wrong with it
- * --------------------------------------------------- */
+/* ---- what is wrong with it ---------------------------------------------- */
+
+static bool has_at(const struct coded *c, size_t at, const char *magic)
+{
+    size_t n = strlen(magic);
+
+    return at <= c->n && n <= c->n - at && memcmp(c->p + at, magic, n) == 0;
+}
 
 /* The first member of several, the first frame: whole. */
 static bool may_end(const struct coded *c, size_t n)
 {
     if (c->p == gzip_members)
-        return n > 1 && (memcmp(c->p + n, "\x1f\x8b\x08", 3) == 0 ||
-                         memcmp(c->p + n - 1, "\x1f\x8b\x08", 3) == 0);
+        return n > 1 && (has_at(c, n, "\x1f\x8b\x08") ||
+                         has_at(c, n - 1, "\x1f\x8b\x08"));
     if (c->p == zstd_frames)
-        return memcmp(c->p + n, "\x28\xb5\x2f\xfd", 4) == 0 ||
-               memcmp(c->p + n, "\x50\x2a\x4d\x18", 4) == 0;
+        return has_at(c, n, "\x28\xb5\x2f\xfd") ||
+               has_at(c, n, "\x50\x2a\x4d\x18");
     return false;
 }
 

@@ -170,8 +170,9 @@ static void move_url(struct ms_response *r, char *at)
 
 ms_err ms_response_own(struct ms_response *r)
 {
-    char *p = ms_realloc(NULL, r->url.n + 1);
-
+    if (!r->url.n)
+        return MS_OK;
+    char *p = ms_alloc(r->url.n);
     if (!p)
         return MS_ENOMEM;
     move_url(r, p);
