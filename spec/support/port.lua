@@ -8,6 +8,8 @@
 --   port.listening(n)     somebody listens on it
 --   port.count(n, "ESTABLISHED")   sockets of clients to that remote port, in
 --                         that state; for "no connection is left"
+local uv = require "luv"
+
 local port = {}
 
 -- Below Linux' ephemeral range (32768 and up), so that no outgoing connection
@@ -31,12 +33,17 @@ local function each_socket(fn)
   end
 end
 
+-- Not math.random's: processes that begin in the same second may count alike.
+local function any_port()
+  return LOWEST + string.unpack("I4", uv.random(4)) % (HIGHEST - LOWEST + 1)
+end
+
 ---@return integer
 function port.free()
   local used = {}
   each_socket(function(l, r) used[l], used[r] = true, true end)
   local n
-  repeat n = math.random(LOWEST, HIGHEST) until not used[n]
+  repeat n = any_port() until not used[n]
   return n
 end
 

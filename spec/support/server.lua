@@ -259,12 +259,13 @@ local function try_start(dir, opts)
   local blocks = blocks_of(opts, opts.port or port.free())
   write_file(dir .. "/nginx.conf", render(dir, blocks, opts))
   os.remove(dir .. "/sink")
+  os.remove(dir .. "/nginx.pid")
   local child = process.start({ "/usr/sbin/nginx", "-c", dir .. "/nginx.conf", "-p", dir,
     "-e", dir .. "/error.log" }, { env = { LD_PRELOAD = false } })
-  process.wait_until(function()
-    return all_listen(blocks) or not child:running()
-  end, START_TIMEOUT)
-  if child:running() and all_listen(blocks) then return child, blocks end
+  -- It says its number when it has all its ports; another process's may listen there before.
+  local function is_up() return read_file(dir .. "/nginx.pid") and all_listen(blocks) end
+  process.wait_until(function() return is_up() or not child:running() end, START_TIMEOUT)
+  if child:running() and is_up() then return child, blocks end
   local result = child:stop()
   return nil, result.stderr .. (read_file(dir .. "/error.log") or "")
 end
