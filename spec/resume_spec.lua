@@ -105,6 +105,20 @@ describe("a body that is saved over several fetches", function()
     assert.same({ false, false }, left())
   end))
 
+  it("does not begin with a part that was not asked for", async(function()
+    for _, more in ipairs { "", ETAG } do
+      local p <close> = plays(rest("def", "3-5/9", more),
+        "HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\n\r\nxyz")
+      write(path .. ".part", "of something else")
+      for _ = 1, 2 do
+        local res, err = save(p)
+        assert.is_nil(res)
+        assert.equal("bad_response", err.code)
+        assert.same({ false, "of something else" }, left())
+      end
+    end
+  end))
+
   it("is not over before its end", async(function()
     local p <close> = plays(whole("abc", ETAG, 9), rest("def", "3-5/9", ETAG))
     save(p)
