@@ -162,6 +162,18 @@ describe("what is there of a body", function()
     assert.same({ "new", false }, left())
   end))
 
+  it("does not keep the password that was asked with", async(function()
+    local p <close> = plays(whole("abc", ETAG, 9), rest("defghi", "3-8/9", ETAG))
+    local url = p:url("/x"):gsub("//", "//anna:secret@", 1)
+    local opts = { sink = { path = path, resume = true } }
+    assert.is_nil((ms.fetch(url, opts)))
+    local tag = content(path .. ".part.tag")
+    assert.matches("/x\n", tag, 1, true)
+    assert.is_nil(tag:find("secret", 1, true))
+    assert.equal(206, assert(ms.fetch(url, opts)).status)
+    assert.same({ "abcdefghi", false }, left())
+  end))
+
   it("is left alone by errors, and so is the file", async(function()
     write(path, "old")
     local p <close> = plays(whole("abc", ETAG, 9),

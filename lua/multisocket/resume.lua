@@ -7,6 +7,7 @@
 -- just that; when it is something else by now, everything comes again.
 --
 -- A part of something that has no such name is not kept.
+local core = require "multisocket.core"
 local sink = require "multisocket.sink"
 
 local resume = {}
@@ -38,6 +39,7 @@ end
 ---@param url string
 ---@return multisocket.Download
 function resume.plan(path, url)
+  url = core.shown_url(url) -- no password in a file that anybody may read
   local self = { path = path, url = url, part = path .. ".part", tag = path .. ".part.tag" }
   local validator, of = read_tag(self.tag)
   local size = size_of(self.part)
