@@ -2,6 +2,7 @@
 --
 -- on_debug, and the heads in a trace: what was sent and received, in its
 -- order, without credentials.
+local redirects = require "spec.support.redirects"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
 local core = require "multisocket.core"
@@ -232,4 +233,21 @@ describe("a trace", function()
     r = process.run({ "lua5.4", "-e", script }, { env = { MULTISOCKET_TRACE = "all" } })
     assert.is_nil(r.stderr:find("xfer >", 1, true))
   end))
+end)
+
+describe("on_debug", function()
+  it("may close the multi when a redirect has come", function()
+    local p <close> = redirects.chain { "/next" }
+    local d = drive.new()
+    local told = 0
+    d.multi:add_handle(core.easy { url = p:url(), on_debug = function(kind)
+      if kind == "response" then
+        told = told + 1
+        d.multi:close()
+      end
+    end })
+    d:run(function() return told > 0 end)
+    d:close()
+    assert.same({ 1, 1 }, { told, #p:requests() })
+  end)
 end)

@@ -3,7 +3,9 @@
 -- on_progress: what it counts, and what its answer does. That it is called about
 -- once a second is spec/contract/k_data_spec.lua's.
 local async = require "spec.support.async"
+local core = require "multisocket.core"
 local codings = require "spec.support.codings"
+local drive = require "spec.support.drive"
 local h2_servers = require "spec.support.h2_servers"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
@@ -94,4 +96,21 @@ describe("on_progress", function()
     end })
     assert.same({ "cancelled", 2 }, { err.code, calls })
   end))
+end)
+
+describe("on_progress at the end", function()
+  it("may pause what is over", function()
+    local node <close> = h2_servers.node()
+    local d <close> = drive.new()
+    local ends, e = 0, nil
+    e = core.easy { url = node:url("/small"), version = "2-prior-knowledge",
+      on_progress = function() ends = ends + 1 e:pause(core.PAUSE_RECV) end }
+    for i = 1, 2 do
+      d.multi:add_handle(e)
+      d:run()
+      assert.equal(200, e:response().status)
+      assert.equal(i, ends)
+      d.multi:remove_handle(e)
+    end
+  end)
 end)

@@ -456,3 +456,14 @@ describe("D1, D2: credentials", function()
     assert.equal(" ", res.body)
   end))
 end)
+
+describe("a redirect whose own body stands still", function()
+  it("is followed all the same", async(function()
+    local p <close> = peer.start { { { "request" }, { "send",
+      "HTTP/1.1 302 There\r\nLocation: /next\r\nContent-Length: 10\r\n\r\n01" }, { "hang" } },
+      redirects.SERVE }
+    for _, limits in ipairs { { timeout = { idle = 50 } }, { low_speed = { limit = 1, time = 50 } } } do
+      assert.equal("ok", assert(ms.fetch(p:url(), limits)).body)
+    end
+  end))
+end)

@@ -105,6 +105,20 @@ describe("a body that is saved over several fetches", function()
     assert.same({ false, false }, left())
   end))
 
+  it("does not begin with a part that was not asked for", async(function()
+    for _, more in ipairs { "", ETAG } do
+      local p <close> = plays(rest("def", "3-5/9", more),
+        "HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\n\r\nxyz")
+      write(path .. ".part", "of something else")
+      for _ = 1, 2 do
+        local res, err = save(p)
+        assert.is_nil(res)
+        assert.equal("bad_response", err.code)
+        assert.same({ false, "of something else" }, left())
+      end
+    end
+  end))
+
   it("is not over before its end", async(function()
     local p <close> = plays(whole("abc", ETAG, 9), rest("def", "3-5/9", ETAG))
     save(p)
@@ -146,6 +160,18 @@ describe("what is there of a body", function()
     local q <close> = plays(whole("new"))
     assert(save(q))
     assert.same({ "new", false }, left())
+  end))
+
+  it("does not keep the password that was asked with", async(function()
+    local p <close> = plays(whole("abc", ETAG, 9), rest("defghi", "3-8/9", ETAG))
+    local url = p:url("/x"):gsub("//", "//anna:secret@", 1)
+    local opts = { sink = { path = path, resume = true } }
+    assert.is_nil((ms.fetch(url, opts)))
+    local tag = content(path .. ".part.tag")
+    assert.matches("/x\n", tag, 1, true)
+    assert.is_nil(tag:find("secret", 1, true))
+    assert.equal(206, assert(ms.fetch(url, opts)).status)
+    assert.same({ "abcdefghi", false }, left())
   end))
 
   it("is left alone by errors, and so is the file", async(function()

@@ -7,6 +7,7 @@
 -- just that; when it is something else by now, everything comes again.
 --
 -- A part of something that has no such name is not kept.
+local core = require "multisocket.core"
 local sink = require "multisocket.sink"
 
 local resume = {}
@@ -38,6 +39,7 @@ end
 ---@param url string
 ---@return multisocket.Download
 function resume.plan(path, url)
+  url = core.shown_url(url) -- no password in a file that anybody may read
   local self = { path = path, url = url, part = path .. ".part", tag = path .. ".part.tag" }
   local validator, of = read_tag(self.tag)
   local size = size_of(self.part)
@@ -109,6 +111,9 @@ local function finish(self, res, file)
   return true
 end
 
+-- What is no continuation must not be put behind what is there.
+local function is_unasked(self, res) return res.status == 206 and not self.from end
+
 local function is_other(self, res)
   local etag = res.headers.etag
   return res.status == 206 and etag and self.validator:find('^"') and etag ~= self.validator
@@ -121,6 +126,11 @@ end
 ---@return multisocket.Error? err what came is kept for the next time
 function resume.save(self, res)
   if res.status ~= 200 and res.status ~= 206 then return sink.discard(res) end
+  if is_unasked(self, res) then
+    res:cancel("it is a part that nobody asked for")
+    return nil, sink.failed(res, "bad_response", "protocol",
+      "a part, and all of it was asked for")
+  end
   if is_other(self, res) then
     resume.forget(self)
     res:cancel("it is of something else")

@@ -214,6 +214,7 @@ static ms_err tell(struct ms_easy *e, struct ms_span *texts)
 {
     struct ms_debugger *d = e->debug;
     unsigned run = e->run;
+    bool under_way = ms_run_under_way(e);
     struct note note;
 
     memcpy(&note, texts->p, sizeof(note));
@@ -225,7 +226,8 @@ static ms_err tell(struct ms_easy *e, struct ms_span *texts)
     enum ms_verdict v =
         d->cb(e, (enum ms_debug)note.kind, text, note.size, d->user);
     ms_loop_touch(l);
-    if (e->run != run || !e->multi)
+    /* A multi that was closed has ended the run and left it where it was. */
+    if (e->run != run || !e->multi || ms_run_under_way(e) != under_way)
         return MS_ECANCELLED;
     return v == MS_ABORT ? MS_ECALLBACK : MS_OK;
 }

@@ -155,7 +155,10 @@ void ms_run_on_deadline(struct ms_timer *t)
     if (!why && ms_run_watched(e) &&
         expect_deadline(e) <= ms_run_loop(e)->now_us)
         ms_run_send_body(e);
-    if (why)
+    /* Of a response that nobody gets only the rest is given up. */
+    if (why && e->unwanted && !ms_run_is_late(e))
+        ms_run_wake(e);
+    else if (why)
         ms_run_end(e, MS_ETIMEOUT, why);
     else if (e->agent && e->agent->wake_us <= ms_run_loop(e)->now_us)
         ms_run_wake(e);

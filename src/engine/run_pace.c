@@ -12,7 +12,8 @@ void ms_run_hold(struct ms_easy *e)
 {
     bool rests = ms_run_options(e)->paced && e->watch->recv_us;
 
-    if (e->state == MS_RUN_ACTIVE)
+    /* What is told its end is active, and has no stream any more. */
+    if (e->state == MS_RUN_ACTIVE && e->stream.session)
         ms_conn_hold(e->conn, &e->stream, rests || e->pause & MS_PAUSE_RECV,
                      e->pause & MS_PAUSE_SEND);
 }

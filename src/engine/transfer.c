@@ -231,6 +231,8 @@ void ms_run_end(struct ms_easy *e, ms_err err, const char *detail)
     e->error.err = err;
     e->error.phase = ms_run_phase(e);
     e->detail = detail;
+    if (MS_UNLIKELY(e->said != NULL) && detail != e->said)
+        ms_run_say(e, NULL); /* of an attempt before this one */
     if (e->conn)
         take_times(e);
     else if (e->state == MS_RUN_WAITING)
