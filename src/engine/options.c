@@ -30,6 +30,7 @@
 struct option {
     struct ms_option_info info;
     size_t member; /* offset in struct ms_options */
+    size_t name_len;
 };
 
 /* X(id, name, type, bound, member, scope). The bound is the least value of a
@@ -132,7 +133,8 @@ static const struct option table[MS_OPT_COUNT] = {
                       MS_TYPE_##type == MS_TYPE_LIST ? 0 : (bound),            \
                       MS_TYPE_##type == MS_TYPE_LIST ? (char)(bound) : '\0',   \
                       MS_SCOPE_##scope},                                       \
-                     offsetof(struct ms_options, member)},
+                     offsetof(struct ms_options, member),                      \
+                     sizeof(name) - 1},
     OPTIONS(ROW)
 #undef ROW
 };
@@ -145,7 +147,7 @@ const struct ms_option_info *ms_option_at(unsigned index)
 const struct ms_option_info *ms_option_find(const char *name, size_t n)
 {
     for (size_t i = 0; i < MS_OPT_COUNT; i++)
-        if (ms_span_equal(ms_span_text(table[i].info.name), ms_span(name, n)))
+        if (table[i].name_len == n && memcmp(table[i].info.name, name, n) == 0)
             return &table[i].info;
     return NULL;
 }
