@@ -133,8 +133,9 @@ static void unknown_name(struct parse *p, const char *name)
 
 static bool is_member(const char *name, const char *group)
 {
+    if (name[0] != group[0])
+        return false;
     size_t len = group_len(name);
-
     return name[len] && strlen(group) == len && memcmp(name, group, len) == 0;
 }
 
