@@ -30,6 +30,7 @@
 struct option {
     struct ms_option_info info;
     size_t member; /* offset in struct ms_options */
+    size_t name_len;
 };
 
 /* X(id, name, type, bound, member, scope). The bound is the least value of a
@@ -132,7 +133,8 @@ static const struct option table[MS_OPT_COUNT] = {
                       MS_TYPE_##type == MS_TYPE_LIST ? 0 : (bound),            \
                       MS_TYPE_##type == MS_TYPE_LIST ? (char)(bound) : '\0',   \
                       MS_SCOPE_##scope},                                       \
-                     offsetof(struct ms_options, member)},
+                     offsetof(struct ms_options, member),                      \
+                     sizeof(name) - 1},
     OPTIONS(ROW)
 #undef ROW
 };
@@ -145,7 +147,7 @@ const struct ms_option_info *ms_option_at(unsigned index)
 const struct ms_option_info *ms_option_find(const char *name, size_t n)
 {
     for (size_t i = 0; i < MS_OPT_COUNT; i++)
-        if (ms_span_equal(ms_span_text(table[i].info.name), ms_span(name, n)))
+        if (table[i].name_len == n && memcmp(table[i].info.name, name, n) == 0)
             return &table[i].info;
     return NULL;
 }
@@ -293,7 +295,6 @@ void ms_options_free(struct ms_options *o)
     ms_buf_free(&o->range);
     ms_buf_free(&o->retry_status);
     ms_buf_free(&o->retry_methods);
-    ms_buf_free(&o->block);
     ms_fields_free(&o->headers);
     ms_fields_free(&o->removed);
     ms_fields_free(&o->sent);
@@ -495,16 +496,7 @@ static bool is_removed(const struct ms_options *o, struct ms_span name)
 static ms_err add_line(struct ms_options *o, struct ms_span name,
                        struct ms_span value)
 {
-    ms_err err;
-
-    if ((err = ms_buf_reserve(&o->block, name.n + value.n + 4)) ||
-        (err = ms_fields_add(&o->sent, name, value)))
-        return err;
-    ms_buf_put(&o->block, name);
-    ms_buf_put(&o->block, MS_SPAN(": "));
-    ms_buf_put(&o->block, value);
-    ms_buf_put(&o->block, MS_SPAN("\r\n"));
-    return MS_OK;
+    return ms_fields_add_line(&o->sent, name, value);
 }
 
 static ms_err add_default(struct ms_options *o, struct ms_span name,
@@ -666,8 +658,9 @@ static ms_err compile(struct ms_options *o)
     o->watched = o->timeout_first_byte >= 0 || o->timeout_idle >= 0 ||
                  o->low_speed_limit >= 0 || o->expect_continue;
     o->paced = o->max_send_speed >= 0 || o->max_recv_speed >= 0;
-    snprintf(o->length_text, sizeof(o->length_text), "%zu",
-             ms_buf_len(&o->body));
+    if (ms_options_sends_body(o))
+        snprintf(o->length_text, sizeof(o->length_text), "%zu",
+                 ms_buf_len(&o->body));
     /* CONNECT makes a tunnel: what follows its answer is no response. */
     if (!ms_wire_is_token(ms_options_method(o)) ||
         ms_span_equal(ms_options_method(o), MS_SPAN("CONNECT")))
@@ -675,8 +668,7 @@ static ms_err compile(struct ms_options *o)
     if (!ms_wire_is_value(agent) ||
         !ms_wire_is_value(ms_buf_span(&o->priority)))
         return MS_EHEADER;
-    if ((err = ms_buf_reserve(&o->block, USUAL_BLOCK)) ||
-        (err = ms_buf_reserve(&o->sent.text, USUAL_BLOCK)))
+    if ((err = ms_buf_reserve(&o->sent.text, USUAL_BLOCK)))
         return err;
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||

@@ -61,11 +61,10 @@ struct ms_options {
     ms_err err;                         /* why no request can be made of this */
     const char *why;                    /* the same in static words, or NULL */
     struct ms_tls_profile *tls_profile; /* NULL: the defaults */
-    struct ms_buf block;                /* "Name: value\r\n" lines */
-    struct ms_fields sent;              /* the same, indexed */
+    struct ms_fields sent;              /* its text: "Name: value\r\n" lines */
     struct ms_range part;               /* of range or resume_from */
     struct ms_span host;                /* the user's Host header; no p: none */
-    char length_text[24];               /* the body's length, decimal */
+    char length_text[24];               /* of a body that is sent, decimal */
     bool close;                         /* "Connection: close" is asked for */
     bool authorized;                    /* Authorization was settled by hand */
     bool guided;            /* runs have an agent from the start (agent.h) */

@@ -462,7 +462,7 @@ static struct ms_request request_of(const struct ms_easy *e)
         .method = ms_options_method(o),
         .target = ms_url_target(&e->url),
         .authority = e->response->authority,
-        .fields = ms_buf_span(&o->block),
+        .fields = ms_buf_span(&o->sent.text),
         .body = ms_buf_span(&o->body),
         .has_body = has_body && !streamed,
         .list = &o->sent,

@@ -115,6 +115,7 @@ struct lb_options {
     struct ms_options *o;
     struct lb_upload *upload; /* LB_OPTIONS_UPLOAD, or NULL */
     bool has_headers, has_data, has_debug, has_progress; /* its callbacks */
+    bool has_values; /* a user value was set; most sets have none */
 };
 
 struct lb_easy {

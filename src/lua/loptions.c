@@ -133,8 +133,9 @@ static void unknown_name(struct parse *p, const char *name)
 
 static bool is_member(const char *name, const char *group)
 {
+    if (name[0] != group[0])
+        return false;
     size_t len = group_len(name);
-
     return name[len] && strlen(group) == len && memcmp(name, group, len) == 0;
 }
 
@@ -509,10 +510,13 @@ static bool set_upload(struct parse *p, const struct ms_option_info *info,
     if (info->id != MS_OPT_BODY)
         return false;
     lo->upload = lb_test(p->L, index, LB_UPLOAD);
+    if (!lo->upload && !lo->has_values)
+        return false;
     if (lo->upload)
         lua_pushvalue(p->L, index);
     else
         lua_pushnil(p->L);
+    lo->has_values = true;
     lua_setiuservalue(p->L, p->to, LB_OPTIONS_UPLOAD);
     return lo->upload;
 }
@@ -670,6 +674,7 @@ static bool set_group(struct parse *p, const char *name, int index)
 static bool set_callback(struct parse *p, const char *name, int index)
 {
     lua_State *L = p->L;
+    struct lb_options *lo = lua_touserdata(L, p->to);
     int i = 0;
 
     while (i < (int)CALLBACKS && strcmp(name, callbacks[i]) != 0)
@@ -682,6 +687,7 @@ static bool set_callback(struct parse *p, const char *name, int index)
         lua_pushvalue(L, index);
     else
         lua_pushnil(L);
+    lo->has_values = true;
     lua_setiuservalue(L, p->to, LB_OPTIONS_ON_HEADERS + i);
     return true;
 }
@@ -726,6 +732,8 @@ void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
         set_named(&p, value - 1, value);
         lua_settop(L, value - 1);
     }
+    if (!lo->has_values)
+        return;
     lo->has_headers = has_value(L, to, LB_OPTIONS_ON_HEADERS);
     lo->has_data = has_value(L, to, LB_OPTIONS_ON_DATA);
     lo->has_debug = has_value(L, to, LB_OPTIONS_ON_DEBUG);
@@ -742,6 +750,9 @@ struct lb_options *lb_push_options(lua_State *L, int base)
 
     if (err)
         lb_raise(L, err, "options");
+    if (!from->has_values)
+        return lo;
+    lo->has_values = true;
     lo->upload = from->upload;
     lo->has_headers = from->has_headers;
     lo->has_data = from->has_data;

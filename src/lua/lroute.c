@@ -274,6 +274,7 @@ bool lb_set_guard(lua_State *L, struct ms_options *o, int to, int index)
         lua_pushvalue(L, index);
     else
         lua_pushnil(L);
+    ((struct lb_options *)lua_touserdata(L, to))->has_values = true;
     lua_setiuservalue(L, to, LB_OPTIONS_GUARD);
     return is_function;
 }
@@ -413,5 +414,6 @@ void lb_set_resolver(lua_State *L, struct ms_options *o, int to, int index)
         lua_pushvalue(L, index);
     else
         lua_pushnil(L);
+    ((struct lb_options *)lua_touserdata(L, to))->has_values = true;
     lua_setiuservalue(L, to, LB_OPTIONS_RESOLVER);
 }

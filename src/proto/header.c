@@ -48,6 +48,28 @@ ms_err ms_fields_reserve(struct ms_fields *f, size_t name, size_t value)
     return err;
 }
 
+ms_err ms_fields_add_line(struct ms_fields *f, struct ms_span name,
+                          struct ms_span value)
+{
+    const struct ms_span colon = MS_SPAN(": "), end = MS_SPAN("\r\n");
+    size_t at = f->text.to;
+
+    assert(f->text.from == 0 && "offsets count from the start");
+    ms_err err = ms_fields_reserve(f, name.n, value.n + colon.n + end.n);
+    if (err)
+        return err;
+    f->refs[f->count++] =
+        (struct ms_field_ref){.name = (uint32_t)at,
+                              .value = (uint32_t)(at + name.n + colon.n),
+                              .name_len = (uint32_t)name.n,
+                              .value_len = (uint32_t)value.n};
+    ms_buf_put(&f->text, name);
+    ms_buf_put(&f->text, colon);
+    ms_buf_put(&f->text, value);
+    ms_buf_put(&f->text, end);
+    return MS_OK;
+}
+
 struct ms_span ms_fields_name(const struct ms_fields *f, size_t index)
 {
     assert(index < f->count);

@@ -94,6 +94,11 @@ static inline MS_MUST_CHECK ms_err ms_fields_add(struct ms_fields *f,
     return MS_OK;
 }
 
+/* The same as a line of a message, "name: value\r\n": `text` is what is sent
+ * if all fields are added so. */
+ms_err ms_fields_add_line(struct ms_fields *f, struct ms_span name,
+                          struct ms_span value) MS_MUST_CHECK;
+
 /* Lent until the set changes. `index` must be less than count. */
 struct ms_span ms_fields_name(const struct ms_fields *f, size_t index);
 struct ms_span ms_fields_value(const struct ms_fields *f, size_t index);
