@@ -2,7 +2,6 @@
 --
 -- on_debug, and the heads in a trace: what was sent and received, in its
 -- order, without credentials.
-local redirects = require "spec.support.redirects"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
 local core = require "multisocket.core"
@@ -11,6 +10,7 @@ local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local port = require "spec.support.port"
 local process = require "spec.support.process"
+local redirects = require "spec.support.redirects"
 local server = require "spec.support.server"
 local servers = require "spec.support.h2_servers"
 

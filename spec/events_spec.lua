@@ -88,6 +88,9 @@ describe("the event parser", function()
     while parser:feed("data: 1234567890\n") do fits = fits + 1 end
     assert.equal(most // 16, fits)
     parser = events.parser()
+    local comments = (": still here\n"):rep(most // 12) -- none of it is kept
+    assert.is_true(parser:feed(comments .. "data: a\n\n"))
+    assert.equal("a", parser:next().data)
     for _ = 1, 3 do assert.is_true(parser:feed("data: " .. ("x"):rep(most // 2) .. "\n\n")) end
   end)
 end)

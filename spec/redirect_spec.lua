@@ -462,7 +462,8 @@ describe("a redirect whose own body stands still", function()
     local p <close> = peer.start { { { "request" }, { "send",
       "HTTP/1.1 302 There\r\nLocation: /next\r\nContent-Length: 10\r\n\r\n01" }, { "hang" } },
       redirects.SERVE }
-    for _, limits in ipairs { { timeout = { idle = 50 } }, { low_speed = { limit = 1, time = 50 } } } do
+    local slow = { limit = 1, time = 50 }
+    for _, limits in ipairs { { timeout = { idle = 50 } }, { low_speed = slow } } do
       assert.equal("ok", assert(ms.fetch(p:url(), limits)).body)
     end
   end))

@@ -60,10 +60,11 @@ local FIELDS = {
 -- A whole line, without its end. Comments have the empty name.
 local function take_line(self, line)
   if line == "" then return dispatch(self) end
-  self.bytes = self.bytes + #line
   local name, value = line:match("^([^:]*):? ?(.*)$")
   local field = FIELDS[name]
-  if field then field(self, charset.clean(value)) end
+  if not field then return end -- a comment: some servers send nothing else for hours
+  self.bytes = self.bytes + #line
+  field(self, charset.clean(value))
 end
 
 -- The byte order mark that may stand before everything, and may come in pieces.

@@ -179,6 +179,43 @@ static uint64_t next_wait(void)
     return wait;
 }
 
+/* ---- callbacks that come late ------------------------------------------- */
+
+static enum ms_verdict count_data(struct ms_easy *easy, const char *p, size_t n,
+                                  void *user)
+{
+    (void)easy;
+    (void)p;
+    *(size_t *)user += n;
+    return MS_GO_ON;
+}
+
+static enum ms_verdict ask_for_data(struct ms_easy *easy,
+                                    const struct ms_response *head, void *user)
+{
+    (void)head;
+    ms_easy_on_data(easy, count_data, user);
+    return MS_GO_ON;
+}
+
+TEST(a_head_may_decide_where_a_limited_body_goes)
+{
+    static const char *const fine[] = {OK, NULL};
+    struct ms_options *o;
+    size_t came = 0;
+
+    begin(fine);
+    CHECK(!ms_options_new(&o, NULL));
+    CHECK(!ms_options_set_int(o, MS_OPT_MAX_BODY, 1));
+    CHECK(!make_easy(o));
+    ms_options_free(o);
+    ms_easy_on_headers(w.easy, ask_for_data, &came);
+    CHECK(!ms_multi_add(w.multi, w.easy));
+    work();
+    CHECK(ms_easy_error(w.easy)->err == MS_ETOOLARGE && came == 0);
+    end();
+}
+
 /* ---- delays ------------------------------------------------------------ */
 
 static const char *const always_busy[] = {BUSY, NULL};

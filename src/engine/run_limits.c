@@ -174,8 +174,8 @@ ms_err ms_run_prepare_limits(struct ms_easy *e)
     const struct ms_options *o = ms_run_options(e);
 
     e->tells = e->on_progress != NULL;
-    if (!o->watched && !o->paced && !e->tells &&
-        !(e->on_data && o->max_body_set))
+    /* on_headers may still ask for on_data, which max_body counts for. */
+    if (!o->watched && !o->paced && !e->tells && !o->max_body_set)
         return MS_OK;
     if (!e->watch && !(e->watch = ms_zalloc(sizeof(*e->watch))))
         return MS_ENOMEM;
