@@ -31,7 +31,7 @@ describe("a bomb", function()
 
   local function url(path) return node:url("1.1", path) end
 
-  it("of 5 GiB ends in body_too_large before it takes 16 MiB", function()
+  it("F3: of 5 GiB ends in body_too_large before it takes 16 MiB", function()
     for _, version in ipairs { "1.1", "2-prior-knowledge" } do
       for _, most in ipairs { "", tostring(4 * MiB) } do
         local _, how, grown = take("whole", node:url(version, "/bomb/5120"), version, most)
@@ -41,7 +41,7 @@ describe("a bomb", function()
     end
   end)
 
-  it("is refused with a reason", async(function()
+  it("F4: is refused with a reason", async(function()
     local res, err = ms.fetch(url("/bomb/20"))
     assert.is_nil(res)
     assert.equal("body_too_large", err.code)
@@ -146,7 +146,7 @@ describe("a coded body in the engine", function()
     end
   end)
 
-  it("may be removed, closed or added again from inside on_data", function()
+  it("F5: may be removed, closed or added again from inside on_data", function()
     for _, act in ipairs {
       function(easy) d.multi:remove_handle(easy) end,
       function(easy) easy:close() end,

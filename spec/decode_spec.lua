@@ -122,7 +122,7 @@ describe("what is not undone", function()
     assert.same({}, res.decoded)
   end))
 
-  it("is no body at all", async(function()
+  it("F6: is no body at all", async(function()
     local head = "HTTP/1.1 %s\r\nContent-Encoding: gzip\r\n%s\r\n%s"
     local cases = { { "200 OK", "Content-Length: 0\r\n" }, { "204 No Content", "" },
       { "304 Not Modified", "" }, { "200 OK", "Content-Length: 99\r\n", method = "HEAD" },
@@ -186,13 +186,13 @@ describe("a body that is wrong", function()
     end
   end
 
-  it("is an error where it is cut", async(function()
+  it("F1: is an error where it is cut", async(function()
     refused(coded:sub(1, -2), "gzip data is cut short")
     refused(coded:sub(1, -9), "gzip data is cut short") -- the whole trailer
     refused(coded:sub(1, 5), "gzip data is cut short")
   end))
 
-  it("is an error where it is corrupt", async(function()
+  it("F1: is an error where it is corrupt", async(function()
     refused("x" .. coded:sub(2), "gzip data is corrupt")
     local crc = #coded - 7
     refused(coded:sub(1, crc - 1) .. string.char(coded:byte(crc) ~ 1) .. coded:sub(crc + 1),
@@ -201,7 +201,7 @@ describe("a body that is wrong", function()
     refused("not coded at all, whatever is said", "gzip data is corrupt")
   end))
 
-  it("is an error with six codings", async(function()
+  it("F2: is an error with six codings", async(function()
     local p <close> = plays(answer("gzip, gzip, gzip, gzip, gzip, gzip", coded))
     local err = failed("decode_failed", ms.fetch(p:url()))
     assert.matches("more than five", err.message, 1, true)
@@ -227,7 +227,7 @@ describe("a body that is wrong", function()
 end)
 
 describe("a coded body in pieces", function()
-  it("is the same", async(function()
+  it("F7: is the same", async(function()
     local text = TEXT:sub(1, 200)
     for _, coding in ipairs { "gzip", "deflate", "br" } do
       if is_linked(coding) then

@@ -5,11 +5,13 @@
 local ms = require "multisocket"
 local uv = require "luv"
 local async = require "spec.support.async"
+local certs = require "spec.support.certs"
 local process = require "spec.support.process"
 
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)multipart_spec%.lua$")
 
 local child, base, dir
+local ports -- by version, of TLS too
 
 local function path(name) return dir .. "/" .. name end
 
@@ -33,8 +35,11 @@ end
 
 describe("multipart", function()
   setup(function()
-    child = process.start({ "node", HERE .. "support/form_server.js" })
-    base = ("http://127.0.0.1:%s/"):format(child:first_line(10000))
+    local good = certs.get("valid")
+    child = process.start({ "node", HERE .. "support/form_server.js", good.key, good.full })
+    local h1, h2, tls = child:first_line(10000):match("(%d+) (%d+) (%d+)")
+    ports = { h1 = h1, h2 = h2, tls = tls }
+    base = ("http://127.0.0.1:%s/"):format(h1)
     dir = os.tmpname()
     os.remove(dir)
     assert(uv.fs_mkdir(dir, 448))
@@ -120,6 +125,38 @@ describe("multipart", function()
     assert.same(curls.fields, ours.fields)
     assert.equal(curls.coding, ours.coding)
     assert.equal(7, #ours.fields)
+  end))
+
+  it("is the same over HTTP/2 and TLS", async(function()
+    local tls = { ca_file = certs.get("valid").ca }
+    local ways = {
+      { "http", ports.h1, "1.1" },
+      { "http", ports.h2, "2.0", { version = "2-prior-knowledge" } },
+      { "https", ports.tls, "1.1", { version = "1.1", tls = tls } },
+      { "https", ports.tls, "2.0", { tls = tls } },
+    }
+    local wanted
+    for _, way in ipairs(ways) do
+      for _, target in ipairs({ "", "307" }) do -- and when it is sent again
+        local sent = false
+        local res, err = ms.fetch(("%s://127.0.0.1:%s/%s"):format(way[1], way[2], target), {
+          version = way[4] and way[4].version, tls = way[4] and way[4].tls,
+          multipart = { { name = "zeros", path = path("zeros.bin") },
+            { name = "text", value = "some words" },
+            target == "" and { name = "made", data = function()
+              if sent then return nil end
+              sent = true
+              ms.sleep(1)
+              return "made"
+            end } or { name = "made", value = "made" } } })
+        local got = said(res, err)
+        wanted = wanted or got.fields
+        assert.same({ way[3], way[1] == "https", "POST" }, { got.version, got.secure, got.method })
+        assert.equal("3000000", got.fields[1].size)
+        assert.same({ wanted[1], wanted[2] }, { got.fields[1], got.fields[2] })
+        assert.equal(3, #got.fields)
+      end
+    end
   end))
 
   it("is sent again after a redirect, unless nobody can produce it again", async(function()

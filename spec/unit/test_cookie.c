@@ -149,6 +149,7 @@ TEST(a_line_without_name_and_value_is_no_cookie)
                    cases[i]);
 }
 
+/* E6: control characters. */
 TEST(control_characters_anywhere_refuse_the_line)
 {
     struct ms_set_cookie c;
@@ -168,6 +169,7 @@ TEST(control_characters_anywhere_refuse_the_line)
     }
 }
 
+/* E5: caps. */
 TEST(name_and_value_have_4096_bytes_together)
 {
     static char line[MS_COOKIE_PAIR_MAX + 2];
@@ -237,6 +239,7 @@ TEST(an_attribute_of_more_than_1024_bytes_is_not_there)
     CHECK(is(c.path, "/1"));
 }
 
+/* E5: 400 days. */
 TEST(lifetimes)
 {
     static const struct {
@@ -329,6 +332,7 @@ TEST(addresses_are_told_from_names)
         CHECK_THAT(!ms_host_is_address(ms_span_text(no[i])), "%s", no[i]);
 }
 
+/* E4: paths. */
 TEST(paths_match_at_slashes)
 {
     static const struct {

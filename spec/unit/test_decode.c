@@ -115,6 +115,7 @@ static bool is_plain(void)
 /* ---- splits ----------------------------------------------------------------
  */
 
+/* F7: every split. */
 TEST(every_coding_at_every_split)
 {
     EACH_CASE(c)
@@ -159,6 +160,7 @@ static bool may_end(const struct coded *c, size_t n)
     return false;
 }
 
+/* F1: cut at every byte. */
 TEST(a_body_that_is_cut_short_is_an_error)
 {
     EACH_CASE(c)
@@ -282,6 +284,7 @@ TEST(what_is_not_known_is_left_alone)
     CHECK(decodes("Identity, GZIP ,, identity", MS_OK));
 }
 
+/* F2: the chain. */
 TEST(there_are_five_codings_at_most)
 {
     CHECK(decodes("gzip, gzip, gzip, gzip, gzip", MS_OK));

@@ -133,6 +133,7 @@ TEST(a_cookie_is_its_hosts_unless_a_domain_says_more)
     check_rows(rows, MS_COUNT(rows));
 }
 
+/* E2: dots and case. */
 TEST(a_dot_at_the_end_of_a_host_is_nothing)
 {
     static const struct row rows[] = {
@@ -150,6 +151,7 @@ TEST(a_dot_at_the_end_of_a_host_is_nothing)
     check_rows(rows, MS_COUNT(rows));
 }
 
+/* E2: addresses. */
 TEST(addresses_have_no_subdomains)
 {
     static const struct row rows[] = {
@@ -168,6 +170,7 @@ TEST(addresses_have_no_subdomains)
     check_rows(rows, MS_COUNT(rows));
 }
 
+/* E2: suffixes. */
 TEST(suffixes_of_the_list_get_no_cookies)
 {
     static const struct row rows[] = {
@@ -258,6 +261,7 @@ TEST(without_tls_nobody_hides_a_secure_cookie)
     }
 }
 
+/* E3: prefixes. */
 TEST(names_that_promise_are_held_to_it)
 {
     static const struct row rows[] = {
@@ -370,6 +374,7 @@ static void take_numbered(struct world *w, const char *url, unsigned n,
     CHECK(!take(w, url, line));
 }
 
+/* E5: per host. */
 TEST(a_host_has_180_cookies_and_secure_ones_stay)
 {
     struct world w;
@@ -389,6 +394,7 @@ TEST(a_host_has_180_cookies_and_secure_ones_stay)
     end(&w);
 }
 
+/* E5: in all. */
 TEST(what_was_not_sent_for_long_goes_first)
 {
     struct world w;
@@ -414,6 +420,7 @@ TEST(what_was_not_sent_for_long_goes_first)
     end(&w);
 }
 
+/* E5: the Cookie header. */
 TEST(a_line_ends_where_servers_stop_reading)
 {
     struct world w;
