@@ -266,13 +266,15 @@ describe("contract D:", function()
   item(81, "More than one call of work is bounded: one large download on a fast link must not "
     .. "prevent another transfer's event from being served.", function(d)
     -- The reader waits for the sender: its socket is never empty.
-    local fd, got, most = nil, 0, 0
-    local big = d:add("/big", { on_data = function(chunk)
-      got = got + #chunk
-      if fd and got < 8 * 1024 * 1024 then wait_readable { fd } end
-    end })
+    local fd, got, most, big = nil, 0, 0, nil
+    big = d:add("/big", { on_headers = function() big:pause(core.PAUSE_RECV) end,
+      on_data = function(chunk)
+        got = got + #chunk
+        if got < 8 * 1024 * 1024 then wait_readable { fd } end
+      end })
     d:run(function() return d.multi:stats().bytes_in > 0 end)
     fd = fds_of(d)[1]
+    big:pause(core.PAUSE_CONT)
     while d.multi:running() > 0 do
       wait_readable { fd }
       local before = d.multi:stats().bytes_in
