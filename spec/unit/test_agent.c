@@ -216,6 +216,37 @@ TEST(a_head_may_decide_where_a_limited_body_goes)
     end();
 }
 
+/* Two pieces; with the first comes a wish for the next run. */
+static enum ms_verdict two_pieces(struct ms_easy *easy, char *p, size_t cap,
+                                  size_t *n, bool *end, void *user)
+{
+    int *calls = user;
+
+    CHECK(cap > 0);
+    *p = 'x';
+    *n = 1;
+    *end = ++*calls == 2;
+    CHECK(!ms_easy_on_body(easy, NULL, NULL, 0));
+    return MS_GO_ON;
+}
+
+TEST(another_body_is_for_the_next_run)
+{
+    static const char *const fine[] = {OK, NULL};
+    int calls = 0;
+
+    begin(fine);
+    CHECK(!make_easy(NULL));
+    CHECK(!ms_easy_on_body(w.easy, two_pieces, &calls, 2));
+    for (int run = 0; run < 2; run++) {
+        CHECK(!ms_multi_add(w.multi, w.easy));
+        work();
+        CHECK(!ms_easy_error(w.easy)->err && calls == 2);
+        CHECK(!ms_multi_remove(w.multi, w.easy));
+    }
+    end();
+}
+
 /* ---- delays ------------------------------------------------------------ */
 
 static const char *const always_busy[] = {BUSY, NULL};

@@ -127,7 +127,7 @@ bool ms_agent_can_repeat(const struct ms_easy *e)
 {
     const struct ms_source *s = e->source;
 
-    return (e->agent && e->agent->bodyless) || !s || !s->asked || s->rewind;
+    return (e->agent && e->agent->bodyless) || !s || !s->asked || s->of.rewind;
 }
 
 /* ---- fields ------------------------------------------------------------ */

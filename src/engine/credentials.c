@@ -243,7 +243,7 @@ static ms_err add_basic(struct ms_easy *e, const struct ms_login *login,
 static struct ms_digest_request request_of(const struct ms_easy *e)
 {
     bool bodyless = e->agent->bodyless;
-    bool produced = e->source && e->source->cb && !bodyless;
+    bool produced = e->source && e->source->of.cb && !bodyless;
 
     return (struct ms_digest_request){
         .method = e->response->trip->method,

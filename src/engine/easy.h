@@ -35,12 +35,17 @@ struct ms_watch {
 };
 
 /* Where a request's body comes from that is produced while it is sent. */
-struct ms_source {
+struct ms_producer {
     ms_body_cb *cb; /* NULL: the options have the body */
     void *user;
     int64_t length;       /* -1: not known */
-    bool asked;           /* in this run: it has to be rewound to be repeated */
-    ms_rewind_cb *rewind; /* NULL: it cannot be */
+    ms_rewind_cb *rewind; /* NULL: it cannot be rewound */
+};
+
+struct ms_source {
+    struct ms_producer given; /* for the next run */
+    struct ms_producer of;    /* of this run */
+    bool asked; /* in this run: it has to be rewound to be repeated */
 };
 
 struct ms_easy {

@@ -116,15 +116,15 @@ ms_err ms_easy_on_body(struct ms_easy *e, ms_body_cb *cb, void *user,
         return MS_OK;
     if (!e->source && !(e->source = ms_zalloc(sizeof(*e->source))))
         return MS_ENOMEM;
-    *e->source = (struct ms_source){
-        .cb = cb, .user = user, .length = length, .asked = e->source->asked};
+    e->source->given =
+        (struct ms_producer){.cb = cb, .user = user, .length = length};
     return MS_OK;
 }
 
 void ms_easy_on_rewind(struct ms_easy *e, ms_rewind_cb *cb)
 {
     if (e->source)
-        e->source->rewind = cb;
+        e->source->given.rewind = cb;
 }
 
 void ms_easy_set_oneshot(struct ms_easy *e, bool oneshot)

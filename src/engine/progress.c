@@ -12,7 +12,7 @@ void ms_progress_restart(struct ms_easy *e)
 
 static bool is_streamed(const struct ms_easy *e)
 {
-    return e->source && e->source->cb;
+    return e->source && e->source->of.cb;
 }
 
 static uint64_t sent_of(const struct ms_easy *e)
@@ -32,7 +32,7 @@ static struct ms_transferred numbers_of(const struct ms_easy *e)
         .down_total = e->headed ? e->response->head.length : -1,
         .up = (int64_t)sent_of(e),
         .up_total = is_streamed(e)
-                        ? e->source->length
+                        ? e->source->of.length
                         : (int64_t)ms_buf_len(&e->response->options->body),
     };
 }

@@ -226,7 +226,7 @@ static ms_err pull_from_source(struct ms_easy *e, char *p, size_t cap,
     unsigned run = e->run;
 
     e->source->asked = true;
-    enum ms_verdict v = e->source->cb(e, p, cap, n, end, e->source->user);
+    enum ms_verdict v = e->source->of.cb(e, p, cap, n, end, e->source->of.user);
     ms_loop_touch(l);
     ms_err err = ms_run_verdict(e, run, v);
     if (err)
@@ -246,7 +246,7 @@ ms_err ms_run_pull(struct ms_easy *e, char *p, size_t cap, size_t *n, bool *end)
 
     if (paced && !(cap = ms_run_may_send(e, cap)))
         return MS_OK;
-    if (e->source && e->source->cb)
+    if (e->source && e->source->of.cb)
         err = pull_from_source(e, p, cap, n, end);
     else
         pull_lent(e, p, cap, n, end);

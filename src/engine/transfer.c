@@ -452,12 +452,12 @@ static MS_RARE void adapt(const struct ms_easy *e, struct ms_request *req)
 static struct ms_request request_of(const struct ms_easy *e)
 {
     const struct ms_options *o = ms_run_options(e);
-    bool streamed = e->source && e->source->cb;
+    bool streamed = e->source && e->source->of.cb;
     bool has_body = ms_options_sends_body(o);
 
     return (struct ms_request){
         .streamed = streamed,
-        .length = streamed ? e->source->length : 0,
+        .length = streamed ? e->source->of.length : 0,
         .expect = o->expect_continue && (streamed || ms_buf_len(&o->body) > 0),
         .method = ms_options_method(o),
         .target = ms_url_target(&e->url),
@@ -628,7 +628,7 @@ static MS_RARE ms_err rewind_source(struct ms_easy *e)
     if (e->agent && e->agent->bodyless)
         return MS_OK;
     s->asked = false;
-    enum ms_verdict v = s->rewind(e, s->user);
+    enum ms_verdict v = s->of.rewind(e, s->of.user);
     ms_loop_touch(l);
     if (e->run != run || e->state != MS_RUN_QUEUED)
         return MS_ECANCELLED;
@@ -710,8 +710,10 @@ ms_err ms_run_queue(struct ms_easy *e)
     e->retried = e->by_h1 = e->told = e->headed = e->unwanted = false;
     e->refusals = 0;
     e->pause = 0;
-    if (e->source)
+    if (e->source) {
+        e->source->of = e->source->given;
         e->source->asked = false;
+    }
     e->run++;
     e->added_us = env->loop->now_us;
     if (MS_MUTANT_IS(213))
