@@ -3,6 +3,7 @@
 -- The netrc file: which one is read, for which host, and what is said of one
 -- that cannot be read. What stands in it is spec/unit/test_netrc.c's.
 local async = require "spec.support.async"
+local files = require "spec.support.files"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local process = require "spec.support.process"
@@ -18,8 +19,7 @@ local dir
 
 local function write(name, text)
   local path = dir .. "/" .. name
-  local f <close> = assert(io.open(path, "wb"))
-  f:write(text)
+  files.write(path, text)
   return path
 end
 

@@ -4,6 +4,7 @@
 -- 401. Against the scripted peer, which shows every byte; servers that check
 -- them are in auth_digest_spec.lua.
 local async = require "spec.support.async"
+local files = require "spec.support.files"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local port = require "spec.support.port"
@@ -227,9 +228,7 @@ describe("a 401", function()
 
   it("is answered with the body again", async(function()
     local path = os.tmpname()
-    local f <close> = assert(io.open(path, "wb"))
-    f:write("hello")
-    f:flush()
+    files.write(path, "hello")
     for _, body in ipairs({ "hello", { path = path } }) do
       local p <close> = peer.start(answers(refused("1"), OK))
       assert(ms.fetch(p:url(), { auth = ANNA, method = "PUT", body = body, timeout = LIMIT }))

@@ -9,6 +9,7 @@ local ms = require "multisocket"
 local process = require "spec.support.process"
 local surface = require "spec.support.surface"
 local async = require "spec.support.async"
+local files = require "spec.support.files"
 
 local URL = "http://a.example.org/"
 
@@ -26,16 +27,6 @@ local function sent(jar, url)
     list[i] = c.name == "" and c.value or c.name .. "=" .. c.value
   end
   return table.concat(list, "; ")
-end
-
-local function read_file(path)
-  local f <close> = assert(io.open(path, "rb"))
-  return f:read("a")
-end
-
-local function write_file(path, text)
-  local f <close> = assert(io.open(path, "wb"))
-  f:write(text)
 end
 
 local folder
@@ -182,14 +173,14 @@ describe("E7: the file of a jar", function()
       assert.same(cookie, other)
     end
     assert.is_true(again:save(path("again")))
-    assert.equal(read_file(path("jar")), read_file(path("again")))
+    assert.equal(files.read(path("jar")), files.read(path("again")))
   end)
 
   it("is for its owner only, and a link is replaced, not followed", function()
-    write_file(path("target"), "untouched")
+    files.write(path("target"), "untouched")
     os.execute(("chmod 644 %s; ln -sf target %s"):format(path("target"), path("link")))
     assert.is_true(filled():save(path("link")))
-    assert.equal("untouched", read_file(path("target")))
+    assert.equal("untouched", files.read(path("target")))
     assert.equal("600 regular file\n", process.run({ "stat", "-c", "%a %F", path("link") }).stdout)
   end)
 
@@ -219,7 +210,7 @@ describe("E7: the file of a jar", function()
       ["\n\n#HttpOnly_\tFALSE\t/\tFALSE\t0\ta\t1"] = ":3: no domain in the first field",
       ["a.org\tFALSE\t/\tFALSE\t0\ta\t\x001"] = ":1: a control character in it",
     }) do
-      write_file(path("bad"), text)
+      files.write(path("bad"), text)
       local err = refused("bad_cookie", jar:load(path("bad")))
       assert.equal(path("bad") .. where, err.message)
     end
@@ -228,7 +219,7 @@ describe("E7: the file of a jar", function()
 
   it("adds to what is in the jar", function()
     local jar = filled()
-    write_file(path("more"), "a.example.org\tFALSE\t/\tFALSE\t0\td\t4\n")
+    files.write(path("more"), "a.example.org\tFALSE\t/\tFALSE\t0\td\t4\n")
     assert.is_true(jar:load(path("more")))
     assert.equal('b="2 3"; d=4', sent(jar, URL))
   end)
@@ -241,7 +232,7 @@ describe("E7: the file of a jar", function()
     assert.is_true(again:save(path("again")))
     local function lines(name)
       local list = {}
-      for line in read_file(path(name)):gmatch("[^\n]+") do list[#list + 1] = line end
+      for line in files.read(path(name)):gmatch("[^\n]+") do list[#list + 1] = line end
       table.sort(list) -- curl has an order of its own
       return list
     end

@@ -4,40 +4,19 @@
 -- and the options about the way to a host. The finer points are spec/unit's.
 local uv = require "luv"
 local ms = require "multisocket"
+local asked = require "spec.support.asked"
 local async = require "spec.support.async"
-local dns = require "spec.support.dns"
 local peer = require "spec.support.peer"
 
-local SERVE = { { "request" }, { "send", "HTTP/1.1 204 No Content\r\n\r\n" }, { "repeat" } }
 
 local p
 
 local function url(host) return ("http://%s:%d/"):format(host, p.port) end
 
-local function ok(res, err)
-  assert.equal(204, res and res.status, tostring(err))
-  return res
-end
-
-local function fails(code, res, err)
-  assert.is_nil(res)
-  assert.equal(code, err.code, tostring(err))
-  return err
-end
-
--- A test with a client that asks a server with these records.
-local function asking(records, fn, opts)
-  return async(function()
-    local server <close> = dns.start(records)
-    opts = opts or {}
-    opts.dns = { servers = server.address, timeout = 200, tries = 2 }
-    local client <close> = ms.client(opts)
-    fn(client, server)
-  end)
-end
+local ok, fails, asking = asked.ok, asked.fails, asked.asking
 
 describe("names", function()
-  setup(function() p = peer.start({ SERVE }) end)
+  setup(function() p = peer.start({ asked.SERVE }) end)
   teardown(function() p:stop() end)
 
   it("are looked up once and kept", asking({ ["a.test"] = { "127.0.0.1" } },
@@ -121,7 +100,7 @@ describe("names", function()
 end)
 
 describe("the way to a host", function()
-  setup(function() p = peer.start({ SERVE }) end)
+  setup(function() p = peer.start({ asked.SERVE }) end)
   teardown(function() p:stop() end)
 
   it("may be given by resolve", asking({}, function(client, server)
@@ -228,7 +207,7 @@ describe("the way to a host", function()
 end)
 
 describe("another network", function()
-  setup(function() p = peer.start({ SERVE }) end)
+  setup(function() p = peer.start({ asked.SERVE }) end)
   teardown(function() p:stop() end)
 
   it("has other addresses and no connections yet", asking({ ["a.test"] = { "127.0.0.1" } },
@@ -242,21 +221,21 @@ describe("another network", function()
 end)
 
 describe("a resolver", function()
-  setup(function() p = peer.start({ SERVE }) end)
+  setup(function() p = peer.start({ asked.SERVE }) end)
   teardown(function() p:stop() end)
 
   it("is asked for both families and may answer at once", async(function()
-    local asked = {}
+    local wanted = {}
     local client <close> = ms.client({ resolver = function(host, family, done)
-      asked[#asked + 1] = host .. " " .. family
+      wanted[#wanted + 1] = host .. " " .. family
       assert.is_true(done({ "::1", "127.0.0.1" }))
       assert.is_false(done({ "127.0.0.1" }), "only the first answer counts")
     end })
     ok(client:fetch(url("A.test")))
-    assert.same({ "a.test 4", "a.test 6" }, asked)
+    assert.same({ "a.test 4", "a.test 6" }, wanted)
     ok(client:fetch(url("localhost")))
     ok(client:fetch(url("127.0.0.1")))
-    assert.equal(2, #asked)
+    assert.equal(2, #wanted)
   end))
 
   it("may answer later, in any order, to all who wait", async(function()

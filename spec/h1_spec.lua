@@ -7,6 +7,7 @@ local ms = require "multisocket"
 local async = require "spec.support.async"
 local lockstep = require "spec.support.lockstep"
 local peer = require "spec.support.peer"
+local by_title = require("spec.support.rows").by_title
 local rows = require "spec.support.h1_rows"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -87,20 +88,10 @@ local function play_for_reuse(row)
 end
 
 describe("HTTP/1:", function()
-  local by_statement, order = {}, {}
-  for _, row in ipairs(rows) do
-    local title = row[1] .. ": " .. row[2]
-    if not by_statement[title] then
-      by_statement[title] = {}
-      order[#order + 1] = title
-    end
-    table.insert(by_statement[title], row)
-  end
-
-  for _, title in ipairs(order) do
+  for title, group in by_title(rows) do
     it(title, async(function()
-      play_whole(by_statement[title])
-      for _, row in ipairs(by_statement[title]) do
+      play_whole(group)
+      for _, row in ipairs(group) do
         play_in_pieces(row)
         if row.reused ~= nil then play_for_reuse(row) end
       end

@@ -7,6 +7,7 @@ local h2 = require "spec.support.h2_peer"
 local lockstep = require "spec.support.lockstep"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
+local by_title = require("spec.support.rows").by_title
 local rows = require "spec.support.h2_rows"
 
 local FEW = 20 -- places where what is long is cut
@@ -112,20 +113,10 @@ local function play_beside_another(list)
 end
 
 describe("HTTP/2:", function()
-  local by_title, order = {}, {}
-  for _, row in ipairs(rows) do
-    local title = row[1] .. ": " .. row[2]
-    if not by_title[title] then
-      by_title[title] = {}
-      order[#order + 1] = title
-    end
-    table.insert(by_title[title], row)
-  end
-
-  for _, title in ipairs(order) do
+  for title, group in by_title(rows) do
     it(title, async(function()
       local list = {}
-      for _, row in ipairs(by_title[title]) do
+      for _, row in ipairs(group) do
         play_in_pieces(row)
         if has_sibling(row) then list[#list + 1] = row end
       end

@@ -15,18 +15,6 @@ local function new_client(opts)
   return ms.client(opts)
 end
 
--- `n` fetches of the URL at the same time: a list of the responses.
-local function many(client, n, url)
-  local jobs, list = {}, {}
-  for i = 1, n do
-    jobs[i] = function() return assert(client:fetch(url)) end
-  end
-  for i, entry in ipairs(ms.gather(jobs, { concurrency = n })) do
-    list[i] = entry.ok and entry.value or error(entry.error)
-  end
-  return list
-end
-
 describe("HTTP/2 with nghttpd", function()
   local server
   setup(function() server = servers.nghttpd() end)
@@ -53,13 +41,13 @@ describe("HTTP/2 with nghttpd", function()
 
   it("asks many at a time on one connection", async(function()
     local client <close> = new_client()
-    for _, res in ipairs(many(client, 300, server:url("/hello.txt"))) do
+    for _, res in ipairs(servers.many(client, 300, server:url("/hello.txt"))) do
       assert.equal(200, res.status)
     end
     -- 100 on each: as many as waited, and no more
     assert.is_true(client:stats().opened <= 3)
     local before = client:stats().opened
-    many(client, 100, server:url("/hello.txt"))
+    servers.many(client, 100, server:url("/hello.txt"))
     assert.equal(before, client:stats().opened)
   end))
 
@@ -137,13 +125,13 @@ describe("HTTP/2 with nginx", function()
     local server <close> = servers.nginx { keepalive_requests = 100000 }
     for most, connections in pairs { [100] = 10, [128] = 8 } do
       local client <close> = new_client { max_concurrent_streams = most }
-      for _, res in ipairs(many(client, 1000, server:url("/small"))) do
+      for _, res in ipairs(servers.many(client, 1000, server:url("/small"))) do
         assert.equal(200, res.status)
       end
       assert.equal(connections, client:stats().opened)
     end
     local client <close> = new_client { max_concurrent_streams = 1000 }
-    many(client, 1000, server:url("/small"))
+    servers.many(client, 1000, server:url("/small"))
     assert.is_true(client:stats().opened <= 8) -- SETTINGS say 128, and some end early
   end))
 end)
@@ -234,10 +222,12 @@ describe("HTTP/2 with node", function()
     local two <close> = servers.node(2)
     local client <close> = new_client()
     assert.equal("set", assert(client:fetch(two:url("/settings/1"))).body)
-    for _, res in ipairs(many(client, 6, two:url("/slow/5"))) do assert.equal("slow", res.body) end
+    for _, res in ipairs(servers.many(client, 6, two:url("/slow/5"))) do
+      assert.equal("slow", res.body)
+    end
     assert.equal("set", assert(client:fetch(two:url("/settings/50"))).body)
     local before = client:stats().opened
-    many(client, 20, two:url("/slow/5"))
+    servers.many(client, 20, two:url("/slow/5"))
     assert.is_true(client:stats().opened <= before + 1)
   end))
 
@@ -269,7 +259,7 @@ describe("HTTP/2 with node", function()
     local client <close> = new_client()
     local BIG = 4000000
     local paused = assert(client:fetch(server:url("/bytes/" .. BIG), { stream = true }))
-    for _, res in ipairs(many(client, 20, server:url("/bytes/" .. BIG))) do
+    for _, res in ipairs(servers.many(client, 20, server:url("/bytes/" .. BIG))) do
       assert.equal(BIG, #res.body)
     end
     local n = 0

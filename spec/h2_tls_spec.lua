@@ -18,18 +18,6 @@ local function new_client(tls)
   return ms.client { timeout = LIMIT, tls = client_tls }
 end
 
--- `n` fetches of the URL at the same time: a list of the responses.
-local function many(client, n, url)
-  local jobs, list = {}, {}
-  for i = 1, n do
-    jobs[i] = function() return assert(client:fetch(url)) end
-  end
-  for i, entry in ipairs(ms.gather(jobs, { concurrency = n })) do
-    list[i] = entry.ok and entry.value or error(entry.error)
-  end
-  return list
-end
-
 local function nginx(opts)
   opts.tls = certs.get("valid")
   return server.start(opts)
@@ -49,7 +37,7 @@ describe("HTTP/2 over TLS:", function()
   it("those who come first wait for one connection to tell", async(function()
     for n, connections in pairs { [2] = 1, [STREAMS] = 1, [1000] = 1000 // STREAMS } do
       local client <close> = new_client()
-      for _, res in ipairs(many(client, n, h2_nginx:url("/small"))) do
+      for _, res in ipairs(servers.many(client, n, h2_nginx:url("/small"))) do
         assert.equal("2", res.version)
         assert.equal(200, res.status)
       end
@@ -61,7 +49,7 @@ describe("HTTP/2 over TLS:", function()
     local h1_nginx <close> = nginx {}
     local client <close> = new_client()
     for _ = 1, 2 do
-      for _, res in ipairs(many(client, 20, h1_nginx:url("/bytes/100000"))) do
+      for _, res in ipairs(servers.many(client, 20, h1_nginx:url("/bytes/100000"))) do
         assert.equal("1.1", res.version)
         assert.equal(100000, #res.body)
       end

@@ -6,6 +6,7 @@ local ms = require "multisocket"
 local uv = require "luv"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
+local files = require "spec.support.files"
 local process = require "spec.support.process"
 
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)multipart_spec%.lua$")
@@ -16,8 +17,7 @@ local ports -- by version, of TLS too
 local function path(name) return dir .. "/" .. name end
 
 local function write(name, text)
-  local f <close> = assert(io.open(path(name), "wb"))
-  f:write(text)
+  files.write(path(name), text)
   return path(name)
 end
 
@@ -82,14 +82,14 @@ describe("multipart", function()
       { name = "z", path = path("zeros.bin"), filename = "other.tar", content_type = "a/b; c=d" },
       { name = "e", path = path("empty.png") }, { name = "d", data = "{}", filename = "x.JSON" },
       { name = "b", data = "bytes\0" }, { name = "v", value = "text", content_type = "text/x" } })
-    local files = {}
+    local list = {}
     for i, field in ipairs(got.fields) do
-      files[i] = ("%s %s %s %s"):format(field.name, field.filename, field.type,
+      list[i] = ("%s %s %s %s"):format(field.name, field.filename, field.type,
         field.size or field.value)
     end
     assert.same({ "p plain.txt text/plain 10", "z other.tar a/b; c=d 3000000",
       "e empty.png image/png 0", "d x.JSON application/json 2",
-      "b blob application/octet-stream 6", "v nil nil text" }, files)
+      "b blob application/octet-stream 6", "v nil nil text" }, list)
     assert.equal(got.bytes, got.length)
   end))
 

@@ -5,39 +5,19 @@
 -- finer points: spec/unit/test_resolve*.c, test_dial*.c).
 local uv = require "luv"
 local ms = require "multisocket"
+local asked = require "spec.support.asked"
 local async = require "spec.support.async"
 local dns = require "spec.support.dns"
 local namespace = require "spec.support.namespace"
 local peer = require "spec.support.peer"
 
-local SERVE = { { "request" }, { "send", "HTTP/1.1 204 No Content\r\n\r\n" }, { "repeat" } }
 local A, AAAA = 1, 28
 
 local p
 
 local function url(host) return ("http://%s:%d/"):format(host, p.port) end
 
-local function ok(res, err)
-  assert.equal(204, res and res.status, tostring(err))
-  return res
-end
-
-local function fails(code, res, err)
-  assert.is_nil(res)
-  assert.equal(code, err.code, tostring(err))
-  return err
-end
-
--- A test with a client that asks a server with these records.
-local function asking(records, fn, opts)
-  return async(function()
-    local server <close> = dns.start(records)
-    local all = { dns = { servers = server.address, timeout = 200, tries = 2 } }
-    for name, value in pairs(opts or {}) do all[name] = value end
-    local client <close> = ms.client(all)
-    fn(client, server)
-  end)
-end
+local ok, fails, asking = asked.ok, asked.fails, asked.asking
 
 -- One record: a name as DNS writes it, a type, data.
 local function record(name, kind, data, length)
@@ -58,7 +38,7 @@ local SELF = "\xc0\x0c" -- the name that was asked for
 local LOOPBACK = "\127\0\0\1"
 
 describe("names:", function()
-  setup(function() p = peer.start({ SERVE }) end)
+  setup(function() p = peer.start({ asked.SERVE }) end)
   teardown(function() p:stop() end)
 
   it("G1: NXDOMAIN, no data, SERVFAIL, REFUSED and silence have their errors", asking({
@@ -178,7 +158,7 @@ describe("names:", function()
 
   -- No answer about the other family would come for ten seconds.
   it("G6: a family that is silent or fails delays nobody", async(function()
-    local p6 <close> = peer.start({ SERVE }, { host = "::1" })
+    local p6 <close> = peer.start({ asked.SERVE }, { host = "::1" })
     local server <close> = dns.start({
       ["four.test"] = { A = { "127.0.0.1" }, AAAA = false },
       ["six.test"] = { A = false, AAAA = { "::1" } },

@@ -7,6 +7,7 @@ local core = require "multisocket.core"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
 local drive = require "spec.support.drive"
+local files = require "spec.support.files"
 local h2_servers = require "spec.support.h2_servers"
 local peer = require "spec.support.peer"
 local redirects = require "spec.support.redirects"
@@ -26,8 +27,7 @@ describe("D6: a body that is sent again", function()
 
   setup(function()
     path, text = os.tmpname(), ("0123456789abcdef"):rep(MiB // 16)
-    local f <close> = assert(io.open(path, "wb"))
-    f:write(text)
+    files.write(path, text)
   end)
   teardown(function() os.remove(path) end)
 

@@ -4,6 +4,7 @@
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
+local files = require "spec.support.files"
 local peer = require "spec.support.peer"
 local process = require "spec.support.process"
 local redirects = require "spec.support.redirects"
@@ -65,8 +66,7 @@ describe("D6: a redirect", function()
 
   it("does so as curl does", async(function()
     local file = os.tmpname()
-    local f <close> = assert(io.open(file, "wb"))
-    f:write("the body"):flush()
+    files.write(file, "the body")
     local words = { [GET] = {}, [HEAD] = { "-I" }, [POST] = { "-d", "the body" },
       [PUT] = { "-T", file, "-H", "Expect:" } }
     each_method(function(method, status)

@@ -2,6 +2,7 @@
 --
 -- Bodies that are saved over several fetches: sink = { path =, resume = true }.
 local async = require "spec.support.async"
+local files = require "spec.support.files"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local server = require "spec.support.server"
@@ -9,19 +10,9 @@ local uv = require "luv"
 
 local path
 
-local function content(name)
-  local file = io.open(name or path, "rb")
-  if not file then return nil end
-  local text = file:read("a")
-  file:close()
-  return text
-end
+local write = files.write
 
-local function write(name, text)
-  local file = assert(io.open(name, "wb"))
-  file:write(text)
-  file:close()
-end
+local function content(name) return files.read(name or path) end
 
 local function remove_all()
   for _, name in ipairs { path, path .. ".part", path .. ".part.tag" } do os.remove(name) end

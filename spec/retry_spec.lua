@@ -5,6 +5,7 @@ local ms = require "multisocket"
 local core = require "multisocket.core"
 local async = require "spec.support.async"
 local drive = require "spec.support.drive"
+local files = require "spec.support.files"
 local h2_servers = require "spec.support.h2_servers"
 local peer = require "spec.support.peer"
 local redirects = require "spec.support.redirects"
@@ -122,8 +123,7 @@ end)
 describe("retry: bodies", function()
   it("strings and files are sent again, functions are not", async(function()
     local path = os.tmpname()
-    local f <close> = assert(io.open(path, "wb"))
-    f:write(("x"):rep(300000)):flush()
+    files.write(path, ("x"):rep(300000))
     local methods = { "PUT" }
     for count, body in pairs({ [2] = { path = path }, [3] = ("y"):rep(1000) }) do
       local p <close> = reluctant(count - 1, busy(503))

@@ -9,6 +9,7 @@ local async = require "spec.support.async"
 local certs = require "spec.support.certs"
 local core = require "multisocket.core"
 local drive = require "spec.support.drive"
+local files = require "spec.support.files"
 local fork = require "spec.support.fork"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
@@ -30,9 +31,7 @@ end
 -- A file of the same content by another name.
 local function twin(path)
   local copy = new_path()
-  local from <close> = assert(io.open(path, "rb"))
-  local to <close> = assert(io.open(copy, "wb"))
-  to:write(from:read("a"))
+  files.write(copy, files.read(path))
   return copy
 end
 

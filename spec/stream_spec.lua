@@ -4,6 +4,7 @@
 local ms = require "multisocket"
 local uv = require "luv"
 local async = require "spec.support.async"
+local files = require "spec.support.files"
 local peer = require "spec.support.peer"
 local server = require "spec.support.server"
 
@@ -422,10 +423,7 @@ describe("a sink", function()
   before_each(function() path = os.tmpname() end)
   after_each(function() os.remove(path) end)
 
-  local function content()
-    local f <close> = assert(io.open(path, "rb"))
-    return f:read("a")
-  end
+  local function content() return files.read(path) end
 
   it("is a path, a file or a function", async(function()
     local whole = assert(ms.fetch(nginx:url("/bytes/100000"))).body
@@ -448,9 +446,7 @@ describe("a sink", function()
   end))
 
   it("leaves the file as it was when the body ends early", async(function()
-    local f = assert(io.open(path, "wb"))
-    f:write("old")
-    f:close()
+    files.write(path, "old")
     local p <close> = peer.start({ { { "request" }, { "send", HEAD:format(10) .. "12345" },
       { "close" } } })
     local res, err = ms.fetch(p:url(), { sink = path })

@@ -5,6 +5,7 @@
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
+local files = require "spec.support.files"
 local process = require "spec.support.process"
 local server = require "spec.support.server"
 local tls_peer = require "spec.support.tls_peer"
@@ -377,20 +378,12 @@ describe("the environment:", function()
       fetch_in_child({ SSL_CERT_FILE = certs.get("other_root").cert }, root()))
   end))
 
-  local function content(path)
-    local f = io.open(path, "rb")
-    if not f then return nil end
-    local text = f:read("a")
-    f:close()
-    return text
-  end
-
   it("C43 SSLKEYLOGFILE gets the secrets, and nothing without it", async(function()
     local path = os.tmpname()
     assert.equal("200\ttrue", fetch_in_child({}, root()))
-    assert.equal("", content(path))
+    assert.equal("", files.read(path))
     assert.equal("200\ttrue", fetch_in_child({ SSLKEYLOGFILE = path }, root()))
-    local text = content(path)
+    local text = files.read(path)
     for _, label in ipairs({ "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0" }) do
       assert.is_truthy(text:find(label .. " %x+ %x+\n"), text)
     end

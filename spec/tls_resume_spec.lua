@@ -5,6 +5,7 @@
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
+local files = require "spec.support.files"
 local server = require "spec.support.server"
 local tls_peer = require "spec.support.tls_peer"
 local tls_relay = require "spec.support.tls_relay"
@@ -135,9 +136,7 @@ end)
 describe("C38 a session is never used where", function()
   local function copy_of(path)
     local copy = os.tmpname()
-    local from <close> = assert(io.open(path, "rb"))
-    local to <close> = assert(io.open(copy, "wb"))
-    to:write(from:read("a"))
+    files.write(copy, files.read(path))
     return copy
   end
 

@@ -15,6 +15,7 @@
 --   /once/hello       as /digest; every nonce is good for one request, and an
 --                     answer names the next one (Authentication-Info)
 --   /basic/hello      for anna:secret by Basic
+local files = require "spec.support.files"
 local port = require "spec.support.port"
 local process = require "spec.support.process"
 
@@ -99,15 +100,9 @@ function Server:log()
   return list
 end
 
-local function write_file(path, text)
-  local f = assert(io.open(path, "wb"))
-  f:write(text)
-  f:close()
-end
-
 local function md5(text)
   local path = os.tmpname()
-  write_file(path, text)
+  files.write(path, text)
   local r = process.run({ "openssl", "dgst", "-md5", "-r", path })
   os.remove(path)
   return (assert(r.stdout:match("^%x+"), r.stderr))
@@ -123,11 +118,11 @@ local function make_folder()
     lines[#lines + 1] = ("%s:%s:%s\n"):format(user, REALM,
       md5(("%s:%s:%s"):format(user, REALM, password)))
   end
-  write_file(dir .. "/digest", table.concat(lines))
+  files.write(dir .. "/digest", table.concat(lines))
   local hash = process.run({ "openssl", "passwd", "-apr1", "-salt", "spec", USERS.anna }).stdout
-  write_file(dir .. "/basic", "anna:" .. hash)
+  files.write(dir .. "/basic", "anna:" .. hash)
   for _, folder in ipairs({ "open", "digest", "once", "basic" }) do
-    write_file(("%s/root/%s/hello"):format(dir, folder), "hello, world\n")
+    files.write(("%s/root/%s/hello"):format(dir, folder), "hello, world\n")
   end
   return dir
 end
@@ -146,7 +141,7 @@ function apache.start()
   local dir, said = make_folder(), nil
   for _ = 1, ATTEMPTS do
     local n = port.free()
-    write_file(dir .. "/httpd.conf", config(dir, n))
+    files.write(dir .. "/httpd.conf", config(dir, n))
     local child = process.start({ "/usr/sbin/apache2", "-X", "-f", dir .. "/httpd.conf" },
       { env = { LD_PRELOAD = false } })
     process.wait_until(function() return port.listening(n) or not child:running() end,

@@ -16,28 +16,14 @@
 --   message    what the err's message says: which of several guards spoke
 --   long       too long to be cut everywhere: in some places only
 -- luacheck: no max line length
-local rows = {}
+local list = require("spec.support.rows").new()
+local rows = list.rows
 
 local OK = "HTTP/1.1 200 OK\r\n"
 local CHUNKED = OK .. "Transfer-Encoding: chunked\r\n\r\n"
 local BAD, EOF, LARGE = "bad_response", "unexpected_eof", "headers_too_large"
 
-local function add(row) rows[#rows + 1] = row end
-
--- The same for several responses.
-local function each(statement, what, expected, responses, more)
-  for _, response in ipairs(responses) do
-    local row = { statement, what, response, expected }
-    for k, v in pairs(more or {}) do row[k] = v end
-    add(row)
-  end
-end
-
-local function map(list, fn)
-  local out = {}
-  for i, v in ipairs(list) do out[i] = fn(v) end
-  return out
-end
+local add, each, map = list.add, list.each, list.map
 
 add { "A1", "two lengths that differ", OK .. "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
   BAD }

@@ -16,26 +16,12 @@
 -- luacheck: no max line length
 local h2 = require "spec.support.h2_peer"
 
-local rows = {}
+local list = require("spec.support.rows").new()
+local rows = list.rows
 
 local BAD, RESET, EOF, LARGE = "bad_response", "stream_reset", "unexpected_eof", "headers_too_large"
 
-local function add(row) rows[#rows + 1] = row end
-
--- The same for several answers.
-local function each(statement, what, expected, answers, more)
-  for _, answer in ipairs(answers) do
-    local row = { statement, what, answer, expected }
-    for k, v in pairs(more or {}) do row[k] = v end
-    add(row)
-  end
-end
-
-local function map(list, fn)
-  local out = {}
-  for i, v in ipairs(list) do out[i] = fn(v) end
-  return out
-end
+local add, each, map = list.add, list.each, list.map
 
 -- A head on stream 1: :status and the fields given.
 local function head(fields, flags, status)

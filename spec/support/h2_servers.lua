@@ -15,6 +15,7 @@
 --                                             answered with that
 --   s:url("/path"), s:stop()
 --   s:signal("sigterm"), s:running()
+local ms = require "multisocket"
 local port = require "spec.support.port"
 local process = require "spec.support.process"
 local uv = require "luv"
@@ -147,6 +148,19 @@ function servers.haproxy(back)
     write("conf", (HAPROXY:gsub("%$(%u+)", { PORT = tostring(n), BACK = tostring(back) })))
     return { "haproxy", "-db", "-q", "-f", dir .. "/conf" }
   end)
+end
+
+---`n` fetches of the URL at the same time.
+---@return multisocket.Response[]
+function servers.many(client, n, url)
+  local jobs, list = {}, {}
+  for i = 1, n do
+    jobs[i] = function() return assert(client:fetch(url)) end
+  end
+  for i, entry in ipairs(ms.gather(jobs, { concurrency = n })) do
+    list[i] = entry.ok and entry.value or error(entry.error)
+  end
+  return list
 end
 
 return servers

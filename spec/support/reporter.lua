@@ -105,6 +105,25 @@ function Reporter:count(event, connection) return #self:all(event, connection) e
 ---@return integer connections accepted so far
 function Reporter:connections() return self:count("accept") end
 
+-- The `data` of all events of that kind, of one connection or of all.
+local function collect(self, event, connection)
+  local list = {}
+  for i, e in ipairs(self:all(event, connection)) do list[i] = e.data or "" end
+  return list
+end
+
+---What "request" and "head" steps took, in order of arrival.
+---@param connection? integer only of that one
+---@return string[]
+function Reporter:requests(connection) return collect(self, "request", connection) end
+
+---All bytes a connection sent.
+---@param connection? integer default 1
+---@return string
+function Reporter:received(connection)
+  return table.concat(collect(self, "data", connection or 1))
+end
+
 ---Waits until `condition` (a function, or the name of an event that has
 ---happened) holds and returns what it gave; false after `timeout` ms. `pump` as
 ---in process.wait_until.

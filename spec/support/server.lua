@@ -42,6 +42,7 @@
 --   /gzip             /bytes/10000 with Content-Encoding: gzip if accepted
 --   /auth             "secret\n" for Basic user:password, else 401
 --   HEAD works everywhere, and so does If-None-Match on files.
+local files = require "spec.support.files"
 local port = require "spec.support.port"
 local process = require "spec.support.process"
 
@@ -150,20 +151,6 @@ function server.big_body()
   return body
 end
 
-local function write_file(path, text)
-  local f = assert(io.open(path, "wb"))
-  f:write(text)
-  f:close()
-end
-
-local function read_file(path)
-  local f = io.open(path, "rb")
-  if not f then return nil end
-  local text = f:read("a")
-  f:close()
-  return text
-end
-
 local function status_locations()
   local redirect = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
   local special = { [204] = true, [304] = true }
@@ -181,16 +168,16 @@ end
 local function make_files(dir)
   assert(os.execute(("mkdir -p '%s/root/bytes' '%s/root/upload'"):format(dir, dir)))
   local text = server.big_body()
-  write_file(dir .. "/root/big", text)
-  for _, n in ipairs(SIZES) do write_file(dir .. "/root/bytes/" .. n, text:sub(1, n)) end
-  write_file(dir .. "/root/small.txt", "hello, world\n")
-  write_file(dir .. "/root/secret.txt", "secret\n")
-  write_file(dir .. "/users", "user:{PLAIN}password\n")
+  files.write(dir .. "/root/big", text)
+  for _, n in ipairs(SIZES) do files.write(dir .. "/root/bytes/" .. n, text:sub(1, n)) end
+  files.write(dir .. "/root/small.txt", "hello, world\n")
+  files.write(dir .. "/root/secret.txt", "secret\n")
+  files.write(dir .. "/users", "user:{PLAIN}password\n")
 end
 
 local function write_site(dir, opts)
   local values = { DIR = dir, STATUS = status_locations(), LOCATIONS = opts.locations or "" }
-  write_file(dir .. "/site.conf", (SITE:gsub("%$(%u+)", values)))
+  files.write(dir .. "/site.conf", (SITE:gsub("%$(%u+)", values)))
 end
 
 -- Lines that give a block its certificate. nginx looks at the security level
@@ -202,7 +189,7 @@ local function tls_lines(dir, cert)
     lines[#lines + 1] = ('ssl_ciphers "DEFAULT:@SECLEVEL=%d";'):format(cert.seclevel)
   end
   if cert.password then
-    write_file(dir .. "/password", cert.password .. "\n")
+    files.write(dir .. "/password", cert.password .. "\n")
     lines[#lines + 1] = ("ssl_password_file %s/password;"):format(dir)
   end
   return table.concat(lines, "\n    ")
@@ -257,17 +244,17 @@ end
 
 local function try_start(dir, opts)
   local blocks = blocks_of(opts, opts.port or port.free())
-  write_file(dir .. "/nginx.conf", render(dir, blocks, opts))
+  files.write(dir .. "/nginx.conf", render(dir, blocks, opts))
   os.remove(dir .. "/sink")
   os.remove(dir .. "/nginx.pid")
   local child = process.start({ "/usr/sbin/nginx", "-c", dir .. "/nginx.conf", "-p", dir,
     "-e", dir .. "/error.log" }, { env = { LD_PRELOAD = false } })
   -- It says its number when it has all its ports; another process's may listen there before.
-  local function is_up() return read_file(dir .. "/nginx.pid") and all_listen(blocks) end
+  local function is_up() return files.read(dir .. "/nginx.pid") and all_listen(blocks) end
   process.wait_until(function() return is_up() or not child:running() end, START_TIMEOUT)
   if child:running() and is_up() then return child, blocks end
   local result = child:stop()
-  return nil, result.stderr .. (read_file(dir .. "/error.log") or "")
+  return nil, result.stderr .. (files.read(dir .. "/error.log") or "")
 end
 
 local function adopt(child, blocks, opts, dir)
@@ -315,7 +302,7 @@ end
 ---@param name string
 ---@return string?
 function Server:uploaded(name)
-  return read_file(self.dir .. "/root/upload/" .. name)
+  return files.read(self.dir .. "/root/upload/" .. name)
 end
 
 ---Requests answered so far, oldest first; nginx writes an entry when the last
@@ -324,7 +311,7 @@ end
 ---@return { connection: integer, requests: integer, status: integer, line: string }[]
 function Server:log()
   local list = {}
-  for line in (read_file(self.dir .. "/access.log") or ""):gmatch("[^\n]+") do
+  for line in (files.read(self.dir .. "/access.log") or ""):gmatch("[^\n]+") do
     local c, n, status, request = line:match("^(%d+) (%d+) (%d+) (.*)$")
     list[#list + 1] = { connection = tonumber(c), requests = tonumber(n),
       status = tonumber(status), line = request }

@@ -152,21 +152,4 @@ function Peer:url(path, host)
   return ("https://%s:%d%s"):format(host, self.port, path or "/")
 end
 
--- The `data` of all events of that kind, of one connection or of all.
-local function collect(self, event, connection)
-  local list = {}
-  for i, e in ipairs(self:all(event, connection)) do list[i] = e.data or "" end
-  return list
-end
-
----What "request" and "head" steps took, in order of arrival.
----@param connection? integer only of that one
----@return string[]
-function Peer:requests(connection) return collect(self, "request", connection) end
-
----All bytes a connection sent.
----@param connection? integer default 1
----@return string
-function Peer:received(connection) return table.concat(collect(self, "data", connection or 1)) end
-
 return tls_peer

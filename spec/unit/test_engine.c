@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "multisocket.h"
+#include "schedules.h"
 #include "unit.h"
 
 #define SCHEDULES 10000
@@ -472,18 +473,9 @@ static void end(void)
             close(w.peers[i]);
 }
 
-static int open_fds(void)
-{
-    int n = 0;
-
-    for (int fd = 0; fd < MAX_FD; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
-}
-
 static void run_schedule(unsigned seed)
 {
-    int before = open_fds();
+    int before = schedules_open_fds(MAX_FD);
 
     begin(seed);
     for (int n = 0; n < STEPS; n++) {
@@ -493,7 +485,8 @@ static void run_schedule(unsigned seed)
     if (any(2))
         settle();
     end();
-    CHECK_THAT(open_fds() == before, "a descriptor is left open");
+    CHECK_THAT(schedules_open_fds(MAX_FD) == before,
+               "a descriptor is left open");
     /* What the server never accepted is not in the next schedule's way. */
     for (int fd; (fd = accept(w.listener, NULL, NULL)) >= 0;)
         close(fd);
@@ -501,19 +494,9 @@ static void run_schedule(unsigned seed)
 
 TEST(the_engine_keeps_its_invariants_in_any_order_of_events)
 {
-    const char *given = getenv("SEED"), *count = getenv("SCHEDULES");
-    unsigned first =
-        given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)getpid() * 7919u;
-    unsigned n = count ? (unsigned)strtoul(count, NULL, 10) : SCHEDULES;
-
     memset(w.counts, 0, sizeof(w.counts));
     listen_somewhere();
-    printf("engine: %u schedules from SEED=%u\n", n, first);
-    for (unsigned i = 0; i < n; i++) {
-        if (given)
-            printf("seed %u\n", first + i);
-        run_schedule(first + i);
-    }
+    unsigned n = schedules_run("engine", SCHEDULES, run_schedule);
     close(w.listener);
     for (int e = 0; e < EV_COUNT; e++) {
         printf("  %-24s %lu\n", event_names[e], w.counts[e]);

