@@ -151,7 +151,10 @@ static const struct ms_url *url_with_login(const struct ms_easy *e)
 {
     if (ms_credentials_in(ms_agent_url(e)))
         return ms_agent_url(e);
-    return ms_agent_trusts(e) && ms_credentials_in(&e->url) ? &e->url : NULL;
+    return (ms_agent_trusts(e) || MS_MUTANT_IS(409)) &&
+                   ms_credentials_in(&e->url)
+               ? &e->url
+               : NULL;
 }
 
 static ms_err ask_url(struct ms_easy *e)
@@ -175,7 +178,7 @@ static bool options_know(const struct ms_easy *e, struct ms_login *login)
 {
     const struct ms_options *o = ms_run_options(e);
 
-    return ms_agent_trusts(e) && !o->auth.bearer.p &&
+    return (ms_agent_trusts(e) || MS_MUTANT_IS(408)) && !o->auth.bearer.p &&
            ms_auth_settings_login(&o->auth, login);
 }
 
