@@ -111,6 +111,7 @@ ms_err ms_agent_move(struct ms_easy *e, const struct ms_url *url)
         a->foreign = true;
         err = make_other_profile(e);
     }
+    a->was_secure |= ms_agent_url(e)->secure;
     a->at ^= 1;
     a->moved = a->led = true;
     a->host_hash = ms_endpoint_host_hash(url);
@@ -172,8 +173,18 @@ static bool is_about_body(struct ms_span name)
             ms_span_equal_nocase(ms_span(name.p, prefix.n), prefix));
 }
 
+/* A page that came by https is nobody else's to read of (RFC 9110, 10.1.3).
+ * This is no credential: ms_options.unrestricted_auth says nothing of it. */
+static bool gives_page_away(const struct ms_easy *e, struct ms_span name)
+{
+    return e->agent->was_secure && !ms_agent_url(e)->secure &&
+           ms_span_equal_nocase(name, MS_SPAN("referer")) && !MS_MUTANT_IS(412);
+}
+
 static bool is_withheld(const struct ms_easy *e, struct ms_span name)
 {
+    if (gives_page_away(e, name))
+        return true;
     if (e->agent->bodyless && is_about_body(name))
         return true;
     if (ms_run_options(e)->cookies &&
