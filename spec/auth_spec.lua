@@ -36,8 +36,7 @@ local function challenge(nonce, more)
   return ('Digest realm="r", nonce="%s", qop="auth"%s'):format(nonce, more or "")
 end
 
--- A connection that answers one request after the other so, and goes on with
--- the last.
+-- A connection that answers one request after the other so.
 local function answers(...)
   local steps = {}
   for _, text in ipairs({ ... }) do
@@ -195,8 +194,9 @@ describe("a 401", function()
 
   for _, row in ipairs(ROWS) do
     it(row[1], async(function()
-      local p <close> = peer.start(answers(table.unpack(row[2])))
-      local seen = {}
+      local list, seen = { table.unpack(row[2]) }, {}
+      list[#list + 1] = OK -- for a request that should not be
+      local p <close> = peer.start(answers(table.unpack(list)))
       local res = assert(ms.fetch(p:url("/a?b"), { auth = ANNA, timeout = LIMIT,
         on_headers = function(head) seen[#seen + 1] = head.status end }))
       assert.equal(row[4], res.status)

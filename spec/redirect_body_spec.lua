@@ -226,6 +226,24 @@ describe("over HTTP/2 a redirect", function()
     os.remove(path)
   end))
 
+  it("D1: leaves credentials behind", async(function()
+    local function show(more)
+      return { port = true, listen = " http2", config = (more or "") .. "location = /who "
+        .. "{ return 200 '$http_authorization $http_cookie $host $http_x_kept'; }" }
+    end
+    local there <close> = server.start({ more = { show() } })
+    local target = ("http://localhost:%d/who"):format(there.ports[1])
+    local here <close> = server.start({ more = { show("location = /away { return 302 " .. target
+      .. "; } location = /same { absolute_redirect off; return 302 /who; }") } })
+    local client <close> = ms.client({ version = "2-prior-knowledge", headers = { Host = "by.hand",
+      Authorization = "secret", Cookie = "a=secret", ["X-Kept"] = "kept" } })
+    local base = ("http://127.0.0.1:%d"):format(here.ports[1])
+    assert.equal("secret a=secret by.hand kept", assert(client:fetch(base .. "/same")).body)
+    local res = assert(client:fetch(base .. "/away"))
+    assert.equal("  localhost kept", res.body)
+    assert.equal("2", res.version)
+  end))
+
   it("goes from HTTP/1.1 to HTTP/2 and back, by ALPN", async(function()
     local good = certs.get("valid")
     local plain <close> = peer.start({ SERVE })

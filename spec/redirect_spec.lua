@@ -240,7 +240,7 @@ describe("D5: the number of redirects", function()
   it("does not outlive timeout.total", async(function()
     local p <close> = peer.start({ { { "request" }, { "delay", 30 },
       { "send", redirect(302, "/more") }, { "repeat" } } })
-    local err = failure("timed_out", ms.fetch(p:url(), { timeout = 200, redirect = 1000 }))
+    local err = failure("timed_out", ms.fetch(p:url(), { timeout = 200, redirect = 20 }))
     assert.equal(p:url("/more"), err.url)
   end))
 
@@ -280,6 +280,40 @@ describe("D3, D4: a redirect", function()
     assert.equal(plain:url("/x"), res.url)
     assert.is_nil(plain:requests()[1]:find("secret", 1, true))
     assert.is_nil(res.tls)
+  end))
+
+  -- By HTTP/1.1 and HTTP/2, and whatever else may go along.
+  it("D3: takes no Referer along from https to http", async(function()
+    local good = certs.get("valid")
+    local plain <close> = peer.start({ SERVE })
+    local block = "location /down { return 302 " .. plain:url("/x") .. "; }"
+      .. "location = /again { return 302 /who; }"
+      .. "location = /who { return 200 'from: $http_referer'; }"
+    local nginx <close> = server.start({ tls = good, more = {
+      { port = true, tls = good, config = block },
+      { port = true, tls = good, config = block, listen = " http2" } } })
+    local page = "https://localhost/page?key"
+    for i, port in ipairs(nginx.ports) do
+      local base = ("https://127.0.0.1:%d"):format(port)
+      for _, trusts in ipairs({ false, true }) do
+        local options = { tls = { ca_file = good.ca }, headers = { Referer = page },
+          allow_downgrade = true, unrestricted_auth = trusts }
+        local res = assert(ms.fetch(base .. "/again", options))
+        assert.equal(i == 2 and "2" or "1.1", res.version)
+        assert.equal("from: " .. page, res.body)
+        res = assert(ms.fetch(base .. "/down", options))
+        assert.equal(plain:url("/x"), res.url)
+        assert.is_nil(header(plain:requests()[#plain:requests()], "referer"))
+        assert.is_nil(res.request.headers.referer)
+      end
+    end
+    -- curl sends it: docs/differences.md.
+    assert.equal(0, process.run({ "curl", "-sLk", "--max-time", "20", "-o", "/dev/null", "-H",
+      "Referer: " .. page, ("https://127.0.0.1:%d/down"):format(nginx.ports[1]) },
+      { env = { LD_PRELOAD = false } }).code)
+    assert.equal(page, header(plain:requests()[5], "referer"))
+    assert(ms.fetch(plain:url(), { headers = { Referer = page } })) -- what the caller wants
+    assert.equal(page, header(plain:requests()[6], "referer"))
   end))
 
   it("D11: leads to no address that allow_address refuses", async(function()

@@ -46,9 +46,11 @@ bool ms_agent_trusts(const struct ms_easy *e)
 
 static bool same_origin(const struct ms_url *a, const struct ms_url *b)
 {
-    return a->secure == b->secure && a->port_number == b->port_number &&
-           ms_span_equal(ms_url_part(a, a->host, a->host_end),
-                         ms_url_part(b, b->host, b->host_end));
+    return (a->secure == b->secure || MS_MUTANT_IS(403)) &&
+           (a->port_number == b->port_number || MS_MUTANT_IS(402)) &&
+           (MS_MUTANT_IS(404) ||
+            ms_span_equal(ms_url_part(a, a->host, a->host_end),
+                          ms_url_part(b, b->host, b->host_end)));
 }
 
 /* A certificate is a credential, and a name to expect is one host's. */
@@ -56,6 +58,8 @@ static bool is_of_one_origin(enum ms_tls_text which, bool trusted)
 {
     if (which == MS_TLS_SERVER_NAME)
         return true;
+    if (MS_MUTANT_IS(407))
+        return false;
     return !trusted && (which == MS_TLS_CERT || which == MS_TLS_KEY ||
                         which == MS_TLS_PASSWORD);
 }
@@ -88,8 +92,9 @@ static struct ms_span authority_of(const struct ms_easy *e)
 {
     struct ms_span by_hand = ms_run_options(e)->host;
 
-    return by_hand.p && !e->agent->foreign ? by_hand
-                                           : ms_url_authority(ms_agent_url(e));
+    return by_hand.p && (!e->agent->foreign || MS_MUTANT_IS(406))
+               ? by_hand
+               : ms_url_authority(ms_agent_url(e));
 }
 
 ms_err ms_agent_move(struct ms_easy *e, const struct ms_url *url)
@@ -98,11 +103,15 @@ ms_err ms_agent_move(struct ms_easy *e, const struct ms_url *url)
     bool foreign = !same_origin(url, ms_agent_url(e));
     ms_err err = MS_OK;
 
+    if (MS_MUTANT_IS(405) && same_origin(url, &e->url))
+        a->foreign = foreign = false;
+
     assert(url == ms_agent_spare_url(a));
     if (foreign && !a->foreign) {
         a->foreign = true;
         err = make_other_profile(e);
     }
+    a->was_secure |= ms_agent_url(e)->secure;
     a->at ^= 1;
     a->moved = a->led = true;
     a->host_hash = ms_endpoint_host_hash(url);
@@ -127,7 +136,8 @@ bool ms_agent_can_repeat(const struct ms_easy *e)
 {
     const struct ms_source *s = e->source;
 
-    return (e->agent && e->agent->bodyless) || !s || !s->asked || s->of.rewind;
+    return (e->agent && e->agent->bodyless) || !s || !s->asked || s->of.rewind ||
+           MS_MUTANT_IS(418);
 }
 
 /* ---- fields ------------------------------------------------------------ */
@@ -163,13 +173,25 @@ static bool is_about_body(struct ms_span name)
             ms_span_equal_nocase(ms_span(name.p, prefix.n), prefix));
 }
 
+/* A page that came by https is nobody else's to read of (RFC 9110, 10.1.3).
+ * This is no credential: ms_options.unrestricted_auth says nothing of it. */
+static bool gives_page_away(const struct ms_easy *e, struct ms_span name)
+{
+    return e->agent->was_secure && !ms_agent_url(e)->secure &&
+           ms_span_equal_nocase(name, MS_SPAN("referer")) && !MS_MUTANT_IS(412);
+}
+
 static bool is_withheld(const struct ms_easy *e, struct ms_span name)
 {
+    if (gives_page_away(e, name))
+        return true;
     if (e->agent->bodyless && is_about_body(name))
         return true;
     if (ms_run_options(e)->cookies &&
         ms_span_equal_nocase(name, MS_SPAN("cookie")))
         return true; /* there is one line of it, engine/cookies adds it */
+    if (MS_MUTANT_IS(401))
+        return false;
     return !ms_agent_trusts(e) && is_credential(name);
 }
 

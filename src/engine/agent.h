@@ -34,6 +34,7 @@ struct ms_agent {
     bool moved;                        /* by a redirect */
     bool foreign;      /* a hop went to another origin than the one before: from
                         * then on nothing is sent that was meant for the first */
+    bool was_secure;   /* a hop before this one went by https */
     bool bodyless;     /* the body was dropped by a redirect */
     bool differs;      /* `other` counts, and not the options' */
     bool led;          /* a redirect led here, and the hop has not begun */

@@ -92,7 +92,7 @@ ms_err ms_cookies_after_head(struct ms_easy *e)
     if (!wanted(e))
         return MS_OK;
     ms_err err = need_jar(e, &jar);
-    for (size_t i = 0; !err && left--; i++) {
+    for (size_t i = 0; !err && (left-- || MS_MUTANT_IS(518)); i++) {
         i = ms_fields_find(f, SET_COOKIE, i);
         if (i == SIZE_MAX)
             break;

@@ -151,7 +151,10 @@ static const struct ms_url *url_with_login(const struct ms_easy *e)
 {
     if (ms_credentials_in(ms_agent_url(e)))
         return ms_agent_url(e);
-    return ms_agent_trusts(e) && ms_credentials_in(&e->url) ? &e->url : NULL;
+    return (ms_agent_trusts(e) || MS_MUTANT_IS(409)) &&
+                   ms_credentials_in(&e->url)
+               ? &e->url
+               : NULL;
 }
 
 static ms_err ask_url(struct ms_easy *e)
@@ -175,7 +178,7 @@ static bool options_know(const struct ms_easy *e, struct ms_login *login)
 {
     const struct ms_options *o = ms_run_options(e);
 
-    return ms_agent_trusts(e) && !o->auth.bearer.p &&
+    return (ms_agent_trusts(e) || MS_MUTANT_IS(408)) && !o->auth.bearer.p &&
            ms_auth_settings_login(&o->auth, login);
 }
 
@@ -263,7 +266,8 @@ static ms_err find_known(struct ms_easy *e, const struct ms_login *login,
     ms_err err = ms_auth_store_find(store, ms_agent_url(e), login, false, out);
 
     if (*out &&
-        ((!(*out)->proven && !e->agent->credentials.answers) ||
+        ((!(*out)->proven && !e->agent->credentials.answers &&
+          !MS_MUTANT_IS(435)) ||
          ((*out)->digest.qop == MS_QOP_AUTH_INT && !request_of(e).whole)))
         *out = NULL;
     return err;
@@ -298,7 +302,7 @@ ms_err ms_credentials_before_hop(struct ms_easy *e, const char **why)
     e->agent->credentials.answered = false;
     if (err || !login_of(e, &login))
         return err;
-    if (!ms_run_options(e)->auth.digest)
+    if (!ms_run_options(e)->auth.digest || MS_MUTANT_IS(437))
         return add_basic(e, &login, why);
     *why = ms_auth_refusal(&login);
     return *why ? MS_EOPTION : add_digest(e, &login, why);
@@ -339,8 +343,8 @@ static ms_err take_challenge(struct ms_easy *e, const struct ms_login *login,
     err = ms_auth_choose(&e->response->head.fields, MS_SPAN("www-authenticate"),
                          request_of(e).whole, &entry->digest, &found);
     bool stale = found && entry->digest.stale;
-    *again = !err && found && c->answers < MAX_ANSWERS &&
-             (!c->answers || !c->answered || stale);
+    *again = !err && found && (c->answers < MAX_ANSWERS || MS_MUTANT_IS(434)) &&
+             (!c->answers || !c->answered || stale || MS_MUTANT_IS(433));
     entry->proven &= stale;
     if (!*again)
         ms_auth_store_forget(store, entry);

@@ -8,7 +8,7 @@
 static bool is_redirect(unsigned status)
 {
     return status == 301 || status == 302 || status == 303 || status == 307 ||
-           status == 308;
+           status == 308 || (MS_MUTANT_IS(423) && status == 300);
 }
 
 /* The first that says anything, as in browsers; no `p`: there is none. */
@@ -17,7 +17,7 @@ static ms_err find_location(const struct ms_fields *f, struct ms_span *out)
     *out = ms_span(NULL, 0);
     for (size_t i = 0; (i = ms_fields_find(f, LOCATION, i)) != SIZE_MAX; i++) {
         struct ms_span value = ms_fields_value(f, i);
-        if (out->p && !ms_span_equal(*out, value))
+        if (out->p && !ms_span_equal(*out, value) && !MS_MUTANT_IS(422))
             return MS_EPROTO;
         if (value.n)
             *out = value;
@@ -32,7 +32,7 @@ static ms_err inherit_fragment(struct ms_url *to, const struct ms_url *from)
     struct ms_span fragment =
         ms_url_part(from, from->fragment, from->fragment_end);
 
-    if (!fragment.n || to->fragment_end > to->fragment)
+    if (!fragment.n || to->fragment_end > to->fragment || MS_MUTANT_IS(420))
         return MS_OK;
     ms_err err = ms_buf_add_span(&to->href, fragment);
     if (err)
@@ -58,7 +58,7 @@ static ms_err parse_target(struct ms_easy *e, struct ms_span location,
         return MS_EPROTO;
     }
     if (!err && from->secure && !to->secure &&
-        !ms_run_options(e)->allow_downgrade) {
+        !ms_run_options(e)->allow_downgrade && !MS_MUTANT_IS(411)) {
         *why = "from https to http (allow_downgrade is not set)";
         return MS_EBLOCKED;
     }
@@ -71,9 +71,12 @@ static struct ms_span next_method(const struct ms_options *o, unsigned status,
 {
     bool is_post = ms_span_equal(method, MS_SPAN("POST"));
 
+    if (MS_MUTANT_IS(416))
+        return method;
     if ((status == 301 || status == 302) && is_post && !o->redirect_post)
         return MS_SPAN("GET");
-    if (status == 303 && !ms_span_equal(method, MS_SPAN("HEAD")))
+    if (status == 303 && !ms_span_equal(method, MS_SPAN("HEAD")) &&
+        !MS_MUTANT_IS(419))
         return MS_SPAN("GET");
     return method;
 }
@@ -87,7 +90,7 @@ static ms_err take_request_along(struct ms_easy *e, const char **why)
 
     if (!ms_span_equal(next, trip->method)) {
         trip->method = next;
-        trip->bodyless = e->agent->bodyless = true;
+        trip->bodyless = e->agent->bodyless = !MS_MUTANT_IS(417);
     }
     if (ms_agent_can_repeat(e))
         return MS_OK;
@@ -126,7 +129,7 @@ ms_err ms_follow(struct ms_easy *e, enum ms_then *then, const char **why)
         return err;
     if ((err = ms_agent_need(e)))
         return err;
-    if (e->agent->redirects >= o->redirect) {
+    if (e->agent->redirects >= o->redirect && !MS_MUTANT_IS(414)) {
         *why = "the limit is that of the option redirect";
         return MS_EREDIRECTS;
     }

@@ -133,6 +133,8 @@ static MS_RARE void next_hop(struct ms_easy *e)
     e->detail = NULL;
     e->retried = e->headed = e->unwanted = e->by_h1 = a->led = false;
     e->refusals = 0;
+    if (MS_MUTANT_IS(415))
+        e->added_us = ms_run_loop(e)->now_us;
     e->pause &= (unsigned char)~MS_PAUSE_SEND;
     if (e->watch)
         e->watch->sent_head_us = e->watch->body_bytes = 0;
@@ -177,7 +179,7 @@ static bool is_worth_reading(const struct ms_easy *e)
     if (head->length < 0 && head->version != MS_HTTP_2)
         return ms_fields_find(&head->fields, MS_SPAN("transfer-encoding"), 0) !=
                SIZE_MAX;
-    return head->length <= MAX_DRAIN ||
+    return head->length <= MAX_DRAIN || MS_MUTANT_IS(424) ||
            ms_span_equal(e->response->trip->method, MS_SPAN("HEAD"));
 }
 
@@ -185,7 +187,7 @@ static MS_RARE ms_err drain(struct ms_easy *e, size_t n, size_t *taken)
 {
     *taken = n;
     e->agent->drained += n;
-    if (e->agent->drained <= MAX_DRAIN)
+    if (e->agent->drained <= MAX_DRAIN || MS_MUTANT_IS(425))
         return MS_OK;
     break_off(e);
     return MS_ECANCELLED;
@@ -199,7 +201,8 @@ static ms_err discard(struct ms_easy *e)
         return MS_ECANCELLED;
     }
     e->unwanted = true;
-    e->agent->wake_us = ms_run_loop(e)->now_us + MAX_DRAIN_US;
+    if (!MS_MUTANT_IS(426))
+        e->agent->wake_us = ms_run_loop(e)->now_us + MAX_DRAIN_US;
     ms_run_arm(e);
     return MS_OK;
 }
@@ -627,6 +630,8 @@ static MS_RARE ms_err rewind_source(struct ms_easy *e)
 
     if (e->agent && e->agent->bodyless)
         return MS_OK;
+    if (!s->rewind) /* who wants the hop has to have seen to this */
+        return MS_EREPLAY;
     s->asked = false;
     enum ms_verdict v = s->of.rewind(e, s->of.user);
     ms_loop_touch(l);

@@ -101,14 +101,18 @@ static ms_err check_replaceable(const char *path, int *os_errno)
 /* Writes `text` to a new file with a name made of `template`, mode 0600. */
 static ms_err write_new(char *template, struct ms_span text, int *os_errno)
 {
-    int fd = mkostemp(template, O_CLOEXEC);
+    int fd = MS_MUTANT_IS(530)
+                 ? open(template, O_WRONLY | O_TRUNC | O_CREAT, 0600)
+                 : mkostemp(template, O_CLOEXEC);
 
     if (fd < 0)
         return failed(os_errno);
+    if (MS_MUTANT_IS(528))
+        (void)!fchmod(fd, 0644);
     ms_err err = write_all(fd, text, os_errno);
     if (close(fd) != 0 && !err)
         err = failed(os_errno);
-    if (err)
+    if (err && !MS_MUTANT_IS(531))
         unlink(template);
     return err;
 }
@@ -116,8 +120,10 @@ static ms_err write_new(char *template, struct ms_span text, int *os_errno)
 ms_err ms_file_replace(const char *path, struct ms_span text, int *os_errno)
 {
     static const char suffix[] = ".XXXXXX";
-    size_t n = strlen(path);
 
+    if (MS_MUTANT_IS(529))
+        path = realpath(path, NULL);
+    size_t n = strlen(path);
     ms_err err = check_replaceable(path, os_errno);
     if (err)
         return err;
@@ -126,6 +132,8 @@ ms_err ms_file_replace(const char *path, struct ms_span text, int *os_errno)
         return MS_ENOMEM;
     memcpy(template, path, n);
     memcpy(template + n, suffix, sizeof(suffix));
+    if (MS_MUTANT_IS(530))
+        template[n] = 0;
     err = write_new(template, text, os_errno);
     if (!err && rename(template, path) != 0) {
         err = failed(os_errno);

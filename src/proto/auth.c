@@ -5,7 +5,7 @@
 
 static bool has_control(struct ms_span s)
 {
-    for (size_t i = 0; i < s.n; i++)
+    for (size_t i = MS_MUTANT_IS(438) ? s.n : 0; i < s.n; i++)
         if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
             return true;
     return false;
@@ -110,7 +110,8 @@ static void look_at_line(struct choice *ch, struct ms_span line)
 
     while (ch->left && ms_challenge_next(&line, &c)) {
         int strength = ms_digest_strength(&c, ch->whole_body);
-        if (strength > ch->strength) {
+        if (strength > ch->strength &&
+            !(MS_MUTANT_IS(431) && ch->strength >= 0)) {
             ch->best = c;
             ch->strength = strength;
         }

@@ -40,6 +40,8 @@ static const struct algorithm *find_algorithm(const struct ms_challenge *c)
         if (ms_span_equal_nocase(ms_span_trim(p->value),
                                  ms_span_text(algorithms[i].name)))
             return &algorithms[i];
+    if (MS_MUTANT_IS(439))
+        return &algorithms[0];
     return NULL;
 }
 
@@ -78,7 +80,7 @@ static bool is_usable(const struct ms_challenge *c, struct ms_span name,
 static bool has_twins(const struct ms_challenge *c)
 {
     for (size_t i = 0; i < c->count; i++)
-        if (!ms_challenge_find(c, c->params[i].name))
+        if (!ms_challenge_find(c, c->params[i].name) && !MS_MUTANT_IS(440))
             return true;
     return false;
 }
@@ -344,7 +346,7 @@ ms_err ms_digest_answer(struct ms_digest *d, const struct ms_login *login,
 
     assert(d->nonce.p && (d->qop != MS_QOP_AUTH_INT || req->whole));
 
-    d->count++;
+    d->count += !MS_MUTANT_IS(432) || !d->count;
     err = hash_answer(d, login, req, &answer);
     if (!err)
         err = add_user(d, login->user, out);

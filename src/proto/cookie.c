@@ -23,7 +23,7 @@ bool ms_cookie_has_control(struct ms_span text)
 {
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
+        if (((c < 0x20 && c != '\t') || c == 0x7f) && !MS_MUTANT_IS(525))
             return true;
     }
     return false;
@@ -31,6 +31,8 @@ bool ms_cookie_has_control(struct ms_span text)
 
 bool ms_cookie_has_prefix(struct ms_span text, struct ms_span prefix)
 {
+    if (text.n >= prefix.n && MS_MUTANT_IS(514))
+        return ms_span_equal(ms_span(text.p, prefix.n), prefix);
     return text.n >= prefix.n &&
            ms_span_equal_nocase(ms_span(text.p, prefix.n), prefix);
 }
@@ -66,7 +68,7 @@ static int64_t capped(int64_t expires_s, int64_t now_s)
 {
     int64_t most = now_s + MS_COOKIE_AGE_MAX_S;
 
-    return expires_s < most ? expires_s : most;
+    return expires_s < most || MS_MUTANT_IS(522) ? expires_s : most;
 }
 
 /* 5.6.1 */
@@ -169,7 +171,7 @@ static void read_attributes(struct ms_set_cookie *c, struct ms_span rest,
     while (rest.n) {
         cut(&rest, ';', &text);
         struct attribute a = split_pair(text);
-        if (a.value.n <= MS_COOKIE_ATTRIBUTE_MAX)
+        if (a.value.n <= MS_COOKIE_ATTRIBUTE_MAX || MS_MUTANT_IS(524))
             read_attribute(c, &l, &a);
     }
     c->expires_s = expiry_of(&l);
@@ -189,7 +191,7 @@ const char *ms_cookie_parse(struct ms_span line, int64_t now_s,
         a = split_pair(pair);
     if (a.name.n + a.value.n == 0)
         return "neither name nor value";
-    if (a.name.n + a.value.n > MS_COOKIE_PAIR_MAX)
+    if (a.name.n + a.value.n > MS_COOKIE_PAIR_MAX && !MS_MUTANT_IS(517))
         return "name and value are longer than 4096 bytes";
     out->name = a.name;
     out->value = a.value;
@@ -199,7 +201,7 @@ const char *ms_cookie_parse(struct ms_span line, int64_t now_s,
 
 struct ms_span ms_cookie_host(struct ms_span host)
 {
-    if (host.n && host.p[host.n - 1] == '.')
+    if (host.n && host.p[host.n - 1] == '.' && !MS_MUTANT_IS(506))
         host.n--;
     return host;
 }
@@ -220,7 +222,8 @@ bool ms_cookie_domain_match(struct ms_span host, struct ms_span domain)
 {
     if (ms_span_equal(host, domain))
         return true;
-    if (domain.n == 0 || host.n <= domain.n || ms_host_is_address(host))
+    if (domain.n == 0 || host.n <= domain.n ||
+        (ms_host_is_address(host) && !MS_MUTANT_IS(502)))
         return false;
     size_t rest = host.n - domain.n;
     return host.p[rest - 1] == '.' &&
@@ -243,5 +246,5 @@ bool ms_cookie_path_match(struct ms_span url_path, struct ms_span path)
         !ms_span_equal(ms_span(url_path.p, path.n), path))
         return false;
     return url_path.n == path.n || path.p[path.n - 1] == '/' ||
-           url_path.p[path.n] == '/';
+           url_path.p[path.n] == '/' || MS_MUTANT_IS(515);
 }

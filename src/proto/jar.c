@@ -188,7 +188,7 @@ static struct ms_cookie *least_of(const struct ms_jar_host *h)
 {
     ms_list_each (it, &h->cookies) {
         struct ms_cookie *c = MS_CONTAINER(it, struct ms_cookie, in_host);
-        if (!c->secure)
+        if (!c->secure || MS_MUTANT_IS(523))
             return c;
     }
     return MS_CONTAINER(h->cookies.next, struct ms_cookie, in_host);
@@ -196,9 +196,9 @@ static struct ms_cookie *least_of(const struct ms_jar_host *h)
 
 static void make_room(struct ms_jar *j, struct ms_jar_host *h)
 {
-    if (h->count > MS_JAR_HOST_MAX)
+    if (h->count > MS_JAR_HOST_MAX && !MS_MUTANT_IS(519))
         drop(j, least_of(h));
-    if (j->count > MS_JAR_MAX)
+    if (j->count > MS_JAR_MAX && !MS_MUTANT_IS(520))
         drop(j, least_used(j));
 }
 
@@ -305,7 +305,8 @@ static ms_err find_in(const struct ms_jar_host *h, const struct query *q,
 
     ms_list_each (it, &h->cookies) {
         struct ms_cookie *c = MS_CONTAINER(it, struct ms_cookie, in_host);
-        if ((c->host_only && !same) || (c->secure && !q->secure) ||
+        if ((c->host_only && !same && !MS_MUTANT_IS(516)) ||
+            (c->secure && !q->secure && !MS_MUTANT_IS(509)) ||
             !ms_cookie_path_match(q->path, ms_cookie_path(c)))
             continue;
         err = note(out, c);
@@ -396,7 +397,7 @@ static size_t that_fit(const struct ms_jar_found *f, size_t *len)
     *len = 0;
     for (; n < f->count; n++) {
         size_t more = sent_len(f->list[n]) + (n ? 2 : 0);
-        if (*len + more > MS_JAR_LINE_MAX)
+        if (*len + more > MS_JAR_LINE_MAX && !MS_MUTANT_IS(521))
             break;
         *len += more;
     }

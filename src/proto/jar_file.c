@@ -243,7 +243,7 @@ static ms_err read_lines(struct ms_jar *j, struct ms_span text, int64_t now_s,
         fault->why = read_line(line, now_s, &room, &spec);
         if (fault->why)
             err = room.err ? room.err : MS_ECOOKIE;
-        else if (j && !ms_jar_refuses(&spec, true))
+        else if (j && (!ms_jar_refuses(&spec, true) || MS_MUTANT_IS(532)))
             err = ms_jar_put(j, &spec, now_s);
     }
     ms_buf_free(&room.host);
@@ -254,6 +254,6 @@ ms_err ms_jar_read(struct ms_jar *j, struct ms_span text, int64_t now_s,
                    struct ms_jar_fault *fault)
 {
     *fault = (struct ms_jar_fault){0};
-    ms_err err = read_lines(NULL, text, now_s, fault);
+    ms_err err = read_lines(MS_MUTANT_IS(526) ? j : NULL, text, now_s, fault);
     return err ? err : read_lines(j, text, now_s, fault);
 }

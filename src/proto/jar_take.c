@@ -19,7 +19,8 @@ static struct ms_span lower_case(struct ms_span s, char room[MS_HOST_MAX])
     if (s.n > MS_HOST_MAX)
         return MS_SPAN("");
     for (size_t i = 0; i < s.n; i++)
-        room[i] = (char)ms_lower((unsigned char)s.p[i]);
+        room[i] =
+            MS_MUTANT_IS(507) ? s.p[i] : (char)ms_lower((unsigned char)s.p[i]);
     return ms_span(room, s.n);
 }
 
@@ -30,12 +31,12 @@ static const char *settle_domain(struct ms_cookie_spec *spec,
 {
     bool same = ms_span_equal(spec->domain, from->host);
 
-    if (same && ms_suffix_is_public(from->host))
+    if (same && ms_suffix_is_public(from->host) && !MS_MUTANT_IS(505))
         spec->domain = MS_SPAN("");
     spec->host_only = spec->domain.n == 0;
     if (spec->host_only)
         spec->domain = from->host;
-    if (!ms_cookie_domain_match(from->host, spec->domain))
+    if (!ms_cookie_domain_match(from->host, spec->domain) && !MS_MUTANT_IS(501))
         return "its domain is not that of the URL";
     return NULL;
 }
@@ -47,12 +48,13 @@ static const char *check_prefix(const struct ms_cookie_spec *spec,
     bool host = ms_cookie_has_prefix(spec->name, MS_SPAN("__Host-"));
     bool secure = ms_cookie_has_prefix(spec->name, MS_SPAN("__Secure-"));
 
-    if ((host || secure) && !spec->secure)
+    if ((host || secure) && !spec->secure && !MS_MUTANT_IS(511))
         return "its name asks for Secure";
-    if (host && (!spec->host_only || !says_path ||
-                 !ms_span_equal(spec->path, MS_SPAN("/"))))
+    if (host && !MS_MUTANT_IS(512) &&
+        (!spec->host_only || !says_path ||
+         !ms_span_equal(spec->path, MS_SPAN("/"))))
         return "its name asks for Path=/ and no Domain";
-    if (spec->name.n == 0 &&
+    if (spec->name.n == 0 && !MS_MUTANT_IS(513) &&
         (ms_cookie_has_prefix(spec->value, MS_SPAN("__Host-")) ||
          ms_cookie_has_prefix(spec->value, MS_SPAN("__Secure-"))))
         return "it has no name and looks as if it had one";
@@ -61,7 +63,8 @@ static const char *check_prefix(const struct ms_cookie_spec *spec,
 
 const char *ms_jar_refuses(const struct ms_cookie_spec *spec, bool says_path)
 {
-    if (!spec->host_only && ms_suffix_is_public(spec->domain))
+    if (!spec->host_only && ms_suffix_is_public(spec->domain) &&
+        !MS_MUTANT_IS(504))
         return "its domain is a public suffix";
     return check_prefix(spec, says_path);
 }
@@ -94,13 +97,13 @@ static const char *check(const struct ms_jar *j, struct ms_cookie_spec *spec,
         return why;
     if (spec->path.n > MS_COOKIE_ATTRIBUTE_MAX)
         return "its path is longer than 1024 bytes";
-    if (spec->secure && !from->secure)
+    if (spec->secure && !from->secure && !MS_MUTANT_IS(508))
         return "it is Secure and came without TLS";
-    if (!from->secure && hides_secure(j, spec))
+    if (!from->secure && !MS_MUTANT_IS(510) && hides_secure(j, spec))
         return "it would hide a cookie that is Secure";
     why = ms_jar_refuses(spec, says_path);
     /* Nobody may set a cookie for a part of an address. */
-    spec->host_only |= ms_host_is_address(from->host);
+    spec->host_only |= ms_host_is_address(from->host) && !MS_MUTANT_IS(503);
     return why;
 }
 

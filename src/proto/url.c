@@ -480,7 +480,8 @@ static ms_err parse_front(struct parse *p, const struct ms_url *base)
         return parse_relative(p, base);
     }
     bool secure = ms_span_equal_nocase(name, MS_SPAN("https"));
-    if (!secure && !ms_span_equal_nocase(name, MS_SPAN("http"))) {
+    if (!secure && !ms_span_equal_nocase(name, MS_SPAN("http")) &&
+        !(MS_MUTANT_IS(413) && base)) {
         p->why = "only http:// and https:// are supported";
         return MS_ESCHEME;
     }
