@@ -46,13 +46,6 @@ describe("a part of a body " .. v.over, function()
     assert.equal(200, assert(client:fetch(nginx:url("/small"), { range = false })).status)
   end))
 
-  it("is what curl gets", async(function()
-    for _, range in ipairs { "0-4", "3-", "-4", "100-200" } do
-      local child = v:curl("-r", range, nginx:url("/small"))
-      assert.equal(child.stdout, assert(v:fetch(nginx:url("/small"), { range = range })).body)
-    end
-  end))
-
   it("beyond the end is 416", async(function()
     local res = assert(v:fetch(nginx:url("/small"), { range = { 100 } }))
     assert.same({ 416, "bytes */13" }, { res.status, res.headers["content-range"] })
@@ -144,6 +137,95 @@ describe("a question about a part " .. v.over, function()
     end
     local _, err = v:fetch("http://127.0.0.1:1/", { range = { 1 }, resume_from = 1 })
     assert.matches("only one of range and resume_from", err.message, 1, true)
+  end))
+end)
+
+-- ---- beside curl -----------------------------------------------------------------
+
+-- What curl does with these words: its exit code, the status, the body.
+local function curl(url, words)
+  local path = os.tmpname()
+  os.remove(path)
+  local r = v:curl("-w", "%{http_code}", "-o", path, url, table.unpack(words))
+  local file <close> = io.open(path, "rb")
+  local body = file and file:read("a") or ""
+  os.remove(path)
+  return { r.code, tonumber(r.stdout), body }
+end
+
+-- The same of us. What is put behind something else is not when it is an error page.
+local function ours(url, opts)
+  local res, err = v:fetch(url, opts)
+  if not res then return err.code end
+  return { 0, res.status, opts.resume_from and not res.ok and "" or res.body }
+end
+
+describe("a part, ours and curl's " .. v.over, function()
+  local nginx
+
+  setup(function() nginx = v:nginx() end)
+  teardown(function() nginx:stop() end)
+
+  it("is the same part", async(function()
+    local OTHER = { "-H", 'If-Range: "another"' }
+    for _, row in ipairs { { "/small", { range = "0-4" }, "-r", "0-4" },
+      { "/small", { range = "3-" }, "-r", "3-" }, { "/small", { range = "-4" }, "-r", "-4" },
+      { "/small", { range = "100-200" }, "-r", "100-200" },
+      { "/small", { range = "12-20" }, "-r", "12-20" }, { "/empty", { range = "0-" }, "-r", "0-" },
+      { "/small", { resume_from = 5 }, "-C", "5" }, { "/small", { resume_from = 13 }, "-C", "13" },
+      { "/small", { resume_from = 50 }, "-C", "50" },
+      { "/small", { range = "5-", headers = { ["If-Range"] = '"another"' } }, "-r", "5-",
+        table.unpack(OTHER) } } do
+      local expected = curl(nginx:url(row[1]), { table.unpack(row, 3) })
+      assert.same(expected, ours(nginx:url(row[1]), row[2]), row[4])
+    end
+  end))
+
+  local RANGE_ERROR = 33 -- curl's
+
+  it("is refused where everything came", async(function()
+    for path, opts in pairs { ["/inspect"] = { resume_from = 5 },
+      ["/small"] = { resume_from = 5, headers = { ["If-Range"] = '"another"' } } } do
+      assert.equal("range_ignored", ours(nginx:url(path), opts))
+      assert.same({ RANGE_ERROR, 200, "" },
+        curl(nginx:url(path), { "-C", "5", "-H", 'If-Range: "another"' }))
+    end
+  end))
+
+  -- Rows of docs/differences.md: the answer, ours, curl's.
+  it("is not the same where an answer is wrong", async(function()
+    local TEN = ("x"):rep(10)
+    for _, row in ipairs {
+      { { range = "10-19" }, "bytes 9-18/100", "bad_response", "-r", "10-19", { 0, 206, TEN } },
+      { { range = "10-19" }, "x", "bad_response", "-r", "10-19", { 0, 206, TEN } },
+      { { resume_from = 10 }, "bytes 10-19/21", "bad_response", "-C", "10", { 0, 206, TEN } },
+      { { resume_from = 10 }, "bytes 11-20/21", "bad_response", "-C", "10", { 0, 206, "" } },
+      { { resume_from = 9 }, "bytes 8-17/18", "bad_response", "-C", "9",
+        { RANGE_ERROR, 206, "" } } } do
+      local script = { { { "request" }, { "send", PART:format("Content-Range: " .. row[2] .. "\r\n",
+        10, TEN) }, { "close" } } }
+      local p <close> = v:peer(script)
+      local q <close> = v:peer(script)
+      assert.equal(row[3], ours(p:url(), row[1]), row[2])
+      assert.same(row[6], curl(q:url(), { row[4], row[5] }), row[2])
+    end
+    local gone = nginx:url("/none")
+    assert.same({ 0, 404, "" }, ours(gone, { resume_from = 5 }))
+    assert.same({ RANGE_ERROR, 404, "" }, curl(gone, { "-C", "5" }))
+    local res, err = v:fetch(nginx:url("/small"), { range = "0-1,3-4" })
+    assert.is_nil(res)
+    assert.equal("bad_option", err.code)
+    assert.matches("Content%-Range: bytes 0%-1/13",
+      curl(nginx:url("/small"), { "-r", "0-1,3-4" })[3])
+  end))
+
+  it("is asked for without codings, but for curl's --compressed", async(function()
+    local text = PART:format("Content-Range: bytes 0-1/13\r\n", 2, "ab")
+    local p <close> = v:peer { { { "request" }, { "send", text }, { "repeat" } } }
+    assert(v:fetch(p:url(), { range = "0-1" }))
+    curl(p:url(), { "--compressed", "-r", "0-1" })
+    assert.is_nil(header(p:requests()[1], "accept-encoding"))
+    assert.is_string(header(p:requests()[2], "accept-encoding"))
   end))
 end)
 

@@ -96,8 +96,8 @@ end
 
 local function version_of(name)
   local is_h2 = name == "2"
-  return setmetatable({ name = name, is_h2 = is_h2, over = "over HTTP/" .. name, routes = is_h2 and {} or nil,
-    version = is_h2 and "2-prior-knowledge" or "1.1" }, Version)
+  return setmetatable({ name = name, is_h2 = is_h2, over = "over HTTP/" .. name,
+    routes = is_h2 and {} or nil, version = is_h2 and "2-prior-knowledge" or "1.1" }, Version)
 end
 
 wire.VERSIONS = { version_of("1.1"), version_of("2") }
