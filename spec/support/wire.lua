@@ -12,13 +12,15 @@
 --   v:fetch(url, t)       ms.fetch with them
 --   v:peer(scripts, o)    spec.support.peer
 --   v:nginx(o)            spec.support.server, which speaks that version alone
---   v:node()              wire_server.js: s:url(path), s:stop()
+--   v:node([secure])      wire_server.js, with TLS if secure: s:url(path [, host]),
+--                         s:stop(), s.port
 --   v:curl(...)           what curl -s does with these words: process.run's result
 --
 -- A scripted peer speaks HTTP/1.1. For HTTP/2 there is a haproxy before them:
 -- connections to them are made to it (connect_to, which curl has
 -- too), and the authority of a request says which one is meant. So they have
 -- URLs and requests as ever; the names of fields are in lower case then.
+local certs = require "spec.support.certs"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local process = require "spec.support.process"
@@ -37,7 +39,10 @@ Version.__index = Version
 local Node = {}
 Node.__index = Node
 
-function Node:url(path) return ("http://127.0.0.1:%d%s"):format(self.port, path or "/") end
+function Node:url(path, host)
+  return ("%s://%s:%d%s"):format(self.secure and "https" or "http", host or "127.0.0.1",
+    self.port, path or "/")
+end
 
 function Node:stop()
   if not self.child then return end
@@ -52,21 +57,28 @@ function Version:options(t)
   for k, v in pairs(t or {}) do opts[k] = v end
   opts.version = self.version
   opts.connect_to = opts.connect_to or self.routes
+  opts.tls = opts.tls or { ca_file = certs.get("valid").ca }
   return opts
 end
 
 function Version:client(t) return ms.client(self:options(t)) end
 function Version:fetch(url, t) return ms.fetch(url, self:options(t)) end
 
-function Version:node()
-  local child = process.start({ "node", HERE .. "wire_server.js" })
-  local first, second = child:first_line(START_TIMEOUT):match("^(%d+) (%d+)")
-  return setmetatable({ child = child, port = tonumber(self.is_h2 and second or first) }, Node)
+function Version:node(secure)
+  local cert = secure and certs.get("valid") or {}
+  local child = process.start({ "node", HERE .. "wire_server.js", cert.key, cert.full })
+  local ports = {}
+  for n in child:first_line(START_TIMEOUT):gmatch("%d+") do ports[#ports + 1] = tonumber(n) end
+  return setmetatable({ child = child, secure = secure,
+    port = ports[(self.is_h2 and 2 or 1) + (secure and 2 or 0)] }, Node)
 end
 
 function Version:nginx(opts)
   opts = opts or {}
-  if self.is_h2 then opts.listen = " http2" end
+  if self.is_h2 then
+    opts.listen = " http2"
+    for _, block in ipairs(opts.more or {}) do block.listen = " http2" end
+  end
   return server.start(opts)
 end
 
@@ -79,9 +91,16 @@ function Version:peer(scripts, opts)
   return p
 end
 
+-- curl 7.88 fails when it uses a connection of --http2-prior-knowledge again.
+function Version:how(...)
+  if not self.is_h2 then return "--http1.1" end
+  local secure = table.concat({ ... }, " "):find("https://", 1, true)
+  return secure and "--http2" or "--http2-prior-knowledge"
+end
+
 function Version:curl(...)
-  local argv = { "curl", "-s", "--max-time", tostring(LIMIT // 1000),
-    self.is_h2 and "--http2-prior-knowledge" or "--http1.1" }
+  local argv = { "curl", "-s", "--max-time", tostring(LIMIT // 1000), "--cacert",
+    certs.get("valid").ca, self:how(...) }
   for from, to in pairs(self.routes or {}) do
     argv[#argv + 1] = "--connect-to"
     argv[#argv + 1] = from .. ":" .. to

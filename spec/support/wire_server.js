@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // One set of answers by node's http and http2, so that a spec can ask for the
-// same over both. Prints its ports: HTTP/1.1, HTTP/2 without TLS.
+// same over both. Prints its ports: HTTP/1.1, HTTP/2, both without TLS; given a
+// key and a certificate, both again with it.
+//
+//   node wire_server.js [KEY CERT]
 //
 //   /inspect             what came: { method, url, version, headers, body }, as
 //                        JSON; headers is a list of [name, value]
@@ -28,6 +31,9 @@
 "use strict";
 const http = require("http");
 const http2 = require("http2");
+const https = require("https");
+const fs = require("fs");
+const [, , key, cert] = process.argv;
 const BLOCK = Buffer.alloc(65536, "x");
 const asked = new Map(), held = new Map(), most = new Map();
 let flooded = 0;
@@ -125,7 +131,8 @@ function answer(req, res) {
   const actions = {
     redirect: () => point(req, res, rest[0], "/" + rest.slice(1).join("/")),
     loop: () => point(req, res, rest[0], path),
-    to: () => point(req, res, rest[0], decodeURIComponent(query)),
+    to: () => (query ? point(req, res, rest[0], unescape(query)) // bytes, not UTF-8
+      : inspect(req, res)),
     cookies: () => cookies(req, res),
     busy: () => read(req, () => busy(req, res, rest)),
     early: () => end(res, Number(rest[0]), {}, "no\n"),
@@ -154,6 +161,10 @@ function expected(req, res) {
 }
 
 const servers = [http.createServer(answer), http2.createServer(answer)];
+if (key) {
+  const tls = { key: fs.readFileSync(key), cert: fs.readFileSync(cert) };
+  servers.push(https.createServer(tls, answer), http2.createSecureServer(tls, answer));
+}
 for (const server of servers) server.on("checkContinue", expected);
 function listen(server) {
   return new Promise((done) => server.listen(0, "127.0.0.1", () => done(server.address().port)));
