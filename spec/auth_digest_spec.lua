@@ -5,10 +5,12 @@
 -- no real one does is in auth_spec.lua.
 local apache = require "spec.support.apache"
 local async = require "spec.support.async"
+local certs = require "spec.support.certs"
 local digest = require "spec.support.digest"
 local json = require "cjson"
 local ms = require "multisocket"
 local process = require "spec.support.process"
+local wire = require "spec.support.wire"
 
 local JASON = "J\xc3\xa4s\xc3\xb8n Doe"
 local ANNA = { "anna", "secret", digest = true }
@@ -111,10 +113,12 @@ describe("Digest, checked by node", function()
   end))
 end)
 
-describe("Digest with Apache", function()
+for _, v in ipairs(wire.VERSIONS) do
+
+describe("Digest with Apache " .. v.over, function()
   local server
 
-  setup(function() server = apache.start() end)
+  setup(function() server = apache.start(certs.get("valid")) end)
   teardown(function() server:stop() end)
 
   -- What the server logged of requests number `from` and up, of `count`.
@@ -128,21 +132,21 @@ describe("Digest with Apache", function()
   end
 
   local function ours(row)
-    local client <close> = ms.client({})
-    local res = assert(client:fetch(server:url(row.path), { version = "1.1", body = row.body,
-      auth = { row.user, row.password, digest = true }, timeout = 10000 }))
+    local client <close> = v:client({})
+    local res = assert(client:fetch(server:url(row.path), { body = row.body,
+      auth = { row.user, row.password, digest = true } }))
+    assert.equal(v.name, res.version)
     return res.status, res.body
   end
 
   local function curl(row)
-    local argv = { "curl", "-s", "--http1.1", "-L", "--digest", "-u",
-      row.user .. ":" .. row.password, "-w", "\n%{http_code}", server:url(row.path) }
+    local argv = { "-L", "--digest", "-u", row.user .. ":" .. row.password, "-w", "\n%{http_code}",
+      server:url(row.path) }
     if row.body then
       argv[#argv + 1] = "--data-binary"
       argv[#argv + 1] = row.body
     end
-    local body, status = process.run(argv, { env = { LD_PRELOAD = false } })
-      .stdout:match("^(.*)\n(%d+)$")
+    local body, status = v:curl(table.unpack(argv)).stdout:match("^(.*)\n(%d+)$")
     return tonumber(status), body
   end
 
@@ -172,8 +176,8 @@ describe("Digest with Apache", function()
       end))
   end
 
-  it("authenticates once for many requests, over HTTP/2 too", async(function()
-    local client <close> = ms.client({ auth = ANNA, version = "2-prior-knowledge" })
+  it("authenticates once for many requests", async(function()
+    local client <close> = v:client({ auth = ANNA })
     local from = #server:log() + 1
     for _ = 1, 3 do
       assert.equal("hello, world\n", assert(client:fetch(server:url("/digest/hello"))).body)
@@ -184,7 +188,7 @@ describe("Digest with Apache", function()
   end))
 
   it("has a nonce for every request", async(function()
-    local client <close> = ms.client({ auth = ANNA, version = "1.1" })
+    local client <close> = v:client({ auth = ANNA })
     local from = #server:log() + 1
     for _ = 1, 3 do assert.equal(200, assert(client:fetch(server:url("/once/hello"))).status) end
     assert.same({ "-", "anna", "anna", "anna" }, (function()
@@ -194,3 +198,5 @@ describe("Digest with Apache", function()
     end)())
   end))
 end)
+
+end

@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: MIT
 --
--- Redirects: where they lead, what of the request goes there, and where they end.
+-- Redirects: where they lead, what of the request goes there, and where they
+-- end; over HTTP/1.1 and HTTP/2.
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
-local files = require "spec.support.files"
 local peer = require "spec.support.peer"
 local process = require "spec.support.process"
 local redirects = require "spec.support.redirects"
 local server = require "spec.support.server"
+local wire = require "spec.support.wire"
 
-local OK, SERVE, chain, redirect = redirects.OK, redirects.SERVE, redirects.chain,
-  redirects.redirect
+local OK, SERVE, redirect = redirects.OK, redirects.SERVE, redirects.redirect
 local line_of, header, body_of, failure = redirects.line_of, redirects.header, redirects.body_of,
   redirects.failure
 
@@ -39,12 +39,16 @@ local function each_method(fn)
   end
 end
 
-describe("D6: a redirect", function()
+for _, v in ipairs(wire.VERSIONS) do
+
+local function chain(locations, status) return redirects.chain(locations, status, v) end
+
+describe("D6: a redirect " .. v.over, function()
   it("keeps the method, or makes it GET and drops the body", async(function()
     each_method(function(method, status, expected)
       local p <close> = chain({ "/to" }, status)
       local body = HAS_BODY[method] and "the body" or nil
-      local res = assert(ms.fetch(p:url("/from"), { method = method, body = body,
+      local res = assert(v:fetch(p:url("/from"), { method = method, body = body,
         headers = { ["Content-Type"] = "text/x", ["Content-Language"] = "de", Digest = "d",
           ["X-Kept"] = "1" } }))
       local what = ("%s, %d"):format(method, status)
@@ -64,42 +68,21 @@ describe("D6: a redirect", function()
     end)
   end))
 
-  it("does so as curl does", async(function()
-    local file = os.tmpname()
-    files.write(file, "the body")
-    local words = { [GET] = {}, [HEAD] = { "-I" }, [POST] = { "-d", "the body" },
-      [PUT] = { "-T", file, "-H", "Expect:" } }
-    each_method(function(method, status)
-      if not words[method] then return end
-      local p <close> = chain({ "/to" }, status)
-      local q <close> = chain({ "/to" }, status)
-      assert(ms.fetch(p:url("/from"), { method = method,
-        body = HAS_BODY[method] and "the body" or nil }))
-      local r = process.run({ "curl", "-sL", "--max-time", "20", "-o", "/dev/null", q:url("/from"),
-        table.unpack(words[method]) }, { env = { LD_PRELOAD = false } })
-      local what = ("%s, %d"):format(method, status)
-      assert.equal(0, r.code, what)
-      assert.equal(line_of(q:requests()[2]), line_of(p:requests()[2]), what)
-      assert.equal(body_of(q:requests()[2]), body_of(p:requests()[2]), what)
-    end)
-    os.remove(file)
-  end))
-
   it("keeps a POST with redirect_post, but for 303", async(function()
     for _, status in ipairs(STATUSES) do
       local p <close> = chain({ "/to" }, status)
-      assert(ms.fetch(p:url(), { body = "x", redirect_post = true }))
+      assert(v:fetch(p:url(), { body = "x", redirect_post = true }))
       assert.equal(status == 303 and "GET /to" or "POST /to", line_of(p:requests()[2]))
       assert.equal(status == 303 and "" or "x", body_of(p:requests()[2]))
     end
   end))
 
   it("stays a GET behind one that made it one", async(function()
-    local p <close> = peer.start({ {
+    local p <close> = v:peer({ {
       { "request" }, { "send", redirect(303, "/b") },
       { "request" }, { "send", redirect(307, "/c") },
       { "request" }, { "send", OK }, { "hang" } } })
-    local res = assert(ms.fetch(p:url("/a"), { method = "PUT", body = "x" }))
+    local res = assert(v:fetch(p:url("/a"), { method = "PUT", body = "x" }))
     assert.equal("GET /b", line_of(p:requests()[2]))
     assert.equal("GET /c", line_of(p:requests()[3]))
     assert.equal("", body_of(p:requests()[3]))
@@ -120,14 +103,14 @@ local TARGETS = {
   ["http://u:p@$HOST/x"] = "/x",
 }
 
-describe("D7: Location", function()
+describe("D7: Location " .. v.over, function()
   it("is resolved as a browser does", async(function()
     for location, target in pairs(TARGETS) do
       -- The host is known when the peer listens: two hops.
-      local to <close> = peer.start({ { { "request" }, { "send", OK }, { "hang" } } })
+      local to <close> = v:peer({ { { "request" }, { "send", OK }, { "hang" } } })
       local host = ("%s:%d"):format(to.host, to.port)
       local from <close> = chain({ (location:gsub("%$HOST", function() return host end)) })
-      local res = assert(ms.fetch(from:url("/a/b/c?d#old")))
+      local res = assert(v:fetch(from:url("/a/b/c?d#old")))
       local second = from:requests()[2] or to:requests()[1]
       assert.equal("GET " .. target, line_of(second), location)
       local fragment = location:match("#.*$") or "#old"
@@ -140,16 +123,16 @@ describe("D7: Location", function()
 
   it("inherits the fragment over several hops", async(function()
     local p <close> = chain({ "/b", "/c", "/d#new", "/e" })
-    assert.equal(p:url("/e#new"), assert(ms.fetch(p:url("/a#old"))).url)
+    assert.equal(p:url("/e#new"), assert(v:fetch(p:url("/a#old"))).url)
   end))
 
   it("that is missing or empty makes the 3xx the response", async(function()
     for _, line in ipairs({ "", "Location:\r\n", "Location: \t \r\n",
       "Location:\r\nLocation:\r\n" }) do
-      local p <close> = peer.start({ { { "request" },
+      local p <close> = v:peer({ { { "request" },
         { "send", "HTTP/1.1 302 Found\r\n" .. line .. "Content-Length: 4\r\n\r\nbody" },
         { "hang" } } })
-      local res = assert(ms.fetch(p:url()))
+      local res = assert(v:fetch(p:url()))
       assert.equal(302, res.status)
       assert.equal("body", res.body)
       assert.same({}, res.redirects)
@@ -158,10 +141,10 @@ describe("D7: Location", function()
 
   it("D8: that differs from another one is an error, the same twice is not", async(function()
     for second, code in pairs({ ["/b"] = "bad_response", ["/a"] = false }) do
-      local p <close> = peer.start({ { { "request" },
+      local p <close> = v:peer({ { { "request" },
         { "send", redirect(302, "/a", "Location: " .. second .. "\r\n") },
         { "request" }, { "send", OK }, { "hang" } } })
-      local res, err = ms.fetch(p:url())
+      local res, err = v:fetch(p:url())
       if code then
         assert.matches("two different Location", failure(code, res, err).message)
         assert.equal(p:url(), err.url)
@@ -175,7 +158,7 @@ describe("D7: Location", function()
     for _, location in ipairs({ "http://", "http://a b/", "http://[::1/", "http://h:99999/",
       "http://%00/", "http://1.2.3.4.5/" }) do
       local p <close> = chain({ location })
-      local err = failure("bad_response", ms.fetch(p:url()))
+      local err = failure("bad_response", v:fetch(p:url()))
       assert.matches("Location is not a valid URL", err.message)
       assert.equal(1, #p:requests())
     end
@@ -183,7 +166,7 @@ describe("D7: Location", function()
 
   it("never puts a line break into a request", async(function()
     local p <close> = chain({ "/a%0d%0aX-Bad:%201" })
-    assert(ms.fetch(p:url()))
+    assert(v:fetch(p:url()))
     assert.equal("GET /a%0d%0aX-Bad:%201", line_of(p:requests()[2]))
     assert.is_nil(header(p:requests()[2], "x-bad"))
   end))
@@ -191,10 +174,10 @@ end)
 
 -- ---- where it ends -----------------------------------------------------------
 
-describe("a real server's redirects", function()
+describe("a real server's redirects " .. v.over, function()
   it("are followed", async(function()
-    local nginx <close> = server.start()
-    local client <close> = ms.client()
+    local nginx <close> = v:nginx()
+    local client <close> = v:client()
     for _, status in ipairs(STATUSES) do
       for _, method in ipairs({ "GET", "HEAD" }) do
         local res = assert(client:fetch(nginx:url("/status/" .. status), { method = method }))
@@ -208,13 +191,13 @@ describe("a real server's redirects", function()
   end))
 end)
 
-describe("D5: the number of redirects", function()
+describe("D5: the number of redirects " .. v.over, function()
   it("is ten at most, or what redirect says", async(function()
-    local p <close> = peer.start({ { { "request" }, { "send", redirect(302, "/more") },
+    local p <close> = v:peer({ { { "request" }, { "send", redirect(302, "/more") },
       { "repeat" } } })
     for limit, requests in pairs({ [false] = 11, [1] = 2, [3] = 4, [25] = 26 }) do
       local before = #p:requests()
-      local err = failure("too_many_redirects", ms.fetch(p:url(), { redirect = limit or nil }))
+      local err = failure("too_many_redirects", v:fetch(p:url(), { redirect = limit or nil }))
       assert.equal("redirect", err.category)
       assert.equal("headers", err.phase)
       assert.is_false(err.retryable)
@@ -224,41 +207,41 @@ describe("D5: the number of redirects", function()
   end))
 
   it("is none with 0 and false: the 3xx is the response", async(function()
-    local p <close> = peer.start({ { { "request" }, { "send", redirect(302, "/x") },
+    local p <close> = v:peer({ { { "request" }, { "send", redirect(302, "/x") },
       { "repeat" } } })
     for _, off in ipairs({ 0, false }) do
-      local res = assert(ms.fetch(p:url(), { redirect = off }))
+      local res = assert(v:fetch(p:url(), { redirect = off }))
       assert.equal(302, res.status)
       assert.equal("/x", res.headers.location)
       assert.equal(p:url(), res.url)
       assert.same({}, res.redirects)
     end
-    local client <close> = ms.client({ redirect = false })
+    local client <close> = v:client({ redirect = false })
     assert.equal(302, assert(client:get(p:url())).status)
   end))
 
   it("does not outlive timeout.total", async(function()
-    local p <close> = peer.start({ { { "request" }, { "delay", 30 },
+    local p <close> = v:peer({ { { "request" }, { "delay", 30 },
       { "send", redirect(302, "/more") }, { "repeat" } } })
-    local err = failure("timed_out", ms.fetch(p:url(), { timeout = 200, redirect = 20 }))
+    local err = failure("timed_out", v:fetch(p:url(), { timeout = 200, redirect = 20 }))
     assert.equal(p:url("/more"), err.url)
   end))
 
   it("D9: counts 301 302 303 307 308 and no other status", async(function()
     for _, status in ipairs({ 201, 300, 304, 305, 306, 309, 399, 400, 503 }) do
       local p <close> = chain({ "/to" }, status)
-      assert.equal(status, assert(ms.fetch(p:url())).status)
+      assert.equal(status, assert(v:fetch(p:url())).status)
       assert.equal(1, #p:requests())
     end
   end))
 end)
 
-describe("D3, D4: a redirect", function()
+describe("D3, D4: a redirect " .. v.over, function()
   it("to another scheme is refused", async(function()
     for _, location in ipairs({ "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/",
       "data:text/plain,x", "javascript:alert(1)", "ws://127.0.0.1/", "about:blank", "x:" }) do
       local p <close> = chain({ location })
-      local err = failure("redirect_blocked", ms.fetch(p:url("/from")))
+      local err = failure("redirect_blocked", v:fetch(p:url("/from")))
       assert.equal("redirect", err.category)
       assert.equal(p:url("/from"), err.url)
       assert.matches("another scheme", err.message)
@@ -266,22 +249,57 @@ describe("D3, D4: a redirect", function()
   end))
 
   it("from https to http is refused unless allow_downgrade is set", async(function()
-    local plain <close> = peer.start({ SERVE })
-    local nginx <close> = server.start({ tls = certs.get("valid"),
+    local plain <close> = v:peer({ SERVE })
+    local nginx <close> = v:nginx({ tls = certs.get("valid"),
       more = { { port = true, tls = certs.get("valid"),
         config = "location /down { return 302 " .. plain:url("/x") .. "; }" } } })
     local url = ("https://127.0.0.1:%d/down"):format(nginx.ports[1])
     local tls = { ca_file = certs.get("valid").ca }
-    local err = failure("redirect_blocked", ms.fetch(url, { tls = tls }))
+    local err = failure("redirect_blocked", v:fetch(url, { tls = tls }))
     assert.matches("from https to http", err.message)
     assert.equal(0, #plain:requests())
-    local res = assert(ms.fetch(url, { tls = tls, allow_downgrade = true,
+    local res = assert(v:fetch(url, { tls = tls, allow_downgrade = true,
       headers = { Authorization = "secret", Cookie = "secret" } }))
     assert.equal(plain:url("/x"), res.url)
     assert.is_nil(plain:requests()[1]:find("secret", 1, true))
     assert.is_nil(res.tls)
   end))
 
+  it("goes to the next hop by itself: a refused connection is that one's", async(function()
+    local gone = peer.start({ SERVE })
+    gone:stop()
+    local p <close> = chain({ gone:url("/x") })
+    local err = failure("connection_refused", v:fetch(p:url()))
+    assert.equal(gone:url("/x"), err.url)
+    assert.matches(tostring(gone.port), err.message)
+    assert.equal("connect", err.phase)
+  end))
+end)
+
+describe("a redirect whose own body stands still " .. v.over, function()
+  it("is followed all the same", async(function()
+    local p <close> = v:peer { { { "request" }, { "send",
+      "HTTP/1.1 302 There\r\nLocation: /next\r\nContent-Length: 10\r\n\r\n01" }, { "hang" } },
+      redirects.SERVE }
+    local slow = { limit = 1, time = 50 }
+    for _, limits in ipairs { { timeout = { idle = 50 } }, { low_speed = slow } } do
+      assert.equal("ok", assert(v:fetch(p:url(), limits)).body)
+    end
+  end))
+end)
+
+end
+
+-- ---- credentials, addresses; with servers and curl in redirect_wire_spec.lua -----
+
+local SECRETS = { Authorization = "Bearer secret-a", ["Proxy-Authorization"] = "Basic secret-b",
+  Cookie = "a=secret-c", Cookie2 = "secret-d", Host = "by.hand.test", ["X-Kept"] = "kept" }
+
+local function has_secrets(request)
+  return request:find("secret", 1, true) ~= nil
+end
+
+describe("a redirect's Referer", function()
   -- By HTTP/1.1 and HTTP/2, and whatever else may go along.
   it("D3: takes no Referer along from https to http", async(function()
     local good = certs.get("valid")
@@ -315,11 +333,13 @@ describe("D3, D4: a redirect", function()
     assert(ms.fetch(plain:url(), { headers = { Referer = page } })) -- what the caller wants
     assert.equal(page, header(plain:requests()[6], "referer"))
   end))
+end)
 
+describe("a redirect's address", function()
   it("D11: leads to no address that allow_address refuses", async(function()
     local asked = {}
     local inner <close> = peer.start({ SERVE }, { host = "127.0.0.2" })
-    local p <close> = chain({ inner:url("/metadata"),
+    local p <close> = redirects.chain({ inner:url("/metadata"),
       ("http://inner.test:%d/"):format(inner.port) })
     local function allow(address)
       asked[#asked + 1] = address
@@ -333,30 +353,11 @@ describe("D3, D4: a redirect", function()
     assert.equal(0, inner:connections())
     assert.same("127.0.0.2", asked[#asked])
   end))
-
-  it("goes to the next hop by itself: a refused connection is that one's", async(function()
-    local gone = peer.start({ SERVE })
-    gone:stop()
-    local p <close> = chain({ gone:url("/x") })
-    local err = failure("connection_refused", ms.fetch(p:url()))
-    assert.equal(gone:url("/x"), err.url)
-    assert.matches(tostring(gone.port), err.message)
-    assert.equal("connect", err.phase)
-  end))
 end)
-
--- ---- credentials -------------------------------------------------------------
-
-local SECRETS = { Authorization = "Bearer secret-a", ["Proxy-Authorization"] = "Basic secret-b",
-  Cookie = "a=secret-c", Cookie2 = "secret-d", Host = "by.hand.test", ["X-Kept"] = "kept" }
-
-local function has_secrets(request)
-  return request:find("secret", 1, true) ~= nil
-end
 
 describe("D1, D2: credentials", function()
   it("go along to the same origin, and so does a Host by hand", async(function()
-    local p <close> = chain({ "/b" })
+    local p <close> = redirects.chain({ "/b" })
     assert(ms.fetch(p:url("/a"), { headers = SECRETS }))
     local second = p:requests()[2]
     assert.equal("Bearer secret-a", header(second, "authorization"))
@@ -369,7 +370,7 @@ describe("D1, D2: credentials", function()
   it("stay behind when host or port changes (CVE-2018-1000007, CVE-2022-27774)", async(function()
     for _, host in ipairs({ "127.0.0.1", "localhost" }) do
       local other <close> = peer.start({ SERVE })
-      local p <close> = chain({ ("http://%s:%d/b"):format(host, other.port) })
+      local p <close> = redirects.chain({ ("http://%s:%d/b"):format(host, other.port) })
       local res = assert(ms.fetch(p:url("/a"), { headers = SECRETS }))
       assert.is_true(has_secrets(p:requests()[1]))
       local second = other:requests()[1]
@@ -382,7 +383,7 @@ describe("D1, D2: credentials", function()
   end))
 
   it("stay behind when only the host changes, on one port", async(function()
-    local p <close> = chain({ "http://two.test/b" })
+    local p <close> = redirects.chain({ "http://two.test/b" })
     local address = ("127.0.0.1:%d"):format(p.port)
     assert(ms.fetch("http://one.test/a", { headers = SECRETS,
       connect_to = { ["one.test"] = address, ["two.test"] = address } }))
@@ -406,7 +407,7 @@ describe("D1, D2: credentials", function()
   end))
 
   it("do not come back on the way back (CVE-2024-45336)", async(function()
-    local other <close> = chain({ "http://there.test/c" })
+    local other <close> = redirects.chain({ "http://there.test/c" })
     local p <close> = peer.start({ { { "request" }, { "send", redirect(302, other:url("/b")) },
       { "request" }, { "send", redirect(302, "/d") }, { "request" }, { "send", OK },
       { "hang" } } })
@@ -423,32 +424,12 @@ describe("D1, D2: credentials", function()
 
   it("go along with unrestricted_auth, but not the Host by hand", async(function()
     local other <close> = peer.start({ SERVE })
-    local p <close> = chain({ other:url("/b") })
+    local p <close> = redirects.chain({ other:url("/b") })
     assert(ms.fetch(p:url("/a"), { headers = SECRETS, unrestricted_auth = true }))
     local second = other:requests()[1]
     assert.equal("Bearer secret-a", header(second, "authorization"))
     assert.equal("a=secret-c", header(second, "cookie"))
     assert.equal(("127.0.0.1:%d"):format(other.port), header(second, "host"))
-  end))
-
-  -- Where they go with curl, which lets them come back: docs/differences.md.
-  it("go where curl's go, but for the way back", async(function()
-    local function curl(p, url)
-      local there = ("::127.0.0.1:%d"):format(p.port) -- but for addresses
-      local r = process.run({ "curl", "-sL", "--max-time", "20", "-o", "/dev/null", "-H",
-        "Authorization: Bearer secret", "-H", "Cookie: a=secret", "--connect-to",
-        "there.test" .. there, url }, { env = { LD_PRELOAD = false } })
-      assert.equal(0, r.code)
-    end
-    local p <close> = chain({ "/b" })
-    curl(p, p:url("/a"))
-    assert.is_true(has_secrets(p:requests()[2]))
-    local other <close> = chain({ "http://there.test/c" })
-    local q <close> = chain({ other:url("/b") })
-    curl(q, "http://there.test/a")
-    assert.is_false(has_secrets(other:requests()[1]))
-    assert.equal("GET /c", line_of(q:requests()[2]))
-    assert.is_true(has_secrets(q:requests()[2]))
   end))
 
   it("are sent again by the next run of the same easy", async(function()
@@ -488,17 +469,5 @@ describe("D1, D2: credentials", function()
       config = block .. go(target) } } })
     local res = assert(ms.fetch(("https://localhost:%d/go"):format(third.ports[1]), { tls = tls }))
     assert.equal(" ", res.body)
-  end))
-end)
-
-describe("a redirect whose own body stands still", function()
-  it("is followed all the same", async(function()
-    local p <close> = peer.start { { { "request" }, { "send",
-      "HTTP/1.1 302 There\r\nLocation: /next\r\nContent-Length: 10\r\n\r\n01" }, { "hang" } },
-      redirects.SERVE }
-    local slow = { limit = 1, time = 50 }
-    for _, limits in ipairs { { timeout = { idle = 50 } }, { low_speed = slow } } do
-      assert.equal("ok", assert(ms.fetch(p:url(), limits)).body)
-    end
   end))
 end)

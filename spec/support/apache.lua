@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 -- A real Apache httpd on loopback, for Digest as a server has it; dies with
--- this process. It speaks HTTP/1.1, and HTTP/2 without TLS by prior knowledge.
+-- this process. It speaks HTTP/1.1 and HTTP/2, without TLS by prior knowledge.
 --
---   local s <close> = require("spec.support.apache").start()
+--   local s <close> = require("spec.support.apache").start([cert])
 --   s:url("/path"), s:stop()
 --   s:log()   list of { status =, user = "-" or a name, request = line }, as
 --             the server wrote them down, a moment after it answered
@@ -39,8 +39,9 @@ Listen 127.0.0.1:$PORT
 User nobody
 Group nogroup
 DocumentRoot $DIR/root
-Protocols h2c http/1.1
+Protocols h2 h2c http/1.1
 H2Direct on
+$TLS
 KeepAlive on
 MaxKeepAliveRequests 0
 <Directory $DIR/root>
@@ -75,12 +76,14 @@ Redirect 302 /digest/moved /digest/hello
 ]]
 
 local LOADED = { "mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic",
-  "auth_digest", "alias", "http2", "reflector" }
+  "auth_digest", "alias", "http2", "reflector", "ssl" }
 
 local Server = {}
 Server.__index = Server
 
-function Server:url(path) return ("http://127.0.0.1:%d%s"):format(self.port, path or "/") end
+function Server:url(path)
+  return ("%s://127.0.0.1:%d%s"):format(self.tls and "https" or "http", self.port, path or "/")
+end
 
 function Server:stop()
   if not self.child then return end
@@ -127,27 +130,30 @@ local function make_folder()
   return dir
 end
 
-local function config(dir, number)
+local function config(dir, number, cert)
   local lines = {}
   for i, name in ipairs(LOADED) do
     lines[i] = ("LoadModule %s_module %s/mod_%s.so"):format(name, MODULES, name)
   end
-  local values = { DIR = dir, PORT = number, REALM = REALM }
+  local tls = cert and ("SSLEngine on\nSSLCertificateFile %s\nSSLCertificateKeyFile %s")
+    :format(cert.full, cert.key) or ""
+  local values = { DIR = dir, PORT = number, REALM = REALM, TLS = tls }
   return table.concat(lines, "\n") .. "\n" .. CONFIG:gsub("%$(%u+)", values)
 end
 
 ---Starts a server and returns when it accepts connections.
-function apache.start()
+---@param cert? table of spec.support.certs
+function apache.start(cert)
   local dir, said = make_folder(), nil
   for _ = 1, ATTEMPTS do
     local n = port.free()
-    files.write(dir .. "/httpd.conf", config(dir, n))
+    files.write(dir .. "/httpd.conf", config(dir, n, cert))
     local child = process.start({ "/usr/sbin/apache2", "-X", "-f", dir .. "/httpd.conf" },
       { env = { LD_PRELOAD = false } })
     process.wait_until(function() return port.listening(n) or not child:running() end,
       START_TIMEOUT)
     if child:running() then
-      return setmetatable({ child = child, port = n, dir = dir }, Server)
+      return setmetatable({ child = child, port = n, dir = dir, tls = cert ~= nil }, Server)
     end
     said = child:wait().stderr
   end

@@ -12,7 +12,8 @@
 --   local s <close> = servers.h2o()           the folder; SETTINGS say 100
 --   local s <close> = servers.haproxy(port)   a proxy before 127.0.0.1:port, in
 --                                             HTTP/1; SETTINGS say 10; /421 is
---                                             answered with that
+--                                             answered with that; "any": before
+--                                             whoever the authority names
 --   s:url("/path"), s:stop()
 --   s:signal("sigterm"), s:running()
 local ms = require "multisocket"
@@ -139,13 +140,19 @@ frontend front
   http-request return status 421 if { path /421 }
   default_backend back
 backend back
-  server one 127.0.0.1:$BACK
+  $BACK
 ]]
+
+-- Goes where the authority says, an address and a port.
+local ANY = [[http-request set-dst hdr(host),field(1,:)
+  http-request set-dst-port hdr(host),field(2,:)
+  server any 0.0.0.0:0]]
 
 function servers.haproxy(back)
   local dir, write = folder()
   return start(dir, function(n)
-    write("conf", (HAPROXY:gsub("%$(%u+)", { PORT = tostring(n), BACK = tostring(back) })))
+    write("conf", (HAPROXY:gsub("%$(%u+)", { PORT = tostring(n),
+      BACK = back == "any" and ANY or ("server one 127.0.0.1:%d"):format(back) })))
     return { "haproxy", "-db", "-q", "-f", dir .. "/conf" }
   end)
 end

@@ -17,8 +17,9 @@ function redirects.redirect(status, location, more)
     location, more or "")
 end
 
--- A peer that points `locations` one after the other, then answers.
-function redirects.chain(locations, status)
+-- A peer that points `locations` one after the other, then answers; over the
+-- version of spec.support.wire, if one is given.
+function redirects.chain(locations, status, version)
   local script = {}
   for _, location in ipairs(locations) do
     script[#script + 1] = { "request" }
@@ -27,6 +28,7 @@ function redirects.chain(locations, status)
   script[#script + 1] = { "request" }
   script[#script + 1] = { "send", redirects.OK }
   script[#script + 1] = { "repeat" }
+  if version then return version:peer({ script }) end
   return peer.start({ script })
 end
 
