@@ -91,3 +91,93 @@ describe("credentials are not shown", function()
     end
   end))
 end)
+
+-- No URLs: where a host begins nobody knows, and the password may be anywhere
+-- before the last "@".
+local ODD = { "https://user:secret/x@host/", "https://user:pa/secret@host/",
+  "https://user:pa?secret@host", "https://user:pa#secret@host", "https://u:pa\\secret@host",
+  "https://user:secret[@host", "https://user:secret@host:port/", "http://user:secret@ho st/",
+  "http:/\t/user:pa/secret@host:x/", "ftp://user:secret@host/", "ftp://user:pa/secret@host/",
+  "//user:pa/secret@host/", "user:pa/secret@host", "/x://user:secret@host", "://secret@",
+  "http://%zz:secret/@/@[", "http://secret@@@x:y:z", " \1http://user:pa/secret@host/" }
+
+-- More of them, from a fixed seed.
+local function garbage(count)
+  local pieces = { ":", "/", "\\", "@", "?", "#", "[", "]", "%", "//", "\t", " ", "u", "9", "://" }
+  local seed, list = 4, {}
+  local function some(max)
+    local t = {}
+    for i = 1, max do
+      seed = (seed * 1103515245 + 12345) % 2147483648
+      t[i] = pieces[(seed >> 8) % (#pieces + 8)] or ""
+    end
+    return table.concat(t)
+  end
+  for i = 1, count do
+    list[i] = ("http://%ssecret%s@%s"):format(some(4), some(4), some(4))
+  end
+  return list
+end
+
+describe("what is no URL shows no credentials", function()
+  -- Valid ones among them have the word in their path, where it is shown.
+  local urls = table.move(ODD, 1, #ODD, 1, {})
+  for _, url in ipairs(garbage(2000)) do
+    if not ms.url(url) then urls[#urls + 1] = url end
+  end
+
+  it("in errors, and on_debug", async(function()
+    assert.is_true(#urls > 500)
+    for _, url in ipairs(urls) do
+      local _, of_url = ms.url(url)
+      local heard = {}
+      local _, err = ms.fetch(url, { on_debug = function(_, text) heard[#heard + 1] = text end })
+      local _, whole = ms.fetch(url) -- which goes another way
+      for _, e in ipairs({ of_url, err, whole }) do
+        assert.equal("usage", e.category)
+        assert_hidden(e.message, "err.message")
+        assert_hidden(tostring(e), "err")
+        assert_hidden(e.url, "err.url")
+      end
+      assert_hidden(table.concat(heard, "\n"), "on_debug")
+    end
+  end))
+
+  it("in dumps and errors of the engine", function()
+    for _, url in ipairs(urls) do
+      local d <close> = drive.new()
+      d.multi:add_handle(core.easy({ url = url }))
+      assert_hidden(d.multi:dump(), "dump")
+      d:run()
+      assert_hidden(tostring(select(3, d.multi:info_read())), "err")
+      assert_hidden(d.multi:dump(), "dump")
+    end
+  end)
+
+  it("in a trace", function()
+    local lines = { "local ms = require('multisocket')" }
+    for i, url in ipairs(urls) do
+      lines[#lines + 1] = i <= 200 and ("print(select(2, ms.fetch(%q)))"):format(url) or nil
+    end
+    local r = process.run({ "lua5.4", "-e", table.concat(lines, "\n") },
+      { env = { MULTISOCKET_TRACE = "all:debug" } })
+    assert.matches("xfer failed: ", r.stderr, 1, true)
+    assert_hidden(r.stderr, "trace")
+    assert_hidden(r.stdout, "output")
+  end)
+
+  it("where a redirect leads there", async(function()
+    for _, url in ipairs(ODD) do
+      local p <close> = peer.start { { { "request" }, { "send",
+        ("HTTP/1.1 302 No\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"):format(
+          url:gsub("^ \1", "")) }, { "hang" } } }
+      local heard = {}
+      local _, err = ms.fetch(p:url(), { timeout = 5000, -- what is relative is not found
+        on_debug = function(_, text) heard[#heard + 1] = text end })
+      if not ms.url(url:gsub("^ \1", ""), p:url()) then
+        assert_hidden(tostring(err), "err")
+        assert_hidden(table.concat(heard, "\n"), "on_debug")
+      end
+    end
+  end))
+end)

@@ -442,7 +442,9 @@ describe("surface: the module multisocket.core", function()
         for text, shown in pairs({ ["http://u:p@h/a@b"] = "http://h/a@b", ["//u@h"] = "//h",
           ["HTTPS:\\\\u:p@q@h?a@b"] = "HTTPS:\\\\h?a@b", ["http:u:p@h#@"] = "http:h#@",
           ["http://h/"] = "http://h/", ["/a@b"] = "/a@b", [""] = "", ["u@h/"] = "u@h/",
-          ["x:u@h"] = "x:h", [":@"] = ":" }) do
+          ["x:u@h"] = "x:h", [":@"] = ":", ["https://u:p/p@h/"] = "https://h/",
+          ["http:\t/\n/u:p@h"] = "http:\t/\n/h", ["e.com/@u"] = "e.com/@u",
+          ["/x://u:p@h"] = "h", ["ftp://u:p#@p@h/"] = "ftp://h/" }) do
           assert.equal(shown, core.shown_url(text))
         end
       end,

@@ -43,8 +43,9 @@ MS_API void ms_url_info_free(struct ms_url_info *info);
 MS_API const char *ms_url_info_get(const struct ms_url_info *info,
                                    enum ms_url_member member, size_t *n);
 
-/* Where user and password stand in a URL as somebody wrote it, which need not
- * be a valid one: text[*from, *to), with the '@' behind them. Equal: nowhere.
+/* Where user and password stand in a URL as somebody wrote it: text[*from,
+ * *to), with the '@' behind them. Equal: nowhere. In what is no valid URL they
+ * reach to its last '@': a password may hold a "/" that was not escaped.
  * What is said of a URL, in messages and lists, leaves them out. */
 MS_API void ms_url_userinfo(const char *text, size_t n, size_t *from,
                             size_t *to);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "engine/agent.h"
 #include "engine/run_parts.h"
+#include "proto/userinfo.h"
 
 /* What comes before a text that waits. */
 struct note {
@@ -35,23 +36,25 @@ static struct ms_span scheme_of(struct ms_span value)
     return ms_span("", 0);
 }
 
-static ms_err add_location(struct ms_buf *out, struct ms_span value)
+static ms_err add_location(struct ms_buf *out, struct ms_span value,
+                           const struct ms_url *base)
 {
     size_t from, to;
-    ms_url_userinfo(value.p, value.n, &from, &to);
+    ms_userinfo_find(value, base, &from, &to);
     ms_err err = ms_buf_add(out, value.p, from);
 
     return err ? err : ms_buf_add(out, value.p + to, value.n - to);
 }
 
 /* The value as it may be shown. */
-static ms_err add_value(struct ms_buf *out, const struct ms_field *f)
+static ms_err add_value(struct ms_buf *out, const struct ms_field *f,
+                        const struct ms_url *base)
 {
     struct ms_span value = ms_span(f->value, f->value_len);
     struct ms_span scheme = ms_span("", 0);
 
     if (is_called(f, MS_SPAN("location")))
-        return add_location(out, value);
+        return add_location(out, value, base);
     if (is_called(f, MS_SPAN("authorization")) ||
         is_called(f, MS_SPAN("proxy-authorization")))
         scheme = scheme_of(value);
@@ -62,7 +65,8 @@ static ms_err add_value(struct ms_buf *out, const struct ms_field *f)
     return err ? err : ms_buf_add_span(out, MS_SPAN("***"));
 }
 
-static ms_err add_field(struct ms_buf *out, const struct ms_field *f)
+static ms_err add_field(struct ms_buf *out, const struct ms_field *f,
+                        const struct ms_url *base)
 {
     ms_err err;
 
@@ -70,20 +74,20 @@ static ms_err add_field(struct ms_buf *out, const struct ms_field *f)
         (err = ms_buf_add(out, f->name, f->name_len)) ||
         (err = ms_buf_add_span(out, MS_SPAN(": "))))
         return err;
-    return add_value(out, f);
+    return add_value(out, f, base);
 }
 
 /* ---- heads ------------------------------------------------------------- */
 
-static ms_err add_all(struct ms_buf *out, const struct ms_response *r,
+static ms_err add_all(struct ms_buf *out, const struct ms_easy *e,
                       bool (*at)(const struct ms_response *r, size_t index,
                                  struct ms_field *field))
 {
     struct ms_field f;
     ms_err err = MS_OK;
 
-    for (size_t i = 0; !err && at(r, i, &f); i++)
-        err = add_field(out, &f);
+    for (size_t i = 0; !err && at(e->response, i, &f); i++)
+        err = add_field(out, &f, ms_agent_url(e));
     return err;
 }
 
@@ -99,7 +103,7 @@ static ms_err add_request(struct ms_buf *out, const struct ms_easy *e)
 
     for (size_t i = 0; !err && i < MS_COUNT(parts); i++)
         err = ms_buf_add_span(out, parts[i]);
-    return err ? err : add_all(out, r, ms_response_request_header);
+    return err ? err : add_all(out, e, ms_response_request_header);
 }
 
 static ms_err add_response(struct ms_buf *out, const struct ms_easy *e)
@@ -114,7 +118,7 @@ static ms_err add_response(struct ms_buf *out, const struct ms_easy *e)
 
     if (!err)
         err = ms_buf_add(out, reason, n);
-    return err ? err : add_all(out, r, ms_response_header);
+    return err ? err : add_all(out, e, ms_response_header);
 }
 
 /* ---- where it goes ----------------------------------------------------- */

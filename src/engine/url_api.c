@@ -8,6 +8,7 @@
 #include "net/loop.h"
 #include "proto/date.h"
 #include "proto/url.h"
+#include "proto/userinfo.h"
 
 struct ms_url_info {
     struct ms_url url;
@@ -118,35 +119,9 @@ const char *ms_url_info_get(const struct ms_url_info *i,
     return s.n ? s.p : "";
 }
 
-static bool is_authority_end(char c)
-{
-    return c == '/' || c == '\\' || c == '?' || c == '#';
-}
-
-/* Behind the scheme and its slashes; `n` when there is no host to come. */
-static size_t authority_of(const char *text, size_t n)
-{
-    size_t i = 0, slashes;
-
-    while (i < n && text[i] != ':' && !is_authority_end(text[i]))
-        i++;
-    bool schemed = i < n && text[i] == ':';
-    i = schemed ? i + 1 : 0;
-    slashes = i;
-    /* The parser takes "http:x@y" for "http://x@y", and "\\" for "/". */
-    while (i < n && (text[i] == '/' || text[i] == '\\'))
-        i++;
-    return schemed || i - slashes >= 2 ? i : n;
-}
-
 void ms_url_userinfo(const char *text, size_t n, size_t *from, size_t *to)
 {
-    size_t i = authority_of(text, n);
-
-    *from = *to = i;
-    for (; i < n && !is_authority_end(text[i]); i++)
-        if (text[i] == '@')
-            *to = i + 1;
+    ms_userinfo_find(ms_span(text, n), NULL, from, to);
 }
 
 bool ms_http_date(const char *text, size_t n, int64_t *seconds)
