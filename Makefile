@@ -123,7 +123,8 @@ Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
 .PHONY: print-libs all demo test unit spec check deps format format-check layers lint warnings \
-        asan tsan valgrind mutants model fuzz fuzz-diff fuzz-coverage bench instructions syscalls install rock clean help \
+        asan tsan valgrind mutants model fuzz fuzz-diff fuzz-coverage http-state \
+        bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
 .DELETE_ON_ERROR:
 
@@ -245,6 +246,16 @@ fuzz-diff: ## our parsers and Node's, over corpora and COUNT (20000) changes of 
 	@$(MAKE) $(QUICK) VARIANT=unit outcomes
 	@node spec/fuzz/h1_diff.js build/unit/h1_outcome $(DIFF_ARGS)
 	@node spec/support/url_diff.js build/unit/url_outcome $(DIFF_ARGS)
+
+# The cookie suite of the IETF's http-state working group, which is not here:
+# SUITE is its folder tests/data (github.com/abarth/http-state). It is of 2011.
+at = faketime '$(1)-01-01 00:00:00' $(LUA) spec/support/http_state.lua '$(SUITE)'
+http-state: ## play the http-state cookie suite, SUITE=its tests/data, and by curl
+	@test -r "$(SUITE)/parser.json" || { echo "no parser.json in SUITE=$(SUITE)" >&2; exit 1; }
+	@.ci/deps test
+	@$(MAKE) $(QUICK) core
+	@$(FILES) && export TZ=UTC DONT_FAKE_MONOTONIC=1 && \
+	  $(ENV) $(call at,2011) jar fetch curl && $(ENV) $(call at,2100) dates
 
 VALGRIND := valgrind -q --leak-check=full --error-exitcode=99
 valgrind: build/nodlclose.so build/tls_peer ## C tests and some fetches from Lua under valgrind

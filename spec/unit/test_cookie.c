@@ -54,6 +54,36 @@ TEST(dates_are_read_in_any_order_and_dress)
         {"1 Jan 00 00:00:00", 946684800}, /* 00 to 69: 20xx */
         {"1 Jan 69 00:00:00", INT64_C(3124224000)},
         {"1 Jan 2038 0:0:7", 2145916807},
+        /* whatever day of the week, or none */
+        {", 6-Nov-1994 08:49:37 GMT", 784111777},
+        {" 6-Nov-1994 08:49:37 GMT", 784111777},
+        {"Sun,06-Nov-94 08:49:37 GMT", 784111777},
+        {"Washday  , 06-nov-94   08:49:37", 784111777},
+        {"Sund, 6- November-94 08:49:37", 784111777},
+        {"Fri, 6 - Novem-94 08:49:37", 784111777},
+        /* whatever behind the time */
+        {"06-Nov-94 08:49:37 GMT-3", 784111777},
+        {"06-Nov-94 08:49:37 GMT+0100 (CET)", 784111777},
+        {"06-Nov-94 08:49:37 -0500", 784111777},
+        {"06-Nov-94 08:49:37 CEST", 784111777},
+        {"06-Nov-94 08:49:37 GMT or so", 784111777},
+        {"06-Nov-94 08:49:37 (so there)", 784111777},
+        {"06-Nov-94 8:49:37pm", 784111777},
+        {"06-Nov-94 x:y 08:49:37", 784111777}, /* no time yet */
+        /* in whatever order, but for a short year: behind the day */
+        {"08:49:37 Sun Nov 6 1994 GMT", 784111777},
+        {"Sun 08:49:37 Nov 6 1994 GMT", 784111777},
+        {"Sun Nov 08:49:37 6 1994 GMT", 784111777},
+        {"Sun Nov 6 08:49:37 1994 GMT", 784111777},
+        {"Sun Nov 6 1994 GMT 08:49:37", 784111777},
+        {"06-Sun, Nov-94 08:49:37 GMT", 784111777},
+        {"06-Sun, Nov 08:49:37 GMT 94", 784111777},
+        {"06-Sun, Nov 08:49:37 GMT 1994", 784111777},
+        {"6 94 Nov 08:49:37", 784111777},
+        {"Nov 6 08:49:37 94", 784111777},
+        {"1994 Nov 6 08:49:37", 784111777},
+        {"1994 6 08:49:37 Nov", 784111777},
+        {"6 Nov 1994 8:9:7", 784109347},
     };
 
     for (size_t i = 0; i < MS_COUNT(cases); i++) {
@@ -91,6 +121,16 @@ TEST(what_no_calendar_has_is_no_date)
         "012 Jan 2024 00:00:00",
         "1 Jan 31841 00:00:00", /* five */
         "1 Ja 2024 00:00:00",
+        "94 Nov 6 08:49:37", /* the first short number is the day */
+        "1 Jan 2024 00: 00:00",
+        "1 Jan 2024 00:00: 00",
+        "1 Jan 2024 00:61:99999999999",
+        "1 Jan 9999999999 00:00:00",
+        "999999999999 Jan 2024 00:00:00",
+        "2024-01-01T00:00:00Z", /* months have names */
+        "1 1 2024 00:00:00",
+        "1704067200",
+        "GMT",
     };
 
     for (size_t i = 0; i < MS_COUNT(cases); i++) {
@@ -210,6 +250,10 @@ TEST(attributes_are_known_in_any_case_and_the_last_counts)
         {"path", "", "", 1, 0, 0, 0},
         {"path=\"/a\"", "", "", 1, 0, 0, 0},
         {";;; ;=;==; = x;;secure;", "", "", 0, 1, 0, 0},
+        {"Partitioned; Priority=High", "", "", 0, 0, 0, 0}, /* unknown */
+        {"x=\"a; secure; b\"", "", "", 0, 1, 0, 0}, /* quotes hide nothing */
+        {"path=/a=b", "", "/a=b", 1, 0, 0, 0},
+        {"domain=a, path=/b", "a, path=/b", "", 0, 0, 0, 0},
     };
 
     for (size_t i = 0; i < MS_COUNT(cases); i++) {
@@ -237,6 +281,30 @@ TEST(an_attribute_of_more_than_1024_bytes_is_not_there)
     CHECK(c.path.n == 1024);
     CHECK(!ms_cookie_parse(ms_span(line, from + 1025), NOW, &c));
     CHECK(is(c.path, "/1"));
+}
+
+TEST(too_long_an_attribute_is_none_of_any_kind)
+{
+    static const char *const names[] = {"domain",  "path",     "max-age",
+                                        "expires", "samesite", "secure",
+                                        "httponly"};
+    static char line[2048];
+
+    for (size_t i = 0; i < MS_COUNT(names); i++) {
+        struct ms_set_cookie c;
+        int n = snprintf(line, sizeof(line), "a=b; %s=", names[i]);
+        memset(line + n, i == 1 ? '/' : '1', MS_COOKIE_ATTRIBUTE_MAX + 1);
+        CHECK(!ms_cookie_parse(
+            ms_span(line, (size_t)n + MS_COOKIE_ATTRIBUTE_MAX + 1), NOW, &c));
+        CHECK_THAT(c.domain.n == 0 && !c.has_path && !c.secure &&
+                       !c.http_only && c.expires_s == MS_COOKIE_SESSION,
+                   "%s", names[i]);
+        CHECK(!ms_cookie_parse(
+            ms_span(line, (size_t)n + MS_COOKIE_ATTRIBUTE_MAX), NOW, &c));
+        CHECK_THAT(c.domain.n || c.has_path || c.secure || c.http_only ||
+                       c.expires_s != MS_COOKIE_SESSION || i == 3 || i == 4,
+                   "%s", names[i]);
+    }
 }
 
 /* E5: 400 days. */
@@ -271,6 +339,20 @@ TEST(lifetimes)
         {"Expires=never", MS_COOKIE_SESSION},
         {"Expires=15 Nov 2023 00:00:00; Expires=16 Nov 2023 00:00:00",
          1700092800},
+        {"Expires=15 Nov 2023 00:00:00; Expires=soon", 1700006400},
+        {"Expires=soon; Expires=15 Nov 2023 00:00:00", 1700006400},
+        {"Expires=", MS_COOKIE_SESSION},
+        {"Expires", MS_COOKIE_SESSION},
+        {"Expires=1 Jan 1601 00:00:00", INT64_C(-11644473600)},
+        {"Expires=1 Jan 1600 00:00:00", MS_COOKIE_SESSION}, /* no date */
+        {"Max-Age", MS_COOKIE_SESSION},
+        {"Max-Age=00", MS_COOKIE_GONE},
+        {"Max-Age=1 2", MS_COOKIE_SESSION},
+        {"Max-Age = 60 ", NOW + 60},
+        {"mAX-aGE=60; eXPIRES=1 Jan 1970 00:00:00", NOW + 60},
+        {"Max-Age=0; Expires=15 Nov 2023 00:00:00", MS_COOKIE_GONE},
+        {"Max-Age=60; Max-Age=0", MS_COOKIE_GONE},
+        {"Max-Age=0; Max-Age=60", NOW + 60},
         {"Max-Age=60; Expires=Wed, 15 Nov 2023 00:00:00 GMT", NOW + 60},
         {"Expires=Wed, 15 Nov 2023 00:00:00 GMT; Max-Age=60", NOW + 60},
         {"Expires=Wed, 15 Nov 2023 00:00:00 GMT; Max-Age=x", 1700006400},

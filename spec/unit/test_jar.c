@@ -289,6 +289,25 @@ TEST(names_that_promise_are_held_to_it)
     check_rows(rows, MS_COUNT(rows));
 }
 
+/* Nobody who asks to be sent by any site's requests may be read on the way
+ * (5.7, step 19). */
+TEST(same_site_none_asks_for_secure)
+{
+    static const struct row rows[] = {
+        {TLS, "a=b; secure; SameSite=None", TLS, "a=b"},
+        {TLS, "a=b; SameSite=None", TLS, ""},
+        {AT, "a=b; samesite=nOnE", AT, ""},
+        {AT, "a=b; secure; SameSite=None", TLS, ""},
+        {AT, "a=b; SameSite=None; SameSite=Lax", AT, "a=b"},
+        {AT, "a=b; SameSite=Lax; SameSite=None", AT, ""},
+        {AT, "a=b; SameSite=None; SameSite=odd", AT, "a=b"},
+        {AT, "a=b; SameSite=Nones", AT, "a=b"},
+        {AT, "a=b; SameSite=Strict", AT, "a=b"},
+    };
+
+    check_rows(rows, MS_COUNT(rows));
+}
+
 /* ---- keeping and sending (5.7, 5.8)
  * --------------------------------------------- */
 

@@ -41,7 +41,7 @@ static const char *settle_domain(struct ms_cookie_spec *spec,
     return NULL;
 }
 
-/* Steps 19 to 21: names that promise something. */
+/* Steps 20 to 22: names that promise something. */
 static const char *check_prefix(const struct ms_cookie_spec *spec,
                                 bool says_path)
 {
@@ -101,6 +101,8 @@ static const char *check(const struct ms_jar *j, struct ms_cookie_spec *spec,
         return "it is Secure and came without TLS";
     if (!from->secure && !MS_MUTANT_IS(510) && hides_secure(j, spec))
         return "it would hide a cookie that is Secure";
+    if (spec->same_site == MS_SAME_SITE_NONE && !spec->secure)
+        return "it is SameSite=None and not Secure"; /* step 19 */
     why = ms_jar_refuses(spec, says_path);
     /* Nobody may set a cookie for a part of an address. */
     spec->host_only |= ms_host_is_address(from->host) && !MS_MUTANT_IS(503);

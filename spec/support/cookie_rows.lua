@@ -1,0 +1,347 @@
+-- SPDX-License-Identifier: MIT
+--
+-- What comes back of the cookies a response sets: the ground that the suite of
+-- the RFC's working group covers (E1), situation by situation, in our words.
+--
+--   { CLASS, { LINES, WHERE, EXPECTED [, CURL] }, ... }
+--
+-- LINES are the Set-Cookie fields of http://a.example.test/set/here, one
+-- request each. WHERE is who is asked then: "" the same URL, "/path" a path
+-- there, a name the same path of another host. EXPECTED is the Cookie line,
+-- "" for none. CURL is that of curl 7.88 where it differs: docs/differences.md
+-- has the reasons, and a later curl may agree.
+local LONG = ("x"):rep(4090)
+local BARE = ("y"):rep(4096)
+local OWN, SUB = "a.example.test", "x.a.example.test"
+local SIBLING, PARENT, OTHER = "b.example.test", "example.test", "b.test"
+
+local rows = {}
+
+local function class(name, list)
+  table.insert(list, 1, name)
+  rows[#rows + 1] = list
+end
+
+class("simple ones", {
+  { { "a=1" }, "", "a=1" },
+  { { "a=1", "b=2" }, "", "a=1; b=2" },
+  { { "b=2", "a=1" }, "", "b=2; a=1" },
+  { { "a=1", "a=2" }, "", "a=2" },
+  { { "a=1", "b=2", "a=3" }, "", "a=3; b=2", "b=2; a=3" },
+  { { "a=" }, "", "a=" },
+  { { "a=1", "b=", "c=3" }, "", "a=1; b=; c=3", "b=; a=1; c=3" },
+  { { "a=1", "=", "c=3" }, "", "a=1; c=3" },
+  { { "a=1", "", "c=3" }, "", "a=1; c=3" },
+  { { "A=1", "a=2" }, "", "A=1; a=2", "a=2" },
+})
+
+class("names", {
+  { { "7=1" }, "", "7=1" },
+  { { "$=1" }, "", "$=1" },
+  { { "$a=1" }, "", "$a=1" },
+  { { "$Path=1; a=2" }, "", "$Path=1" },
+  { { "!n=1" }, "", "!n=1" },
+  { { "@n=1" }, "", "@n=1" },
+  { { "#n=1" }, "", "#n=1" },
+  { { "%n=1" }, "", "%n=1" },
+  { { "^n=1" }, "", "^n=1" },
+  { { "&n=1" }, "", "&n=1" },
+  { { "*n=1" }, "", "*n=1" },
+  { { "(n=1" }, "", "(n=1" },
+  { { ")n=1" }, "", ")n=1" },
+  { { "-n=1" }, "", "-n=1" },
+  { { "_n=1" }, "", "_n=1" },
+  { { "+=1" }, "", "+=1" },
+  { { "[n]=1", "{n}=2", "<n>=3", "n/n=4", "n:n=5", "n\\n=6", "n?=7" }, "",
+    "[n]=1; {n}=2; <n>=3; n/n=4; n:n=5; n\\n=6; n?=7",
+    "n\\n=6; n/n=4; {n}=2; [n]=1; <n>=3; n:n=5; n?=7" },
+  { { "a b=1" }, "", "a b=1" },
+  { { "a,b=1" }, "", "a,b=1" },
+  { { "a =1" }, "", "a=1" },
+  { { "   a=1" }, "", "a=1" },
+  { { "a \t= \t1 \t; x" }, "", "a=1", "" },
+  { { '"a=1' }, "", '"a=1' },
+  { { '"a=1"=2' }, "", '"a=1"=2' },
+  { { '"a=1"=2', '"a=3' }, "", '"a=3' },
+  { { '"a;b"=1' }, "", '"a', "" },
+  { { '"a\\"b;c"=1' }, "", '"a\\"b', "" },
+})
+
+-- Kept as RFC 6265bis has it; curl and RFC 6265 ignore them.
+class("no name", {
+  { { "a" }, "", "a", "" },
+  { { "a; b=1" }, "", "a", "" },
+  { { "a; path=/;" }, "", "a", "" },
+  { { '"a\\"b"; path=/;' }, "", '"a\\"b"', "" },
+  { { "=a" }, "", "a", "" },
+  { { " =a" }, "", "a", "" },
+  { { "=a=1" }, "", "a=1", "" },
+  { { "===a=1" }, "", "==a=1", "" },
+  { { "a", "b" }, "", "b", "" },
+  { { "=a=1", "b" }, "", "b", "" },
+  { { "a", "b", " =c" }, "", "c", "" },
+  { { "a", "b", " =c", "d=a" }, "", "c; d=a", "d=a" },
+  { { "a=1", "=b", "c=3" }, "", "a=1; b; c=3", "a=1; c=3" },
+  { { "a", "" }, "", "a", "" },
+  { { "a", "   " }, "", "a", "" },
+  { { "a", "\t" }, "", "a", "" },
+  { { "a", "=" }, "", "a", "" },
+  { { "a", "; b" }, "", "a", "" },
+  { { "a", "a; max-age=0" }, "", "" },
+  { { "a; max-age=2.71," }, "", "a", "" },
+  { { "" }, "", "" },
+  { { "    " }, "", "" },
+  { { "=" }, "", "" },
+  { { ";" }, "", "" },
+  { { "; a=1" }, "", "", "a=1" },
+  { { BARE }, "", BARE, "" },
+  { { BARE .. "y" }, "", "" },
+  { { "__Host-a" }, "", "" },
+  { { "=__Secure-a=1" }, "", "" },
+})
+
+class("values", {
+  { { "a=  1" }, "", "a=1" },
+  { { "a=1    " }, "", "a=1" },
+  { { "a=1    ;" }, "", "a=1" },
+  { { "  a  = 1 2  ;x;;;   y" }, "", "a=1 2" },
+  { { "  a=== 1  ;x;;;   y" }, "", "a=== 1" },
+  { { "\ta\t=\t1\t \t;\tx" }, "", "a=1", "" },
+  { { "a=1\t2" }, "", "a=1\t2", "" },
+  { { "a==1" }, "", "a==1" },
+  { { "a=b=c" }, "", "a=b=c" },
+  { { 'a="1"' }, "", 'a="1"' },
+  { { 'a="1=2"' }, "", 'a="1=2"' },
+  { { 'a="1;2"' }, "", 'a="1' },
+  { { 'a="1;2" ; ;' }, "", 'a="1' },
+  { { 'a=" 1 "' }, "", 'a=" 1 "' },
+  { { 'a="1 "   ;' }, "", 'a="1 "' },
+  { { 'a="1 " ;' }, "", 'a="1 "' },
+  { { 'a="1 ;' }, "", 'a="1' },
+  { { 'a="1' }, "", 'a="1' },
+  { { 'a=1"2 ;' }, "", 'a=1"2' },
+  { { 'a="1 "   "2"  ;' }, "", 'a="1 "   "2"' },
+  { { 'a="1 "   "2" ;' }, "", 'a="1 "   "2"' },
+  { { 'a="1! = 2;3\\";" 4; max-age=60' }, "", 'a="1! = 2' },
+  { { "a=; path = /" }, "", "a=" },
+  { { "a= ;" }, "", "a=" },
+  { { "a=" .. LONG }, "", "a=" .. LONG },
+  { { "a=" .. LONG .. ("x"):rep(6) }, "", "" },
+})
+
+class("commas", {
+  { { "a=1, b=2" }, "", "a=1, b=2" },
+  { { 'a="1, b=2"' }, "", 'a="1, b=2"' },
+  { { "a=1; b=2, c=3" }, "", "a=1" },
+  { { "a=1; b,c=2" }, "", "a=1" },
+  { { "a=1; b=2,3" }, "", "a=1" },
+  { { "a=1; max-age=1,5" }, "", "a=1" },
+  { { "a=1;max-age=60, b=2;path=/" }, "/", "a=1" },
+  { { "a=1; expires=Fri, 31 Dec 2038 00:00:00 GMT" }, "", "a=1" },
+  { { "a=1; expires=Fri 31 Dec 2038 00:00:00 GMT, b=2" }, "", "a=1" },
+})
+
+class("other letters", {
+  { { "a=\xC3\xBC\xE2\x82\xAC\xF0\x9F\x8D\xAA" }, "", "a=\xC3\xBC\xE2\x82\xAC\xF0\x9F\x8D\xAA" },
+  { { "\xC3\xA9=\xC3\xBC" }, "", "\xC3\xA9=\xC3\xBC" },
+  { { "\xC3\xA9=\xC3\xBC; \xC3\xB6" }, "", "\xC3\xA9=\xC3\xBC" },
+  { { 'a="\xC3\xBC \xC3\xB6"' }, "", 'a="\xC3\xBC \xC3\xB6"' },
+  { { "a=\xFC\x80" }, "", "a=\xFC\x80" }, -- no UTF-8
+})
+
+class("lifetimes", {
+  { { "a=1; max-age=100" }, "", "a=1" },
+  { { "a=1; max-age=100;" }, "", "a=1" },
+  { { "a=1; max-age=0" }, "", "" },
+  { { "a=1; max-age=0;" }, "", "" },
+  { { "a=1; max-age=-1" }, "", "" },
+  { { "a=1; max-age=-30" }, "", "" },
+  { { "a=1", "a=2; max-age=0" }, "", "" },
+  { { "a=1; max-age=60", "b=1; max-age=60" }, "", "a=1; b=1" },
+  { { "a=1; max-age=60", "b=1; max-age=60", "a=2; max-age=0" }, "", "b=1" },
+  { { "a=1; max-age=60", "b=1; max-age=60", "a=2; max-age=0", "c=3; max-age=0" }, "", "b=1" },
+  { { "a=1; max-age=0", "b; max-age=0" }, "", "" },
+  { { "a=1; max-age=x" }, "", "a=1", "" },
+  { { 'a=1; max-age="60"' }, "", "a=1" },
+  { { "a=1; max-age=99999999999999999999" }, "", "a=1" },
+  { { "a=1; expires=Thu, 01 Jan 1970 00:00:00 GMT" }, "", "" },
+  { { "a=1; expires=Sun, 06 Nov 1994 08:49:37 GMT" }, "", "" },
+  { { "a=1; expires=Sun, 06 Nov 1994 08:49:37 GMT",
+    "b=2; expires=Fri, 31 Dec 2038 00:00:00 GMT" }, "", "b=2" },
+  { { "a=1", "a=2; expires=Sun, 06 Nov 1994 08:49:37 GMT" }, "", "" },
+  { { "a=1; expires=Friday, 31-Dec-38 00:00:00 GMT" }, "", "a=1" },
+  { { "a=qWeRtY  ; expires=Fri, 31-Dec-2038 01:02:03 GMT ; path=/  ;  " }, "", "a=qWeRtY" },
+  { { 'a="qWeRtY"  ; expires=Fri, 31-Dec-2038 01:02:03 GMT ; path=/  ;  ' }, "", 'a="qWeRtY"' },
+  { { "a=1; expires=never" }, "", "a=1" },
+  { { "a=1; max-age=100; expires=Thu, 01 Jan 1970 00:00:00 GMT" }, "", "a=1" },
+  { { "a=1; expires=Fri, 31 Dec 2038 00:00:00 GMT; max-age=0" }, "", "" },
+})
+
+class("Secure, and what it is not", {
+  { { "a=1; secure" }, "", "" },
+  { { "a=1; seCUre" }, "", "" },
+  { { "a=1; secure;" }, "", "" },
+  { { "a=1; secure=" }, "", "" },
+  { { "a=1; secure=x" }, "", "", "a=1" },
+  { { "a=1; secure =x" }, "", "", "a=1" },
+  { { "a=1; secure= x" }, "", "", "a=1" },
+  { { "a=1; secure; x" }, "", "" },
+  { { "a=1; secure;x" }, "", "" },
+  { { "a=1; secure    ; x" }, "", "" },
+  { { "a=1;           secure" }, "", "" },
+  { { "a=1;     secure     ;" }, "", "" },
+  { { "a=1; x; secure" }, "", "" },
+  { { 'a=1; x="2;3"; secure' }, "", "" },
+  { { "a=1; secure x" }, "", "a=1" },
+  { { 'a=1; "secure"' }, "", "a=1" },
+  { { "secure=1" }, "", "secure=1" },
+})
+
+class("other attributes", {
+  { { "a=1; version=1;" }, "", "a=1" },
+  { { "a=1; version=99;" }, "", "a=1" },
+  { { "a=1; unknown=2;" }, "", "a=1" },
+  { { 'a=1; unknown="2 or 3";' }, "", "a=1" },
+  { { 'a=1; unknown="no end in sight"' }, "", "a=1" },
+  { { "a=1; httponly; samesite=strict; version=1; ;;=;" }, "", "a=1" },
+  { { "a=1; ;; ;=; ,,, ===,x,=; hocus pocus! max-age=0;=;;" }, "", "a=1" },
+  { { "a=1; domain=.other.test; ;; ;=; ,,, ===,x,=; hocus pocus! max-age=9;=;;" }, "", "" },
+  { { "a=1; partitioned; priority=high" }, "", "a=1" },
+  { { "a=1; samesite=none" }, "", "", "a=1" },
+  { { "__Secure-a=1" }, "", "" },
+  { { "__Host-a=1; path=/" }, "", "" },
+  { { "__hOsT-a=1; path=/" }, "", "" },
+})
+
+class("paths", {
+  { { "a=1; path=/" }, "/", "a=1" },
+  { { "a=1" }, "/", "" },
+  { { "a=1; path" }, "", "a=1" },
+  { { "a=1; path=" }, "", "a=1" },
+  { { "a=1; path=show" }, "", "a=1" },
+  { { "a=1; path= /" }, "", "a=1" },
+  { { "a=1; path=/show" }, "", "" },
+  { { "a=1; path    =/show" }, "", "" },
+  { { "a=1; path=    /show" }, "", "" },
+  { { "a=1; path=/show    ; x" }, "", "" },
+  { { "a=1; path = /show " }, "/show", "a=1" },
+  { { "a=1; \tpath\t=\t/show\t", "b=2; \tpath\t=\t/other\t" }, "/show", "a=1" },
+  { { "a=1; path=/show;" }, "/show", "a=1" },
+  { { 'a=1; path="/other;"' }, "", "a=1", "" },
+  { { "a=1; path=/show" }, "/show", "a=1" },
+  { { "a=1; path=/show" }, "/show?x=/", "a=1" },
+  { { "a=1; path=/show" }, "/show/it", "a=1" },
+  { { "a=1; path=/show" }, "/showing", "" },
+  { { "a=1; path=/show/a" }, "/show", "" },
+  { { "a=1; path=/show/a" }, "/show/a", "a=1" },
+  { { "a=1; path=/show/a" }, "/show/b", "" },
+  { { "a=1; path=/show/a/b" }, "/show/a", "" },
+  { { "a=1; path=/show/a/b" }, "/show/a/b", "a=1" },
+  { { "a=1; path=/show/a/b" }, "/show/x/b", "" },
+  { { "a=1; path=/show/a/b" }, "/show/a/x", "" },
+  { { "a=1; path=/show/a/b/" }, "/show/a/x", "" },
+  { { "a=1; path=/show/a/b/" }, "/show/a/b", "", "a=1" },
+  { { "a=1; path=/show/a/b/" }, "/show/a/b/", "a=1" },
+  { { "a=1; path=/show/" }, "/show", "", "a=1" },
+  { { "a=1; path=/show/" }, "/show/", "a=1" },
+  { { "a=1; path=/show/" }, "/show/it", "a=1" },
+  { { "a=1; path=/show/" }, "/show//it", "a=1" },
+  { { "a=1; path=/show/" }, "/showing", "" },
+  { { "a=1; path=/Show" }, "/show", "" },
+  { { "a=1; path=/sh%6Fw" }, "/show", "" },
+  { { "a=1; path=/sh%6Fw" }, "/sh%6Fw", "a=1" },
+  { { "a=1; path=/show" }, "/sh%6Fw", "" },
+  { { "a=1; path=/show?" }, "/show", "" },
+  { { "a=1; path=/show#" }, "/show", "" },
+  { { "a=1; path=/; path=/show" }, "/", "" },
+  { { "a=1; path=/show; path=/" }, "/", "a=1" },
+  { { "a=1; path=/other; path=/set/here" }, "", "a=1" },
+  { { "a=1; path=/set/here; path=/other" }, "", "" },
+  { { "a=1; path=/other; path=" }, "", "a=1" },
+  { { "a=1; path=; path=/other" }, "", "" },
+})
+
+class("orders", {
+  { { "a=1; path=/", "b=2; path=/show" }, "/show", "b=2; a=1" },
+  { { "a=1; path=/show", "b=2; path=/" }, "/show", "a=1; b=2" },
+  { { "b=2; path=/", "a=1; path=/show" }, "/show", "a=1; b=2" },
+  { { "b=2; path=/show", "a=1; path=/" }, "/show", "b=2; a=1" },
+  { { "a=1; path=/show", "a=2; path=/show/" }, "/show/it", "a=2; a=1", "a=2" },
+  { { "a=1", "a=2; path=/set/here/below" }, "", "a=1" },
+  { { "a=0;", "a=1; path=/show", "a=2; path=/", "a=3; path=/other",
+    "a=4; path=/; domain=.example.test", "a=5; domain=.example.test; path=/show/it" },
+    "/show/it/all", "a=5; a=1; a=2; a=4" },
+})
+
+class("domains", {
+  { { "a=1" }, SUB, "" },
+  { { "a=1" }, SIBLING, "" },
+  { { "a=1" }, "A.eXample.TEST", "a=1" },
+  { { "a=1; domain=a.example.test" }, OWN, "a=1" },
+  { { "a=1; domain=a.example.test" }, SUB, "a=1" },
+  { { "a=1; domain=a.example.test" }, SIBLING, "" },
+  { { "a=1; domain=a.example.test" }, "a.EXAMPLE.test", "a=1" },
+  { { "a=1; domain=.a.example.test" }, OWN, "a=1" },
+  { { "a=1; domain=.a.example.test" }, SUB, "a=1" },
+  { { "a=1; domain=.a.example.test" }, SIBLING, "" },
+  { { "a=1; domain=example.test" }, OWN, "a=1" },
+  { { "a=1; domain=example.test" }, SIBLING, "a=1" },
+  { { "a=1; domain=.example.test" }, OWN, "a=1" },
+  { { "a=1; domain=.example.test" }, SIBLING, "a=1" },
+  { { "a=1; domain=.example.test" }, PARENT, "a=1" },
+  { { "a=1; domain=eXample.TesT" }, SIBLING, "a=1" },
+  { { "a=1; domain=b.example.test" }, SIBLING, "" },
+  { { "a=1; domain=.b.example.test" }, SIBLING, "" },
+  { { "a=1; domain=x.a.example.test" }, SUB, "" },
+  { { "a=1; domain=.x.a.example.test" }, SUB, "" },
+  { { "a=1; domain=b.test" }, OTHER, "" },
+  { { "a=1; domain=test" }, OTHER, "" },
+  { { "a=1; domain=.test" }, OWN, "" },
+  { { "a=1; domain=.test." }, OWN, "" },
+  { { "a=1; domain=..a.example.test" }, OWN, "" },
+  { { "a=1; domain=..example.test" }, OWN, "" },
+  { { "a=1; domain=a..example.test" }, OWN, "" },
+  { { "a=1; domain=example..test" }, OWN, "" },
+  { { "a=1; domain=   .a.example.test" }, OWN, "a=1" },
+  { { "a=1; domain=  .  a.example.test" }, OWN, "" },
+  { { "a=1; domain=a.example.test." }, OWN, "" },
+  { { "a=1; domain=a.example.test.." }, OWN, "" },
+  { { "a=1; domain=a.example.test ." }, OWN, "" },
+  { { "a=1; domain=example.test." }, OWN, "" },
+  { { "a=1; domain=a.example.test:80" }, OWN, "" },
+  { { "a=1; domain=example.test:80" }, OWN, "" },
+  { { 'a=1; domain="a.example.test"' }, OWN, "" },
+  { { 'a=1; domain="example.test"' }, OWN, "" },
+  { { "a=1; domain=example.test", "b=2; domain=.example.test" }, OWN, "a=1; b=2" },
+  { { "b=2; domain=.a.example.test", "a=1; domain=a.example.test" }, OWN, "b=2; a=1" },
+  { { "a=1; domain=a.example.test", "b=2; domain=.example.test" }, OWN, "a=1; b=2" },
+  { { "b=2; domain=.example.test", "a=1; domain=a.example.test" }, OWN, "b=2; a=1", "a=1; b=2" },
+  { { "a=1", "a=2; domain=a.example.test" }, OWN, "a=1; a=2" },
+})
+
+class("several domains", {
+  { { "a=1; domain=example.test; domain=a.example.test" }, SIBLING, "" },
+  { { "a=1; domain=a.example.test; domain=example.test" }, SIBLING, "a=1" },
+  { { "a=1; domain=a.example.test; domain=.example.test" }, SIBLING, "a=1" },
+  { { "a=1; domain=a.example.test; domain=b.test" }, OWN, "" },
+  { { "a=1; domain=b.test; domain=a.example.test" }, OWN, "a=1", "" },
+  { { "a=1; domain=b.test; domain=example.test" }, SIBLING, "a=1", "" },
+  { { "a=1; domain=a.example.test; domain=b.test; domain=a.example.test" }, OWN, "a=1", "" },
+  { { "a=1; domain=b.test; domain=a.example.test; domain=b.test" }, OWN, "" },
+  { { "a=1; domain=a.example.test; domain=a.example.test" }, OWN, "a=1" },
+  { { "a=1; domain=a.example.test; domain=example.test" }, OWN, "a=1" },
+  { { "a=1; domain=example.test; domain=a.example.test" }, OWN, "a=1" },
+})
+
+class("empty domains", {
+  { { "a=1; domain=" }, OWN, "a=1" },
+  { { "a=1; domain" }, OWN, "a=1" },
+  { { "a=1; domain=." }, OWN, "a=1", "" },
+  { { "a=1; domain=" }, SUB, "" },
+  { { "a=1; domain=example.test; domain=" }, OWN, "a=1" },
+  { { "a=1; domain=example.test; domain=" }, SIBLING, "", "a=1" },
+  { { "a=1; domain=b.example.test; domain=" }, OWN, "a=1", "" },
+  { { "a=1; domain=b.example.test; domain=" }, SUB, "" },
+})
+
+return rows
