@@ -159,11 +159,6 @@ static ms_err set_string(struct ms_buf *to, struct ms_span s)
     return MS_OK;
 }
 
-static ms_err copy_string(struct ms_buf *to, const struct ms_buf *from)
-{
-    return from->p ? set_string(to, ms_buf_span(from)) : MS_OK;
-}
-
 static ms_err copy_fields(struct ms_fields *to, const struct ms_fields *from)
 {
     for (uint32_t i = 0; i < from->count; i++) {
@@ -175,73 +170,74 @@ static ms_err copy_fields(struct ms_fields *to, const struct ms_fields *from)
     return MS_OK;
 }
 
-static ms_err copy_way(struct ms_options *o, const struct ms_options *base)
+/* ---- texts --------------------------------------------------------------- */
+
+/* The text of the option at `i`, NULL when it is none. */
+static struct ms_buf *text_at(struct ms_options *o, size_t i)
+{
+    enum ms_option_type type = table[i].info.type;
+
+    if ((type != MS_TYPE_STRING && type != MS_TYPE_LIST) || i == MS_OPT_VERSION)
+        return NULL;
+    return (struct ms_buf *)(void *)((char *)o + table[i].member);
+}
+
+static bool is_lent(const struct ms_options *o, const struct ms_buf *text)
+{
+    size_t member = (size_t)((const char *)text - (const char *)o);
+
+    if (!o->lender || !text->p)
+        return false;
+    const struct ms_buf *same =
+        (const void *)((const char *)o->lender + member);
+    return same->p == text->p;
+}
+
+/* The text that is to be set: what the lender has stays as it is. */
+static struct ms_buf *own_text(struct ms_options *o, struct ms_buf *text)
+{
+    if (is_lent(o, text))
+        *text = (struct ms_buf){0};
+    o->has_own_texts = true;
+    return text;
+}
+
+static void free_texts(struct ms_options *o)
+{
+    if (!o->has_own_texts)
+        return;
+    for (size_t i = 0; i < MS_OPT_COUNT; i++) {
+        struct ms_buf *text = text_at(o, i);
+        if (text && !is_lent(o, text))
+            ms_buf_free(text);
+    }
+    o->has_own_texts = false;
+}
+
+/* `o` is a copy, byte by byte, of a set that has texts of its own. MS_ENOMEM
+ * leaves those empty that were not copied. */
+static ms_err copy_texts(struct ms_options *o)
 {
     ms_err err = MS_OK;
 
-    memcpy(o->way, base->way, sizeof(o->way));
-    o->tcp_keepalive = base->tcp_keepalive;
-    o->guard = ms_guard_ref(base->guard);
-    o->hook = ms_resolve_hook_ref(base->hook);
-    o->use = ms_first_use_ref(base->use);
-    for (size_t i = 0; !err && i < MS_ROUTE_TEXTS; i++)
-        err = copy_string(&o->way_text[i], &base->way_text[i]);
+    for (size_t i = 0; i < MS_OPT_COUNT; i++) {
+        struct ms_buf *text = text_at(o, i);
+        if (!text || !text->p || is_lent(o, text))
+            continue;
+        struct ms_span s = ms_buf_span(text);
+        *text = (struct ms_buf){0};
+        if (!err)
+            err = set_string(text, s);
+    }
     return err;
 }
 
-static ms_err copy_policies(struct ms_options *o, const struct ms_options *base)
-{
-    ms_err err = copy_string(&o->retry_status, &base->retry_status);
-
-    o->redirect = base->redirect;
-    o->redirect_post = base->redirect_post;
-    o->allow_downgrade = base->allow_downgrade;
-    o->unrestricted_auth = base->unrestricted_auth;
-    o->retry_max = base->retry_max;
-    o->retry_max_delay = base->retry_max_delay;
-    o->retry_budget = base->retry_budget;
-    return err ? err : copy_string(&o->retry_methods, &base->retry_methods);
-}
-
-static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
-{
-    ms_err err;
-
-    o->timeout_total = base->timeout_total;
-    o->timeout_connect = base->timeout_connect;
-    o->timeout_first_byte = base->timeout_first_byte;
-    o->timeout_idle = base->timeout_idle;
-    o->low_speed_limit = base->low_speed_limit;
-    o->low_speed_time = base->low_speed_time;
-    o->max_send_speed = base->max_send_speed;
-    o->max_recv_speed = base->max_recv_speed;
-    o->max_body = base->max_body;
-    o->max_body_set = base->max_body_set;
-    o->max_header_size = base->max_header_size;
-    o->resume_from = base->resume_from;
-    o->tcp_nodelay = base->tcp_nodelay;
-    o->decompress = base->decompress;
-    o->fresh_connection = base->fresh_connection;
-    o->expect_continue = base->expect_continue;
-    o->version = base->version;
-    o->has_body = base->has_body;
-    o->cookies = base->cookies;
-    o->jar = ms_jar_ref(base->jar);
-    if ((err = copy_way(o, base)) || (err = copy_policies(o, base)) ||
-        (err = copy_string(&o->method, &base->method)) ||
-        (err = copy_string(&o->body, &base->body)) ||
-        (err = copy_string(&o->user_agent, &base->user_agent)) ||
-        (err = copy_string(&o->priority, &base->priority)) ||
-        (err = copy_string(&o->range, &base->range)) ||
-        (err = ms_tls_settings_copy(&o->tls, &base->tls)) ||
-        (err = ms_auth_settings_copy(&o->auth, &base->auth)) ||
-        (err = copy_fields(&o->headers, &base->headers)))
-        return err;
-    return copy_fields(&o->removed, &base->removed);
-}
+/* ---- sets ---------------------------------------------------------------- */
 
 static void set_defaults(struct ms_options *o)
 {
+    *o = (struct ms_options){.refs = 1};
+    ms_tls_settings_init(&o->tls);
     o->timeout_total = -1;
     o->timeout_connect = DEFAULT_CONNECT_MS;
     o->timeout_first_byte = o->timeout_idle = -1;
@@ -257,15 +253,64 @@ static void set_defaults(struct ms_options *o)
     memcpy(o->way, ms_route_defaults.number, sizeof(o->way));
 }
 
-ms_err ms_options_new(struct ms_options **out, const struct ms_options *base)
+/* A set that changes no more lends its texts, unless it borrows some. */
+static struct ms_options *lender_for(struct ms_options *base)
 {
-    struct ms_options *o = ms_zalloc(sizeof(*o));
+    if (base->lender)
+        base = base->lender;
+    if (!base->frozen)
+        return NULL;
+    base->refs++;
+    return base;
+}
+
+/* What the base made of its settings of route and TLS holds for the copy until
+ * one of those is set. */
+static void inherit_way(struct ms_options *o, const struct ms_options *base)
+{
+    if (!base->frozen || base->err)
+        return;
+    o->same_way = true;
+    o->route = ms_route_ref(base->route);
+    o->tls_profile = ms_tls_profile_use(base->tls_profile);
+}
+
+static void forget_way(struct ms_options *o)
+{
+    ms_route_unref(o->route);
+    ms_tls_profile_free(o->tls_profile);
+    o->same_way = false;
+    o->route = NULL;
+    o->tls_profile = NULL;
+}
+
+static ms_err copy_from(struct ms_options *o, struct ms_options *base)
+{
+    *o = *base;
+    memset((char *)o + MS_OPTIONS_AS_SET, 0, sizeof(*o) - MS_OPTIONS_AS_SET);
+    o->refs = 1;
+    o->frozen = false;
+    o->headers = o->removed = (struct ms_fields){0};
+    o->lender = lender_for(base);
+    ms_guard_ref(o->guard);
+    ms_resolve_hook_ref(o->hook);
+    ms_first_use_ref(o->use);
+    ms_jar_ref(o->jar);
+    inherit_way(o, base);
+    o->has_own_texts = o->lender != base;
+    ms_err err = o->has_own_texts ? copy_texts(o) : MS_OK;
+    if (!err)
+        err = copy_fields(&o->headers, &base->headers);
+    return err ? err : copy_fields(&o->removed, &base->removed);
+}
+
+ms_err ms_options_new(struct ms_options **out, struct ms_options *base)
+{
+    struct ms_options *o = ms_alloc(sizeof(*o));
     ms_err err = MS_OK;
 
     if (!o)
         return MS_ENOMEM;
-    o->refs = 1;
-    ms_tls_settings_init(&o->tls);
     if (base)
         err = copy_from(o, base);
     else
@@ -282,26 +327,16 @@ void ms_options_free(struct ms_options *o)
 {
     if (!o || --o->refs)
         return;
-    ms_buf_free(&o->method);
-    ms_buf_free(&o->body);
-    ms_buf_free(&o->user_agent);
-    ms_buf_free(&o->priority);
-    ms_buf_free(&o->range);
-    ms_buf_free(&o->retry_status);
-    ms_buf_free(&o->retry_methods);
+    free_texts(o);
+    ms_options_free(o->lender);
     ms_fields_free(&o->headers);
     ms_fields_free(&o->removed);
     ms_fields_free(&o->sent);
-    for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
-        ms_buf_free(&o->way_text[i]);
     ms_jar_free(o->jar);
     ms_guard_unref(o->guard);
     ms_resolve_hook_unref(o->hook);
     ms_first_use_unref(o->use);
-    ms_route_unref(o->route);
-    ms_tls_settings_free(&o->tls);
-    ms_auth_settings_free(&o->auth);
-    ms_tls_profile_free(o->tls_profile);
+    forget_way(o);
     ms_free(o);
 }
 
@@ -313,6 +348,8 @@ static void *member_of(struct ms_options *o, enum ms_option id,
 
     if (o->frozen || i >= MS_OPT_COUNT || table[i].info.type != type)
         return NULL;
+    if (o->same_way && table[i].info.scope != MS_SCOPE_SAME)
+        forget_way(o);
     return (char *)o + table[i].member;
 }
 
@@ -393,6 +430,7 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
         member = member_of(o, id, MS_TYPE_LIST);
     if (!member)
         return MS_EUSAGE;
+    member = own_text(o, member);
     if (!value) {
         ms_buf_free(member);
         return MS_OK;
@@ -416,6 +454,7 @@ ms_err ms_options_guard(struct ms_options *o, ms_address_cb *allow, void *user,
         return MS_ENOMEM;
     if (g)
         *g = (struct ms_guard){1, allow, user, identity, release};
+    forget_way(o);
     ms_guard_unref(o->guard);
     o->guard = g;
     return MS_OK;
@@ -433,6 +472,7 @@ ms_err ms_options_resolver(struct ms_options *o, ms_resolver_cb *ask,
         return MS_ENOMEM;
     if (h)
         *h = (struct ms_resolve_hook){1, ask, user, identity, release};
+    forget_way(o);
     ms_resolve_hook_unref(o->hook);
     o->hook = h;
     return MS_OK;

@@ -215,6 +215,8 @@ void ms_options_freeze(struct ms_options *o)
         o->err = compile_part(o);
     if (!o->err)
         o->err = compile(o);
+    if (o->same_way)
+        return;
     if (!o->err)
         o->err = compile_route(o);
     if (!o->err)
