@@ -172,9 +172,11 @@ MS_API const struct ms_option_info *ms_option_at(unsigned index);
  * return MS_EUSAGE: make a copy to go on from there.
  */
 
-/* A copy of `base`, or the defaults when `base` is NULL. */
-MS_API ms_err ms_options_new(struct ms_options **out,
-                             const struct ms_options *base);
+/* A copy of `base`, or the defaults when `base` is NULL. One that is frozen
+ * lends the copy what stays the same. */
+MS_API ms_err ms_options_new(struct ms_options **out, struct ms_options *base);
+/* What giving it to an easy does: the set is not changed any more. */
+MS_API void ms_options_freeze(struct ms_options *o);
 MS_API void ms_options_free(struct ms_options *o);
 
 /* The longest time and the largest size an option can have: larger ones mean

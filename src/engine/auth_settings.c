@@ -1,37 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/auth_settings.h"
 
-static ms_err copy_text(struct ms_buf *to, const struct ms_buf *from)
-{
-    if (!from->p)
-        return MS_OK;
-    ms_err err = ms_buf_reserve(to, ms_buf_len(from) + 1);
-    if (!err)
-        ms_buf_put(to, ms_buf_span(from));
-    return err;
-}
-
-ms_err ms_auth_settings_copy(struct ms_auth_settings *to,
-                             const struct ms_auth_settings *from)
-{
-    ms_err err;
-
-    to->digest = from->digest;
-    if ((err = copy_text(&to->user, &from->user)) ||
-        (err = copy_text(&to->password, &from->password)) ||
-        (err = copy_text(&to->bearer, &from->bearer)))
-        return err;
-    return copy_text(&to->netrc, &from->netrc);
-}
-
-void ms_auth_settings_free(struct ms_auth_settings *s)
-{
-    ms_buf_free(&s->user);
-    ms_buf_free(&s->password);
-    ms_buf_free(&s->bearer);
-    ms_buf_free(&s->netrc);
-}
-
 void ms_credentials_free(struct ms_credentials *c)
 {
     ms_buf_free(&c->user);

@@ -30,12 +30,6 @@ struct ms_credentials {
 /* Empty again, and without memory. */
 void ms_credentials_free(struct ms_credentials *c);
 
-/* Copies everything; `to` is all zero before. MS_ENOMEM: `to` is to be freed
- * all the same. */
-ms_err ms_auth_settings_copy(struct ms_auth_settings *to,
-                             const struct ms_auth_settings *from) MS_MUST_CHECK;
-void ms_auth_settings_free(struct ms_auth_settings *s);
-
 /* Appends the value of the Authorization that every request of these settings
  * has; nothing when it depends on the request. MS_EOPTION with `*why`, a
  * static text; MS_ENOMEM. */

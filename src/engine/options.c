@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/options.h"
 
-#include <stdio.h>
-
 #include "base/mem.h"
-#include "proto/decode.h"
-#include "proto/wire.h"
 
 /* A connection that is not up by then hardly ever comes up later. */
 #define DEFAULT_CONNECT_MS 30000
@@ -16,8 +12,6 @@
 /* Chrome's limit for one response head. */
 #define DEFAULT_MAX_HEADER_SIZE (256 * 1024)
 
-/* What the fields of most requests take: room that is made once. */
-#define USUAL_BLOCK 256
 /* Who asks for more patience than most programs have is not waited for. */
 #define DEFAULT_RETRY_DELAY_MS 30000
 /* Chains that mean well have less; curl's default of 50 is far from them. */
@@ -165,11 +159,6 @@ static ms_err set_string(struct ms_buf *to, struct ms_span s)
     return MS_OK;
 }
 
-static ms_err copy_string(struct ms_buf *to, const struct ms_buf *from)
-{
-    return from->p ? set_string(to, ms_buf_span(from)) : MS_OK;
-}
-
 static ms_err copy_fields(struct ms_fields *to, const struct ms_fields *from)
 {
     for (uint32_t i = 0; i < from->count; i++) {
@@ -181,73 +170,74 @@ static ms_err copy_fields(struct ms_fields *to, const struct ms_fields *from)
     return MS_OK;
 }
 
-static ms_err copy_way(struct ms_options *o, const struct ms_options *base)
+/* ---- texts --------------------------------------------------------------- */
+
+/* The text of the option at `i`, NULL when it is none. */
+static struct ms_buf *text_at(struct ms_options *o, size_t i)
+{
+    enum ms_option_type type = table[i].info.type;
+
+    if ((type != MS_TYPE_STRING && type != MS_TYPE_LIST) || i == MS_OPT_VERSION)
+        return NULL;
+    return (struct ms_buf *)(void *)((char *)o + table[i].member);
+}
+
+static bool is_lent(const struct ms_options *o, const struct ms_buf *text)
+{
+    size_t member = (size_t)((const char *)text - (const char *)o);
+
+    if (!o->lender || !text->p)
+        return false;
+    const struct ms_buf *same =
+        (const void *)((const char *)o->lender + member);
+    return same->p == text->p;
+}
+
+/* The text that is to be set: what the lender has stays as it is. */
+static struct ms_buf *own_text(struct ms_options *o, struct ms_buf *text)
+{
+    if (is_lent(o, text))
+        *text = (struct ms_buf){0};
+    o->has_own_texts = true;
+    return text;
+}
+
+static void free_texts(struct ms_options *o)
+{
+    if (!o->has_own_texts)
+        return;
+    for (size_t i = 0; i < MS_OPT_COUNT; i++) {
+        struct ms_buf *text = text_at(o, i);
+        if (text && !is_lent(o, text))
+            ms_buf_free(text);
+    }
+    o->has_own_texts = false;
+}
+
+/* `o` is a copy, byte by byte, of a set that has texts of its own. MS_ENOMEM
+ * leaves those empty that were not copied. */
+static ms_err copy_texts(struct ms_options *o)
 {
     ms_err err = MS_OK;
 
-    memcpy(o->way, base->way, sizeof(o->way));
-    o->tcp_keepalive = base->tcp_keepalive;
-    o->guard = ms_guard_ref(base->guard);
-    o->hook = ms_resolve_hook_ref(base->hook);
-    o->use = ms_first_use_ref(base->use);
-    for (size_t i = 0; !err && i < MS_ROUTE_TEXTS; i++)
-        err = copy_string(&o->way_text[i], &base->way_text[i]);
+    for (size_t i = 0; i < MS_OPT_COUNT; i++) {
+        struct ms_buf *text = text_at(o, i);
+        if (!text || !text->p || is_lent(o, text))
+            continue;
+        struct ms_span s = ms_buf_span(text);
+        *text = (struct ms_buf){0};
+        if (!err)
+            err = set_string(text, s);
+    }
     return err;
 }
 
-static ms_err copy_policies(struct ms_options *o, const struct ms_options *base)
-{
-    ms_err err = copy_string(&o->retry_status, &base->retry_status);
-
-    o->redirect = base->redirect;
-    o->redirect_post = base->redirect_post;
-    o->allow_downgrade = base->allow_downgrade;
-    o->unrestricted_auth = base->unrestricted_auth;
-    o->retry_max = base->retry_max;
-    o->retry_max_delay = base->retry_max_delay;
-    o->retry_budget = base->retry_budget;
-    return err ? err : copy_string(&o->retry_methods, &base->retry_methods);
-}
-
-static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
-{
-    ms_err err;
-
-    o->timeout_total = base->timeout_total;
-    o->timeout_connect = base->timeout_connect;
-    o->timeout_first_byte = base->timeout_first_byte;
-    o->timeout_idle = base->timeout_idle;
-    o->low_speed_limit = base->low_speed_limit;
-    o->low_speed_time = base->low_speed_time;
-    o->max_send_speed = base->max_send_speed;
-    o->max_recv_speed = base->max_recv_speed;
-    o->max_body = base->max_body;
-    o->max_body_set = base->max_body_set;
-    o->max_header_size = base->max_header_size;
-    o->resume_from = base->resume_from;
-    o->tcp_nodelay = base->tcp_nodelay;
-    o->decompress = base->decompress;
-    o->fresh_connection = base->fresh_connection;
-    o->expect_continue = base->expect_continue;
-    o->version = base->version;
-    o->has_body = base->has_body;
-    o->cookies = base->cookies;
-    o->jar = ms_jar_ref(base->jar);
-    if ((err = copy_way(o, base)) || (err = copy_policies(o, base)) ||
-        (err = copy_string(&o->method, &base->method)) ||
-        (err = copy_string(&o->body, &base->body)) ||
-        (err = copy_string(&o->user_agent, &base->user_agent)) ||
-        (err = copy_string(&o->priority, &base->priority)) ||
-        (err = copy_string(&o->range, &base->range)) ||
-        (err = ms_tls_settings_copy(&o->tls, &base->tls)) ||
-        (err = ms_auth_settings_copy(&o->auth, &base->auth)) ||
-        (err = copy_fields(&o->headers, &base->headers)))
-        return err;
-    return copy_fields(&o->removed, &base->removed);
-}
+/* ---- sets ---------------------------------------------------------------- */
 
 static void set_defaults(struct ms_options *o)
 {
+    *o = (struct ms_options){.refs = 1};
+    ms_tls_settings_init(&o->tls);
     o->timeout_total = -1;
     o->timeout_connect = DEFAULT_CONNECT_MS;
     o->timeout_first_byte = o->timeout_idle = -1;
@@ -263,15 +253,64 @@ static void set_defaults(struct ms_options *o)
     memcpy(o->way, ms_route_defaults.number, sizeof(o->way));
 }
 
-ms_err ms_options_new(struct ms_options **out, const struct ms_options *base)
+/* A set that changes no more lends its texts, unless it borrows some. */
+static struct ms_options *lender_for(struct ms_options *base)
 {
-    struct ms_options *o = ms_zalloc(sizeof(*o));
+    if (base->lender)
+        base = base->lender;
+    if (!base->frozen)
+        return NULL;
+    base->refs++;
+    return base;
+}
+
+/* What the base made of its settings of route and TLS holds for the copy until
+ * one of those is set. */
+static void inherit_way(struct ms_options *o, const struct ms_options *base)
+{
+    if (!base->frozen || base->err)
+        return;
+    o->same_way = true;
+    o->route = ms_route_ref(base->route);
+    o->tls_profile = ms_tls_profile_use(base->tls_profile);
+}
+
+static void forget_way(struct ms_options *o)
+{
+    ms_route_unref(o->route);
+    ms_tls_profile_free(o->tls_profile);
+    o->same_way = false;
+    o->route = NULL;
+    o->tls_profile = NULL;
+}
+
+static ms_err copy_from(struct ms_options *o, struct ms_options *base)
+{
+    *o = *base;
+    memset((char *)o + MS_OPTIONS_AS_SET, 0, sizeof(*o) - MS_OPTIONS_AS_SET);
+    o->refs = 1;
+    o->frozen = false;
+    o->headers = o->removed = (struct ms_fields){0};
+    o->lender = lender_for(base);
+    ms_guard_ref(o->guard);
+    ms_resolve_hook_ref(o->hook);
+    ms_first_use_ref(o->use);
+    ms_jar_ref(o->jar);
+    inherit_way(o, base);
+    o->has_own_texts = o->lender != base;
+    ms_err err = o->has_own_texts ? copy_texts(o) : MS_OK;
+    if (!err)
+        err = copy_fields(&o->headers, &base->headers);
+    return err ? err : copy_fields(&o->removed, &base->removed);
+}
+
+ms_err ms_options_new(struct ms_options **out, struct ms_options *base)
+{
+    struct ms_options *o = ms_alloc(sizeof(*o));
     ms_err err = MS_OK;
 
     if (!o)
         return MS_ENOMEM;
-    o->refs = 1;
-    ms_tls_settings_init(&o->tls);
     if (base)
         err = copy_from(o, base);
     else
@@ -288,26 +327,16 @@ void ms_options_free(struct ms_options *o)
 {
     if (!o || --o->refs)
         return;
-    ms_buf_free(&o->method);
-    ms_buf_free(&o->body);
-    ms_buf_free(&o->user_agent);
-    ms_buf_free(&o->priority);
-    ms_buf_free(&o->range);
-    ms_buf_free(&o->retry_status);
-    ms_buf_free(&o->retry_methods);
+    free_texts(o);
+    ms_options_free(o->lender);
     ms_fields_free(&o->headers);
     ms_fields_free(&o->removed);
     ms_fields_free(&o->sent);
-    for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
-        ms_buf_free(&o->way_text[i]);
     ms_jar_free(o->jar);
     ms_guard_unref(o->guard);
     ms_resolve_hook_unref(o->hook);
     ms_first_use_unref(o->use);
-    ms_route_unref(o->route);
-    ms_tls_settings_free(&o->tls);
-    ms_auth_settings_free(&o->auth);
-    ms_tls_profile_free(o->tls_profile);
+    forget_way(o);
     ms_free(o);
 }
 
@@ -319,6 +348,8 @@ static void *member_of(struct ms_options *o, enum ms_option id,
 
     if (o->frozen || i >= MS_OPT_COUNT || table[i].info.type != type)
         return NULL;
+    if (o->same_way && table[i].info.scope != MS_SCOPE_SAME)
+        forget_way(o);
     return (char *)o + table[i].member;
 }
 
@@ -399,6 +430,7 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
         member = member_of(o, id, MS_TYPE_LIST);
     if (!member)
         return MS_EUSAGE;
+    member = own_text(o, member);
     if (!value) {
         ms_buf_free(member);
         return MS_OK;
@@ -422,6 +454,7 @@ ms_err ms_options_guard(struct ms_options *o, ms_address_cb *allow, void *user,
         return MS_ENOMEM;
     if (g)
         *g = (struct ms_guard){1, allow, user, identity, release};
+    forget_way(o);
     ms_guard_unref(o->guard);
     o->guard = g;
     return MS_OK;
@@ -439,6 +472,7 @@ ms_err ms_options_resolver(struct ms_options *o, ms_resolver_cb *ask,
         return MS_ENOMEM;
     if (h)
         *h = (struct ms_resolve_hook){1, ask, user, identity, release};
+    forget_way(o);
     ms_resolve_hook_unref(o->hook);
     o->hook = h;
     return MS_OK;
@@ -488,222 +522,6 @@ ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
     return MS_OK;
 }
 
-static bool is_removed(const struct ms_options *o, struct ms_span name)
-{
-    return ms_fields_find(&o->removed, name, 0) != SIZE_MAX;
-}
-
-static ms_err add_line(struct ms_options *o, struct ms_span name,
-                       struct ms_span value)
-{
-    return ms_fields_add_line(&o->sent, name, value);
-}
-
-static ms_err add_default(struct ms_options *o, struct ms_span name,
-                          struct ms_span value)
-{
-    if (ms_fields_find(&o->headers, name, 0) != SIZE_MAX || is_removed(o, name))
-        return MS_OK;
-    return add_line(o, name, value);
-}
-
-/* Of coded bytes no part is of use: who asks for one gets it as it is. */
-static ms_err add_codings(struct ms_options *o)
-{
-    if (!o->decompress || o->part.set ||
-        ms_fields_find(&o->headers, MS_SPAN("range"), 0) != SIZE_MAX)
-        return MS_OK;
-    return add_default(o, MS_SPAN("Accept-Encoding"),
-                       MS_SPAN(MS_DECODE_ACCEPT));
-}
-
-static ms_err add_range(struct ms_options *o)
-{
-    char text[MS_RANGE_TEXT];
-
-    if (!o->part.set)
-        return MS_OK;
-    return add_default(o, MS_SPAN("Range"), ms_range_text(&o->part, text));
-}
-
-/* Which part of the body is asked for. */
-static ms_err compile_part(struct ms_options *o)
-{
-    ms_err err = MS_OK;
-
-    if (o->range.p && o->resume_from > 0) {
-        o->why = "only one of range and resume_from can be given";
-        return MS_EOPTION;
-    }
-    if (o->range.p)
-        err = ms_range_parse(&o->part, ms_buf_span(&o->range));
-    else if (o->resume_from > 0)
-        o->part = (struct ms_range){
-            .set = true, .rest = true, .from = o->resume_from, .to = -1};
-    if (err)
-        o->why = "a range is \"from-to\", \"from-\" or \"-last\"";
-    return err;
-}
-
-static bool asks_to_close(struct ms_span value)
-{
-    struct ms_span item;
-
-    while (ms_span_next_item(&value, &item))
-        if (ms_span_equal_nocase(item, MS_SPAN("close")))
-            return true;
-    return false;
-}
-
-/* Framing is the engine's: a Content-Length has to agree with the body, and
- * a Transfer-Encoding cannot be sent by hand (RFC 9112, 6). */
-static ms_err check_framing(const struct ms_options *o, struct ms_span name,
-                            struct ms_span value, bool *is_framing)
-{
-    uint64_t n;
-
-    *is_framing = false;
-    if (ms_span_equal_nocase(name, MS_SPAN("transfer-encoding")))
-        return MS_EHEADER;
-    if (!ms_span_equal_nocase(name, MS_SPAN("content-length")))
-        return MS_OK;
-    *is_framing = true;
-    if (!ms_span_decimal(value, INT64_MAX, &n) || n != ms_buf_len(&o->body))
-        return MS_EHEADER;
-    return MS_OK;
-}
-
-static ms_err add_user_field(struct ms_options *o, struct ms_span name,
-                             struct ms_span value)
-{
-    bool is_framing;
-
-    value = ms_span_trim(value);
-    if (!ms_wire_is_token(name) || !ms_wire_is_value(value))
-        return MS_EHEADER;
-    ms_err err = check_framing(o, name, value, &is_framing);
-    if (err || is_framing)
-        return err;
-    if (ms_span_equal_nocase(name, MS_SPAN("host"))) {
-        if (o->host.p || !value.n)
-            return MS_EHEADER;
-        o->host = value;
-        return MS_OK;
-    }
-    if (ms_span_equal_nocase(name, MS_SPAN("connection")))
-        o->close |= asks_to_close(value);
-    return add_line(o, name, value);
-}
-
-static ms_err compile_route(struct ms_options *o)
-{
-    struct ms_route_spec spec = {
-        .guard = o->guard, .hook = o->hook, .use = o->use};
-
-    memcpy(spec.number, o->way, sizeof(spec.number));
-    spec.number[MS_ROUTE_KEEPALIVE] = o->tcp_keepalive;
-    for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
-        spec.text[i] = ms_buf_span(&o->way_text[i]);
-    return ms_route_new(&o->route, &spec);
-}
-
-/* A line by hand, or that there is to be none, comes before all options. */
-static ms_err add_authorization(struct ms_options *o)
-{
-    struct ms_span name = MS_SPAN("Authorization");
-    struct ms_buf value = {0};
-    ms_err err = ms_auth_settings_value(&o->auth, &value, &o->why);
-
-    o->authorized =
-        ms_fields_find(&o->headers, name, 0) != SIZE_MAX || is_removed(o, name);
-    if (!err && ms_buf_len(&value) && !o->authorized)
-        err = add_line(o, name, ms_buf_span(&value));
-    ms_buf_free(&value);
-    return err;
-}
-
-static struct ms_span retried_statuses(const struct ms_options *o)
-{
-    return o->retry_status.p ? ms_buf_span(&o->retry_status)
-                             : MS_SPAN(DEFAULT_RETRY_STATUS);
-}
-
-static ms_err check_retry(struct ms_options *o)
-{
-    struct ms_span list = ms_buf_span(&o->retry_status), item;
-    uint64_t status;
-
-    if (MS_LIKELY(!o->retry_status.p && !o->retry_methods.p))
-        return MS_OK;
-    o->why = "retry.status is a list of statuses, 100 to 599";
-    while (ms_span_next_item(&list, &item))
-        if (!ms_span_decimal(item, 599, &status) || status < 100)
-            return MS_EOPTION;
-    list = ms_buf_span(&o->retry_methods);
-    o->why = "retry.methods is a list of methods";
-    while (ms_span_next_item(&list, &item))
-        if (!ms_wire_is_token(item))
-            return MS_EOPTION;
-    o->why = NULL;
-    return MS_OK;
-}
-
-/* Checks and renders the request's fields. */
-static ms_err compile(struct ms_options *o)
-{
-    struct ms_span agent = o->user_agent.p ? ms_buf_span(&o->user_agent)
-                                           : MS_SPAN("multisocket/" MS_VERSION);
-    ms_err err;
-
-    o->watched = o->timeout_first_byte >= 0 || o->timeout_idle >= 0 ||
-                 o->low_speed_limit >= 0 || o->expect_continue;
-    o->paced = o->max_send_speed >= 0 || o->max_recv_speed >= 0;
-    if (ms_options_sends_body(o))
-        snprintf(o->length_text, sizeof(o->length_text), "%zu",
-                 ms_buf_len(&o->body));
-    /* CONNECT makes a tunnel: what follows its answer is no response. */
-    if (!ms_wire_is_token(ms_options_method(o)) ||
-        ms_span_equal(ms_options_method(o), MS_SPAN("CONNECT")))
-        return MS_EOPTION;
-    if (!ms_wire_is_value(agent) ||
-        !ms_wire_is_value(ms_buf_span(&o->priority)))
-        return MS_EHEADER;
-    if ((err = ms_buf_reserve(&o->sent.text, USUAL_BLOCK)))
-        return err;
-    if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
-        (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
-        (err = add_codings(o)) || (err = add_range(o)) ||
-        (o->priority.p && (err = add_default(o, MS_SPAN("Priority"),
-                                             ms_buf_span(&o->priority)))) ||
-        (err = add_authorization(o)))
-        return err;
-    for (uint32_t i = 0; i < o->headers.count; i++) {
-        struct ms_span name = ms_fields_name(&o->headers, i);
-        if (!name.n)
-            continue;
-        err = add_user_field(o, name, ms_fields_value(&o->headers, i));
-        if (err)
-            return err;
-    }
-    return MS_OK;
-}
-
-void ms_options_freeze(struct ms_options *o)
-{
-    o->frozen = true;
-    o->guided =
-        o->retry_max > 0 || o->cookies || ms_auth_settings_ask(&o->auth);
-    o->err = check_retry(o);
-    if (!o->err)
-        o->err = compile_part(o);
-    if (!o->err)
-        o->err = compile(o);
-    if (!o->err)
-        o->err = compile_route(o);
-    if (!o->err)
-        o->err = ms_tls_profile_new(&o->tls_profile, &o->tls, &o->why);
-}
-
 struct ms_span ms_options_method(const struct ms_options *o)
 {
     if (o->method.p)
@@ -748,6 +566,12 @@ bool ms_options_retries_method(const struct ms_options *o, struct ms_span m)
         if (ms_span_equal(item, m))
             return true;
     return false;
+}
+
+static struct ms_span retried_statuses(const struct ms_options *o)
+{
+    return o->retry_status.p ? ms_buf_span(&o->retry_status)
+                             : MS_SPAN(DEFAULT_RETRY_STATUS);
 }
 
 bool ms_options_retries_status(const struct ms_options *o, unsigned status)

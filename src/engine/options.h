@@ -28,6 +28,12 @@ enum ms_http_choice {
 struct ms_options {
     unsigned refs;
     bool frozen;
+    bool has_own_texts; /* one at least is not lent */
+    bool same_way;      /* route and tls_profile are the base's, still right */
+
+    /* Of a copy: who lends it the texts that are at the same place in both; it
+     * is frozen and borrows nothing itself. A reference; NULL: nobody. */
+    struct ms_options *lender;
 
     int64_t timeout_total, timeout_connect; /* ms, -1: none */
     int64_t timeout_first_byte, timeout_idle;
@@ -57,7 +63,7 @@ struct ms_options {
     int64_t retry_max, retry_max_delay, retry_budget; /* ms; -1: no limit */
     struct ms_buf retry_status, retry_methods; /* lists; unset: the defaults */
 
-    /* Compiled. */
+    /* Compiled; zero before, but for the way. */
     ms_err err;                         /* why no request can be made of this */
     const char *why;                    /* the same in static words, or NULL */
     struct ms_tls_profile *tls_profile; /* NULL: the defaults */
@@ -73,8 +79,8 @@ struct ms_options {
     struct ms_route *route; /* NULL: the default one */
 };
 
-/* Compiles the set; it is not changed any more. */
-void ms_options_freeze(struct ms_options *o);
+/* Bytes of the part that is not compiled. */
+#define MS_OPTIONS_AS_SET offsetof(struct ms_options, err)
 
 /* One more reference; the set is frozen from now on. */
 static inline struct ms_options *ms_options_use(struct ms_options *o)

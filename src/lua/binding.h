@@ -298,7 +298,7 @@ void lb_fetch_closed(lua_State *L, struct lb_easy *le);
 
 /* ---- options (loptions.c) ---------------------------------------------- */
 
-/* Pushes a copy of the option set at `base`. */
+/* Pushes a copy of the option set at `base`, 0: of all defaults. */
 struct lb_options *lb_push_options(lua_State *L, int base);
 /* Reads the table at `table` into the options at `to`. A "url" is an unknown
  * option unless `url_allowed`, then it is passed over. */

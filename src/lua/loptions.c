@@ -744,13 +744,13 @@ void lb_parse_options(lua_State *L, int table, int to, bool url_allowed)
 
 struct lb_options *lb_push_options(lua_State *L, int base)
 {
-    const struct lb_options *from = lua_touserdata(L, base);
+    const struct lb_options *from = base ? lua_touserdata(L, base) : NULL;
     struct lb_options *lo = lb_new(L, LB_OPTIONS, sizeof(*lo), LB_OPTIONS_UVS);
-    ms_err err = ms_options_new(&lo->o, from->o);
+    ms_err err = ms_options_new(&lo->o, from ? from->o : NULL);
 
     if (err)
         lb_raise(L, err, "options");
-    if (!from->has_values)
+    if (!from || !from->has_values)
         return lo;
     lo->has_values = true;
     lo->upload = from->upload;
@@ -765,17 +765,18 @@ struct lb_options *lb_push_options(lua_State *L, int base)
     return lo;
 }
 
+/* options(table [, base]): nobody changes the set any more, and those that are
+ * made of it borrow from it. */
 static int new_options(lua_State *L)
 {
     lb_check_table(L, 1, "options");
-    if (lua_isnoneornil(L, 2)) {
-        lua_settop(L, 1);
-        lua_pushvalue(L, lua_upvalueindex(LB_DEFAULTS));
-    }
-    lb_check(L, 2, LB_OPTIONS);
+    bool has_base = !lua_isnoneornil(L, 2);
+    if (has_base)
+        lb_check(L, 2, LB_OPTIONS);
     lua_settop(L, 2);
-    lb_push_options(L, 2);
+    struct lb_options *lo = lb_push_options(L, has_base ? 2 : 0);
     lb_parse_options(L, 1, 3, false);
+    ms_options_freeze(lo->o);
     return 1;
 }
 
