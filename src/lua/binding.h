@@ -91,9 +91,15 @@ enum {
     LB_EASY_UVS = LB_EASY_TLS
 };
 
+/* What messages call the types. */
+struct lb_type_names {
+    const char *name, *article;
+};
+extern const struct lb_type_names lb_types[LB_TYPES + 1];
+
 /* What every userdata begins with. */
 struct lb_object {
-    const void *type; /* lb_new() sets it, lb_test() looks at it */
+    const struct lb_type_names *type; /* lb_new() sets it, lb_test() looks */
 };
 
 struct lb_fetcher;
@@ -105,9 +111,10 @@ struct lb_multi {
     lua_State *L;               /* of the entry under way, NULL outside */
     int self;                   /* where the multi is on its stack */
     bool closed;
-    bool interrupted; /* LB_MULTI_INTERRUPT holds an error */
-    bool blamed;      /* LB_MULTI_CAUSE holds an error */
-    bool unclaimed;   /* and no transfer has ended by it so far */
+    bool interrupted;  /* LB_MULTI_INTERRUPT holds an error */
+    bool blamed;       /* LB_MULTI_CAUSE holds an error */
+    bool unclaimed;    /* and no transfer has ended by it so far */
+    bool calling_back; /* a coroutine is resumed by the engine's callback */
 };
 
 struct lb_options {
@@ -147,6 +154,14 @@ struct lb_response {
 void *lb_test(lua_State *L, int index, enum lb_type type);
 /* The same, raising a usage error that names the argument. */
 void *lb_check(lua_State *L, int index, enum lb_type type);
+/* The same of argument 1 of a metamethod. Programs do not get hold of these, so
+ * it is a userdata with a mark: its length is not asked for. */
+static inline void *lb_self(lua_State *L, enum lb_type type)
+{
+    const struct lb_object *o = lua_touserdata(L, 1);
+
+    return o && o->type == &lb_types[type] ? (void *)o : lb_check(L, 1, type);
+}
 /* What an error message calls the value at `index`; may push. */
 const char *lb_typename(lua_State *L, int index);
 /* A new userdata of that type with `uvs` user values, pushed, and zero but for

@@ -443,7 +443,7 @@ static int easy_reset(lua_State *L)
 /* A fetch that came to its end has nobody waiting. */
 static int easy_end_scope(lua_State *L)
 {
-    struct lb_easy *le = lb_check(L, 1, LB_EASY);
+    struct lb_easy *le = lb_self(L, LB_EASY);
 
     if (!le->slot)
         return easy_close(L);

@@ -19,6 +19,7 @@ struct lb_turn {
     bool taken;   /* somebody resumes */
     bool queued;  /* the run queue is not empty */
     bool watched; /* every resume is to be told, not only those that fail */
+    lua_State *resumed; /* by resume(), which looks at nothing it yields */
 };
 
 /* User values of a turn. */
@@ -34,7 +35,8 @@ struct lb_fetcher {
     struct lb_object object;
     struct lb_multi *lm;
     struct lb_turn *turn;
-    struct lb_easy *free; /* linked by next */
+    const struct lb_options *plain; /* FETCH_OPTIONS of its fetch() */
+    struct lb_easy *free;           /* linked by next */
     struct lb_easy *warm; /* free, too, but their coroutine is not forgotten
                            * yet: most fetch again at once */
     lua_Integer slots;
@@ -80,14 +82,16 @@ static void call_hook(struct lb_multi *lm, int which, int nargs)
 /* Resumes the coroutine that waits for an easy. The easy keeps it meanwhile. */
 static void resume(struct lb_multi *lm, struct lb_easy *le)
 {
-    const struct lb_turn *turn = le->home->turn;
+    struct lb_turn *turn = le->home->turn;
     lua_State *L = lm->L, *co = le->waiter;
     int n = 0;
 
     le->waiter = NULL;
+    turn->resumed = co;
     int status = lua_resume(co, L, 0, &n);
+    turn->resumed = NULL;
     bool ok = status == LUA_OK || status == LUA_YIELD;
-    if (ok)
+    if (ok && n)
         lua_pop(co, n);
     if (ok && !turn->watched)
         return;
@@ -121,7 +125,9 @@ void lb_fetched(struct lb_multi *lm, struct lb_easy *le)
         return;
     }
     t->taken = true;
+    lm->calling_back = true;
     resume(lm, le);
+    lm->calling_back = false;
     if (t->queued)
         call_hook(lm, TURN_DRAIN, 0);
     else
@@ -300,7 +306,8 @@ static int fetched(lua_State *L, int status, lua_KContext ctx)
     int results = 1;
 
     (void)status;
-    lua_settop(L, 3);
+    if (lua_gettop(L) != 3)
+        lua_settop(L, 3);
     if (lb_is_awaited(le))
         return wait(L, le); /* by somebody else */
     if (ms_easy_error(le->e)->err)
@@ -313,9 +320,27 @@ static int fetched(lua_State *L, int status, lua_KContext ctx)
 
 static int wait(lua_State *L, struct lb_easy *le)
 {
+    if (le->home->turn->resumed == L)
+        return lua_yieldk(L, 0, (lua_KContext)le, fetched);
     lua_pushvalue(L, lua_upvalueindex(FETCH_TOKEN));
     lua_pushvalue(L, 3);
     return lua_yieldk(L, 2, (lua_KContext)le, fetched);
+}
+
+/* Inside of a callback of the multi's an addition only queues: nothing calls
+ * back, so it is no entry. */
+static ms_err enter_and_add(lua_State *L, struct lb_multi *lm,
+                            const struct lb_easy *le)
+{
+    if (!lm->m)
+        return MS_ECLOSED;
+    if (lm->calling_back)
+        return ms_multi_add(lm->m, le->e);
+    lua_pushvalue(L, lua_upvalueindex(FETCH_MULTI));
+    struct lb_entry outer = lb_enter(L, lm, 4);
+    ms_err err = ms_multi_add(lm->m, le->e);
+    lb_leave(L, &outer);
+    return err;
 }
 
 /* Adds the transfer of the easy at 3. What raises from here on closes it. */
@@ -328,28 +353,24 @@ static void add(lua_State *L, struct lb_fetcher *f, struct lb_easy *le)
     }
     le->waiter = L;
     lua_toclose(L, 3);
-    lua_pushvalue(L, lua_upvalueindex(FETCH_MULTI));
-    struct lb_entry outer = lb_enter(L, f->lm, 4);
-    ms_err err = f->lm->m ? ms_multi_add(f->lm->m, le->e) : MS_ECLOSED;
-    lb_leave(L, &outer);
+    ms_err err = enter_and_add(L, f->lm, le);
     if (err)
         lb_raise(L, err, "fetch");
 }
 
-/* The URL is at 2, the option set at `options`. */
-static int begin(lua_State *L, int options)
+/* The URL is at 2, the option set `lo` at `options`. */
+static int begin(lua_State *L, struct lb_fetcher *f,
+                 const struct lb_options *lo, int options)
 {
-    struct lb_fetcher *f = lua_touserdata(L, lua_upvalueindex(FETCH_FETCHER));
-    size_t n;
-
     struct lb_easy *le = push_free(L, f);
+    size_t n;
     const char *url = lua_tolstring(L, 2, &n);
     ms_err err = ms_easy_set_url(le->e, url, n);
     if (err) {
         release(le);
         lb_raise(L, err, "fetch");
     }
-    if (le->options != lua_touserdata(L, options))
+    if (le->options != lo)
         lb_easy_use(L, 3, options);
     if (le->run != le->options || le->stale)
         lb_easy_prepare(L, 3);
@@ -379,8 +400,10 @@ static bool is_plain(lua_State *L)
 /* fetch(client, url [, opts]) */
 static int fetch(lua_State *L)
 {
+    struct lb_fetcher *f = lua_touserdata(L, lua_upvalueindex(FETCH_FETCHER));
+
     if (is_plain(L))
-        return begin(L, lua_upvalueindex(FETCH_OPTIONS));
+        return begin(L, f, f->plain, lua_upvalueindex(FETCH_OPTIONS));
     lua_pushvalue(L, lua_upvalueindex(FETCH_SLOW));
     lua_insert(L, 1);
     lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, returned);
@@ -390,10 +413,12 @@ static int fetch(lua_State *L)
 /* fetch_with(options, url); only where coroutines can be suspended */
 static int fetch_with(lua_State *L)
 {
-    lb_check(L, 1, LB_OPTIONS);
+    struct lb_fetcher *f = lua_touserdata(L, lua_upvalueindex(FETCH_FETCHER));
+    const struct lb_options *lo = lb_check(L, 1, LB_OPTIONS);
+
     luaL_checktype(L, 2, LUA_TSTRING);
     lua_settop(L, 2);
-    return begin(L, 1);
+    return begin(L, f, lo, 1);
 }
 
 /* ---- fetchers ---------------------------------------------------------- */
@@ -443,7 +468,7 @@ static int new_fetcher(lua_State *L)
     struct lb_turn *turn = lb_check(L, 2, LB_TURN);
 
     lb_check_function(L, 3);
-    lb_check(L, 4, LB_OPTIONS);
+    const struct lb_options *plain = lb_check(L, 4, LB_OPTIONS);
     lb_check_function(L, 5);
     lua_settop(L, 5);
     if (lua_getiuservalue(L, 1, LB_MULTI_FETCHER) != LUA_TNIL)
@@ -452,6 +477,7 @@ static int new_fetcher(lua_State *L)
     struct lb_fetcher *f = lb_new(L, LB_FETCHER, sizeof(*f), FETCHER_UVS);
     f->lm = lm;
     f->turn = turn;
+    f->plain = plain;
     lm->fetcher = f;
     lua_pushvalue(L, 6);
     lua_setiuservalue(L, 1, LB_MULTI_FETCHER);

@@ -18,11 +18,11 @@
 /* User values of a response. */
 enum {
     OPTIONS = 1, /* of its request: the response refers to the set */
-    CACHED_BODY,
     CACHED_HEADERS,
-    ATTACHED, /* what core.attach() was given: { stream = { final = } } */
-    TLS       /* holds the reference that the response lends; only where there
-               * is one */
+    ATTACHED,   /* what core.attach() was given: { stream = { final = } } */
+    TLS,        /* holds the reference that the response lends; only where
+                 * there is one, or a body behind it */
+    CACHED_BODY /* only where it is not inside */
 };
 
 /* ---- headers ----------------------------------------------------------- */
@@ -241,33 +241,39 @@ static void push_string_body(lua_State *L, const struct lb_easy *le)
 
 typedef const struct ms_response *found_fn(const struct lb_easy *le);
 
+static struct lb_response *push_none(lua_State *L)
+{
+    lua_pushnil(L);
+    return NULL;
+}
+
 /* Making room may collect garbage, and a finaliser of the program's may close
- * or restart this very easy: then there is nothing left of the run. */
-static void push_copy(lua_State *L, const struct lb_easy *le, int easy,
-                      found_fn *found)
+ * or restart this very easy: then there is nothing left of the run, and NULL
+ * comes back for the nil. */
+static struct lb_response *push_copy(lua_State *L, const struct lb_easy *le,
+                                     int easy, found_fn *found)
 {
     const struct ms_response *r = found(le);
 
-    if (!r) {
-        lua_pushnil(L);
-        return;
-    }
+    if (!r)
+        return push_none(L);
     bool inside = comes_inside(r);
     size_t bytes = ms_response_copy_bytes(r, inside);
-    struct lb_response *lr = lb_new_raw(L, LB_RESPONSE, sizeof(*lr) + bytes,
-                                        ms_response_tls(r) ? TLS : ATTACHED);
+    int uvs = !inside ? CACHED_BODY : ms_response_tls(r) ? TLS : ATTACHED;
+    struct lb_response *lr =
+        lb_new_raw(L, LB_RESPONSE, sizeof(*lr) + bytes, uvs);
     if (found(le) != r || ms_response_copy_bytes(r, inside) != bytes) {
         lua_pop(L, 1);
-        lua_pushnil(L);
-        return;
+        return push_none(L);
     }
     lr->r = ms_response_copy(r, lr + 1, inside);
     lua_getiuservalue(L, easy, LB_EASY_RUN);
     lua_setiuservalue(L, -2, OPTIONS);
     if (inside)
-        return;
+        return lr;
     push_string_body(L, le);
     lua_setiuservalue(L, -2, CACHED_BODY);
+    return lr;
 }
 
 static struct ms_tls_info *tls_found(const struct lb_easy *le, found_fn *found)
@@ -278,9 +284,9 @@ static struct ms_tls_info *tls_found(const struct lb_easy *le, found_fn *found)
 }
 
 /* The response at the top holds what is at `tls`, if that is what it needs. */
-static void hold_tls(lua_State *L, int tls, const struct ms_tls_info *info)
+static void hold_tls(lua_State *L, const struct lb_response *lr, int tls)
 {
-    struct lb_response *lr = lb_test(L, -1, LB_RESPONSE);
+    const struct ms_tls_info *info = lb_tls_of(L, tls);
 
     if (!lr || ms_response_tls(lr->r) != info)
         return;
@@ -309,8 +315,7 @@ static void push_copy_tls(lua_State *L, struct lb_easy *le, int easy,
     }
     int tls = lua_gettop(L);
     remember_tls(L, le, easy, tls);
-    push_copy(L, le, easy, found);
-    hold_tls(L, tls, lb_tls_of(L, tls));
+    hold_tls(L, push_copy(L, le, easy, found), tls);
     lua_remove(L, tls);
 }
 
@@ -320,8 +325,7 @@ static void push_copy_same_tls(lua_State *L, const struct lb_easy *le, int easy,
 {
     const struct ms_tls_info *info = le->tls;
 
-    push_copy(L, le, easy, found);
-    struct lb_response *lr = lua_touserdata(L, -1);
+    const struct lb_response *lr = push_copy(L, le, easy, found);
     if (!lr || ms_response_tls(lr->r) != info)
         return;
     lua_getiuservalue(L, easy, LB_EASY_TLS);
@@ -401,7 +405,7 @@ static void push_body(lua_State *L, const struct ms_response *r, int self)
         return;
     }
     const char *p = ms_response_body(r, &n);
-    if (n || lua_getiuservalue(L, self, CACHED_BODY) == LUA_TNIL)
+    if (n || lua_getiuservalue(L, self, CACHED_BODY) != LUA_TSTRING)
         lua_pushlstring(L, n ? p : "", n);
 }
 
@@ -634,7 +638,7 @@ static bool has_tls(lua_State *L, int self)
 
 static int response_index(lua_State *L)
 {
-    struct lb_response *lr = lb_check(L, 1, LB_RESPONSE);
+    struct lb_response *lr = lb_self(L, LB_RESPONSE);
     size_t n;
     const char *name =
         lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &n) : NULL;

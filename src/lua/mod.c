@@ -11,9 +11,7 @@
 
 /* ---- arguments --------------------------------------------------------- */
 
-static const struct {
-    const char *name, *article;
-} types[LB_TYPES + 1] = {
+const struct lb_type_names lb_types[LB_TYPES + 1] = {
     [LB_MULTI] = {"multisocket.multi", "a multi handle"},
     [LB_EASY] = {"multisocket.easy", "an easy handle"},
     [LB_OPTIONS] = {"multisocket.options", "an option set"},
@@ -32,7 +30,7 @@ void *lb_test(lua_State *L, int index, enum lb_type type)
     /* A light userdata has no length. */
     const struct lb_object *o = lua_touserdata(L, index);
     bool same =
-        o && lua_rawlen(L, index) >= sizeof(*o) && o->type == &types[type];
+        o && lua_rawlen(L, index) >= sizeof(*o) && o->type == &lb_types[type];
 
     return same ? (void *)o : NULL;
 }
@@ -51,7 +49,7 @@ void *lb_check(lua_State *L, int index, enum lb_type type)
 
     if (!p)
         lb_usage(L, "bad_argument", "argument #%d must be %s, not %s", index,
-                 types[type].article, lb_typename(L, index));
+                 lb_types[type].article, lb_typename(L, index));
     return p;
 }
 
@@ -59,7 +57,7 @@ void lb_mark(lua_State *L, void *object, enum lb_type type, int meta)
 {
     struct lb_object *o = object;
 
-    o->type = &types[type];
+    o->type = &lb_types[type];
     lua_pushvalue(L, meta);
     lua_setmetatable(L, -2);
 }
@@ -197,7 +195,7 @@ static int features(lua_State *L)
 static void push_upvalues(lua_State *L)
 {
     for (int i = 1; i <= LB_TYPES; i++) {
-        luaL_newmetatable(L, types[i].name);
+        luaL_newmetatable(L, lb_types[i].name);
         lua_pushliteral(L, "not to be touched");
         lua_setfield(L, -2, "__metatable");
     }
