@@ -136,8 +136,8 @@ bool ms_agent_can_repeat(const struct ms_easy *e)
 {
     const struct ms_source *s = e->source;
 
-    return (e->agent && e->agent->bodyless) || !s || !s->asked || s->of.rewind ||
-           MS_MUTANT_IS(418);
+    return (e->agent && e->agent->bodyless) || !s || !s->asked ||
+           s->of.rewind || MS_MUTANT_IS(418);
 }
 
 /* ---- fields ------------------------------------------------------------ */

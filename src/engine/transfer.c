@@ -630,7 +630,7 @@ static MS_RARE ms_err rewind_source(struct ms_easy *e)
 
     if (e->agent && e->agent->bodyless)
         return MS_OK;
-    if (!s->rewind) /* who wants the hop has to have seen to this */
+    if (!s->of.rewind) /* who wants the hop has to have seen to this */
         return MS_EREPLAY;
     s->asked = false;
     enum ms_verdict v = s->of.rewind(e, s->of.user);
