@@ -28,6 +28,7 @@ static struct {
     bool early, ended[IDS];
     uint32_t reset[IDS]; /* code + 1 */
     uint32_t goaway;     /* code + 1 */
+    const char *says[8]; /* fields of every response: name, value, ... */
 } peer;
 
 static ssize_t give(nghttp2_session *ng, int32_t id, uint8_t *p, size_t cap,
@@ -46,10 +47,14 @@ static ssize_t give(nghttp2_session *ng, int32_t id, uint8_t *p, size_t cap,
 
 static void respond(int32_t id)
 {
-    nghttp2_nv nv[] = {{(uint8_t *)":status", (uint8_t *)"200", 7, 3, 0}};
+    nghttp2_nv nv[5] = {{(uint8_t *)":status", (uint8_t *)"200", 7, 3, 0}};
     nghttp2_data_provider body = {.read_callback = give};
+    size_t n = 1;
 
-    nghttp2_submit_response(peer.ng, id, nv, 1, peer.give ? &body : NULL);
+    for (const char **f = peer.says; f < peer.says + 8 && *f; f += 2)
+        nv[n++] = (nghttp2_nv){(uint8_t *)f[0], (uint8_t *)f[1], strlen(f[0]),
+                               strlen(f[1]), 0};
+    nghttp2_submit_response(peer.ng, id, nv, n, peer.give ? &body : NULL);
 }
 
 static int on_field(nghttp2_session *ng, const nghttp2_frame *f,
@@ -387,6 +392,125 @@ TEST(a_request_too_large_to_send_fails_alone)
     CHECK(!open_side(0, "GET", no_body));
     CHECK(!talk() && sides[0].err == MS_EHEADER && !sides[0].stream.asked);
     CHECK(sides[1].ended && !sides[1].err && h->ops->room(h) == STREAMS);
+    end();
+}
+
+/* ---- what repeats -------------------------------------------------------- */
+
+static bool asks_for(const char *field_lines)
+{
+    const char *path = ":path: /p?q|";
+    bool same;
+
+    *peer.heads = '\0';
+    CHECK(!open_side(0, "GET", no_body) && !talk() && sides[0].ended);
+    same = !strcmp(strstr(peer.heads, path) + strlen(path), field_lines);
+    CHECK_THAT(same, "%s", peer.heads);
+    return same;
+}
+
+TEST(each_request_has_its_own_fields)
+{
+    begin(100, false);
+    CHECK(asks_for(""));
+    field("User-Agent", "x");
+    CHECK(asks_for("user-agent: x|") && asks_for("user-agent: x|"));
+    ms_fields_clear(&fields);
+    field("User-Agen", "tx"); /* the same bytes */
+    CHECK(asks_for("user-agen: tx|"));
+    field("Cookie", "a=b; c=d");
+    CHECK(asks_for("user-agen: tx|cookie: a=b|cookie: c=d|"));
+    ms_fields_clear(&fields);
+    field("User-Agent", "y");
+    CHECK(asks_for("user-agent: y|"));
+    ms_fields_clear(&fields);
+    CHECK(asks_for(""));
+    end();
+}
+
+/* Many wait to be sent while the fields change, and one of them is cancelled
+ * meanwhile. */
+TEST(requests_that_wait_keep_their_fields)
+{
+    const char *values[] = {"a", "b", "b", "c"};
+
+    begin(100, false);
+    for (int i = 0; i < 4; i++) {
+        ms_fields_clear(&fields);
+        field("V", values[i]);
+        CHECK(!open_side(i, "GET", no_body));
+    }
+    ms_fields_free(&fields);
+    h->ops->cancel(h, &sides[1].stream);
+    CHECK(!talk() && strstr(peer.heads, "|v: a|") &&
+          strstr(peer.heads, "|v: c|"));
+    char *b = strstr(peer.heads, "|v: b|");
+    CHECK(b && !strstr(b + 1, "|v: b|"));
+    CHECK(sides[0].ended && sides[2].ended && sides[3].ended);
+    end();
+}
+
+/* Asks; the response must have just what the peer says. */
+static void hears_what_it_says(void)
+{
+    const struct ms_fields *f = &sides[0].head.fields;
+    uint32_t n = 0;
+
+    CHECK(!open_side(0, "GET", no_body) && !talk());
+    CHECK(sides[0].ended && !sides[0].err);
+    for (const char **say = peer.says; say < peer.says + 8 && *say; say += 2) {
+        CHECK(n < f->count);
+        CHECK(ms_span_equal(ms_fields_name(f, n), ms_span_text(say[0])));
+        CHECK(ms_span_equal(ms_fields_value(f, n), ms_span_text(say[1])));
+        n++;
+    }
+    CHECK(n == f->count);
+}
+
+static void says(const char *a, const char *b, const char *c)
+{
+    const char *all[8] = {"server", a, "x-b", b, "x-c", c};
+
+    memcpy(peer.says, all, sizeof(all));
+    hears_what_it_says();
+}
+
+TEST(response_fields_repeat_change_and_leave_the_table)
+{
+    char text[1000];
+
+    begin(100, false);
+    for (int i = 0; i < 3; i++)
+        says("s", "1", "");
+    says("s", "2", "");
+    says("s", "1", "2");
+    says("1", "s", "2");
+    says("s", "1", "");
+    for (int i = 0; i < 20; i++) { /* HPACK's table holds four of these */
+        memset(text, 'a' + i, sizeof(text) - 1);
+        text[sizeof(text) - 1] = '\0';
+        says("s", "1", text);
+        says("s", text, "");
+    }
+    h->ops->rest(h);
+    says("s", "1", text);
+    end();
+}
+
+TEST(a_field_that_repeats_counts_as_before)
+{
+    begin(100, false);
+    says("s", "1", "2");
+    CHECK(!open_side(0, "GET", no_body));
+    sides[0].stream.max_head_bytes = 100; /* two of the fields */
+    CHECK(!talk() && sides[0].err == MS_EHEADERS);
+    says("s", "1", "2");
+    peer.says[4] = "connection";
+    CHECK(!open_side(0, "GET", no_body));
+    CHECK(!talk() && sides[0].err == MS_EPROTO);
+    CHECK(!open_side(0, "GET", no_body));
+    CHECK(!talk() && sides[0].err == MS_EPROTO);
+    says("s", "1", "2");
     end();
 }
 

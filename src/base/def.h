@@ -18,7 +18,10 @@
 #define MS_LIKELY(x) __builtin_expect(!!(x), 1)
 /* A function that is called when something is wrong: its callers are laid out
  * as if it were not there. */
-#define MS_RARE        __attribute__((cold, noinline))
+#define MS_RARE __attribute__((cold, noinline))
+/* A function that is often called, but not usually: its caller is shorter for
+ * the usual case. */
+#define MS_APART       __attribute__((noinline))
 #define MS_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define MS_COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -102,6 +102,7 @@ void ms_h2_drop(struct h2_stream *s)
         s->h2->leaving = NULL;
     ms_list_unlink(&s->due);
     ms_buf_free(&s->kept);
+    ms_h2_prepared_drop(&s->prepared);
     ms_list_push_front(&s->h2->spare, &s->node);
 }
 
@@ -507,6 +508,7 @@ static void free_records(struct ms_list *list)
         struct h2_stream *s = MS_CONTAINER(node, struct h2_stream, node);
         assert(!s->up);
         ms_buf_free(&s->kept);
+        ms_h2_prepared_drop(&s->prepared);
         ms_free(s);
     }
 }
@@ -516,6 +518,8 @@ static void h2_free(struct ms_session *base)
     struct h2 *h = h2_of(base);
 
     nghttp2_session_del(h->ng);
+    ms_h2_known_clear(&h->known);
+    ms_h2_prepared_drop(&h->prepared);
     ms_h2_mem_free(&h->mem);
     *h->all_grown -= h->grown;
     free_records(&h->live);
@@ -530,6 +534,8 @@ static void h2_rest(struct ms_session *base)
 
     h->found = h->leaving = NULL;
     free_records(&h->spare);
+    ms_h2_known_clear(&h->known);
+    ms_h2_prepared_drop(&h->prepared);
     ms_h2_mem_free(&h->mem);
     if (!ms_buf_len(&h->out))
         ms_buf_free(&h->out);

@@ -151,7 +151,8 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame,
 }
 
 /* Head and trailers have limits of their own. */
-static bool fits(struct h2_stream *s, struct ms_span name, struct ms_span value)
+static inline bool fits(struct h2_stream *s, struct ms_span name,
+                        struct ms_span value)
 {
     size_t most = s->got_head ? MS_H2_MAX_TRAILERS : s->up->max_head_bytes;
 
@@ -195,33 +196,69 @@ static void content_length(struct h2_stream *s, struct ms_span value)
     s->has_length = true;
 }
 
-static void field(struct h2_stream *s, struct ms_span name,
+/* Only pseudo-header fields may come before :status. */
+static bool has_its_place(struct h2_stream *s)
+{
+    if (MS_LIKELY(s->status || s->got_head))
+        return true;
+    malformed(s, "a response without :status, or not in front");
+    return false;
+}
+
+static inline void keep(struct h2_stream *s, struct ms_span name,
+                        struct ms_span value)
+{
+    struct ms_fields *into =
+        MS_UNLIKELY(s->got_head) ? s->up->trailers : &s->up->head->fields;
+
+    if (ms_fields_add(into, name, value))
+        ms_h2_break(s->h2, MS_ENOMEM, NULL);
+}
+
+/* Whether the field means something to the session, which takes note. */
+static bool has_meaning(struct h2_stream *s, struct ms_span name,
+                        struct ms_span value)
+{
+    if (!s->got_head && ms_span_equal(name, MS_SPAN("content-length")))
+        content_length(s, value);
+    else if (ms_span_equal(name, MS_SPAN("content-encoding")))
+        s->up->head->coded = true;
+    else
+        return false;
+    return true;
+}
+
+/* Takes a field; true when the same one may be taken unseen from now on. */
+static bool field(struct h2_stream *s, struct ms_span name,
                   struct ms_span value, bool known)
 {
     const char *wrong;
 
     if (!fits(s, name, value))
-        return;
+        return false;
     if (name.n && name.p[0] == ':') {
         pseudo(s, name, value);
-        return;
+        return false;
     }
-    if (!s->got_head && !s->status) {
-        malformed(s, "a response without :status, or not in front");
-        return;
-    }
+    if (!has_its_place(s))
+        return false;
     if ((wrong = ms_h2_check_field(name, value, known))) {
         malformed(s, wrong);
-        return;
+        return false;
     }
-    if (!s->got_head && ms_span_equal(name, MS_SPAN("content-length")))
-        content_length(s, value);
-    else if (ms_span_equal(name, MS_SPAN("content-encoding")))
-        s->up->head->coded = true;
-    struct ms_fields *into =
-        s->got_head ? s->up->trailers : &s->up->head->fields;
-    if (ms_fields_add(into, name, value))
-        ms_h2_break(s->h2, MS_ENOMEM, NULL);
+    bool plain = !has_meaning(s, name, value);
+    keep(s, name, value);
+    return plain;
+}
+
+static inline void known_field(struct h2_stream *s,
+                               const struct ms_h2_known_field *f)
+{
+    struct ms_span name = ms_span(f->name, f->name_len);
+    struct ms_span value = ms_span(f->value, f->value_len);
+
+    if (fits(s, name, value) && has_its_place(s))
+        keep(s, name, value);
 }
 
 static struct ms_span span_of(nghttp2_rcbuf *b)
@@ -231,18 +268,36 @@ static struct ms_span span_of(nghttp2_rcbuf *b)
     return ms_span((const char *)v.base, v.len);
 }
 
+static MS_APART void new_field(struct h2_stream *s, nghttp2_rcbuf *name,
+                               nghttp2_rcbuf *value)
+{
+    unsigned place = s->fields;
+
+    /* Trailers may say what in a head has a meaning. */
+    if (field(s, span_of(name), span_of(value),
+              nghttp2_rcbuf_is_static(name)) &&
+        !s->got_head)
+        ms_h2_known_add(&s->h2->known, place, name, value);
+}
+
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame,
                      nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
                      void *user)
 {
     struct h2 *h = user;
+    struct h2_stream *s = h->heads;
 
     (void)ng;
     (void)frame;
     (void)flags;
-    if (h->heads)
-        field(h->heads, span_of(name), span_of(value),
-              nghttp2_rcbuf_is_static(name));
+    if (!s)
+        return go_on(h);
+    const struct ms_h2_known_field *f =
+        ms_h2_known_find(&h->known, s->fields, name, value);
+    if (MS_LIKELY(f != NULL))
+        known_field(s, f);
+    else
+        new_field(s, name, value);
     return go_on(h);
 }
 
@@ -548,6 +603,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame,
     earn(h);
     struct h2_stream *s = find_by(h, &h->leaving, frame->hd.stream_id);
     if (s) {
+        ms_h2_prepared_drop(&s->prepared); /* nghttp2 has made bytes of them */
         h->leaving = next_of(s);
         s->all_left = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     }

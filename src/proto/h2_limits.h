@@ -42,6 +42,8 @@
 /* Bytes for streams that are over, beyond what may have been on its way for
  * those that we gave up. */
 #define MS_H2_STRAY_BYTES 65536
+/* A request's fields are kept for the next one when they are no longer. */
+#define MS_H2_PREPARED_BYTES 4096
 /* Bytes gathered for one write; reaching it, DATA waits for the next one. */
 #define MS_H2_OUT_BYTES (128 * 1024)
 

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "proto/h2_field.h"
 #include "proto/h2_state.h"
 #include "proto/wire.h"
 
@@ -19,7 +18,8 @@
 /* A length in decimal. */
 #define LENGTH_BYTES 24
 
-/* The fields of one request. nghttp2 copies them. */
+/* The fields of one request. nghttp2 copies the list, and of fields what they
+ * say. */
 struct list {
     nghttp2_nv few[FEW_FIELDS];
     nghttp2_nv *nv; /* few, or owned */
@@ -58,45 +58,27 @@ static void add_method(struct list *l, struct ms_span method)
         add_own(l, MS_SPAN(":method"), method);
 }
 
-static void add_crumbs(struct list *l, struct ms_span name,
-                       struct ms_span value)
+static void add_prepared(struct list *l, const struct ms_h2_prepared *p)
 {
-    struct ms_span crumb;
-
-    while (ms_h2_next_crumb(&value, &crumb))
-        add(l, name, crumb);
+    memcpy(l->nv + l->n, p->nv, p->n * sizeof(*p->nv));
+    l->n += p->n;
 }
 
-/* How many entries the fields may become. */
-static size_t count(const struct ms_fields *f)
+/* The fields of the request: those of the last one, if they are the same. */
+static ms_err prepare(struct h2_stream *s, const struct ms_fields *f)
 {
-    size_t n = f->count + OWN_FIELDS;
+    struct h2 *h = s->h2;
 
-    for (uint32_t i = 0; i < f->count; i++)
-        if (ms_fields_name(f, i).n == 6) { /* a Cookie */
-            struct ms_span v = ms_fields_value(f, i);
-            for (size_t at = 0; at < v.n; at++)
-                n += v.p[at] == ';';
-        }
-    return n;
-}
-
-static void add_fields(struct list *l, const struct ms_fields *f)
-{
-    for (uint32_t i = 0; i < f->count; i++) {
-        struct ms_span name = ms_fields_name(f, i);
-        struct ms_span value = ms_fields_value(f, i);
-        switch (ms_h2_request_field(name, value)) {
-        case MS_H2_SEND:
-            add(l, name, value);
-            break;
-        case MS_H2_CRUMBS:
-            add_crumbs(l, name, value);
-            break;
-        case MS_H2_DROP:
-            break;
-        }
+    if (MS_UNLIKELY(!ms_h2_prepared_is(h->prepared, f))) {
+        ms_h2_prepared_drop(&h->prepared);
+        h->prepared = ms_h2_prepare(f);
+        if (!h->prepared)
+            return MS_ENOMEM;
     }
+    s->prepared = ms_h2_prepared_use(h->prepared);
+    if (MS_UNLIKELY(h->prepared->text_bytes > MS_H2_PREPARED_BYTES))
+        ms_h2_prepared_drop(&h->prepared);
+    return MS_OK;
 }
 
 /* Nothing now: nghttp2 asks again when it is told to. */
@@ -222,7 +204,6 @@ ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
 {
     struct list l;
     char length[LENGTH_BYTES];
-    size_t most = count(req->list);
 
     l.nv = l.few; /* to empty the rest would cost more than filling it */
     l.n = 0;
@@ -231,6 +212,10 @@ ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
         return MS_EHEADER;
     if (ms_span_equal(req->method, MS_SPAN("CONNECT")))
         return MS_EOPTION;
+    ms_err err = prepare(s, req->list);
+    if (err)
+        return err;
+    size_t most = s->prepared->n + OWN_FIELDS;
     if (most > FEW_FIELDS && !(l.nv = ms_alloc(most * sizeof(*l.nv))))
         return MS_ENOMEM;
     add_method(&l, req->method);
@@ -238,10 +223,10 @@ ms_err ms_h2_submit(struct h2_stream *s, const struct ms_request *req)
                  s->h2->secure ? MS_SPAN("https") : MS_SPAN("http"));
     add_own(&l, MS_SPAN(":authority"), req->authority);
     add_own(&l, MS_SPAN(":path"), req->target);
-    add_fields(&l, req->list);
+    add_prepared(&l, s->prepared);
     add_body(&l, s, req, length);
     assert(l.n <= most);
-    ms_err err = submit(s, &l);
+    err = submit(s, &l);
     if (l.nv != l.few)
         ms_free(l.nv);
     return err;

@@ -17,8 +17,10 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "proto/h2_known.h"
 #include "proto/h2_limits.h"
 #include "proto/h2_mem.h"
+#include "proto/h2_prepared.h"
 #include "proto/session.h"
 
 struct h2;
@@ -28,7 +30,8 @@ struct h2_stream {
     struct ms_list node; /* on h2->live, or h2->spare for another use */
     struct ms_list due;  /* on h2->due while something is to be told */
     struct h2 *h2;
-    struct ms_stream *up; /* NULL: nobody listens */
+    struct ms_stream *up;            /* NULL: nobody listens */
+    struct ms_h2_prepared *prepared; /* until the request's head was sent */
     int32_t id;
     ms_err failed; /* what it ends with */
     const char *detail;
@@ -63,9 +66,11 @@ struct h2_stream {
 struct h2 {
     struct ms_session base;
     nghttp2_session *ng;
-    struct h2_mem mem;         /* its memory */
-    struct ms_buf out;         /* frames to send */
-    struct ms_list live;       /* of struct h2_stream */
+    struct h2_mem mem;               /* its memory */
+    struct ms_h2_known known;        /* response fields */
+    struct ms_h2_prepared *prepared; /* of the last request, or NULL */
+    struct ms_buf out;               /* frames to send */
+    struct ms_list live;             /* of struct h2_stream */
     struct ms_list spare;      /* of struct h2_stream, for the next requests */
     struct ms_list due;        /* of struct h2_stream */
     struct ms_list hungry;     /* of struct h2_stream: ask again for a body */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * h2_known.h - response fields that were looked at before.
+ *
+ * What a server says in every response comes out of HPACK's table, and nghttp2
+ * hands the same buffers up each time. A field that was found well formed and
+ * means nothing to the session is remembered by them, at its place in the
+ * head; a reference keeps them from being used for anything else. It need not
+ * be looked at again then.
+ *
+ * What it is not: for fields with a meaning, like Content-Length.
+ */
+#ifndef MS_PROTO_H2_KNOWN_H
+#define MS_PROTO_H2_KNOWN_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "base/span.h"
+
+/* Fields of a usual head. */
+#define MS_H2_KNOWN_FIELDS 16
+/* A longer field is not kept: what is remembered takes 4 KiB at most. */
+#define MS_H2_KNOWN_BYTES 256
+
+struct ms_h2_known_field {
+    nghttp2_rcbuf *name_buf, *value_buf; /* references; NULL: none */
+    const char *name, *value;            /* in there */
+    uint16_t name_len, value_len;
+};
+
+struct ms_h2_known {
+    struct ms_h2_known_field fields[MS_H2_KNOWN_FIELDS];
+};
+
+/* The field at that place of the head, when it is this one; otherwise NULL. */
+static inline const struct ms_h2_known_field *ms_h2_known_find(
+    const struct ms_h2_known *k, unsigned place, const nghttp2_rcbuf *name,
+    const nghttp2_rcbuf *value)
+{
+    const struct ms_h2_known_field *f = &k->fields[place];
+
+    return place < MS_H2_KNOWN_FIELDS && f->name_buf == name &&
+                   f->value_buf == value
+               ? f
+               : NULL;
+}
+
+/* The field at that place may be taken unseen from now on. */
+void ms_h2_known_add(struct ms_h2_known *k, unsigned place, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value);
+
+/* Forgets all. */
+void ms_h2_known_clear(struct ms_h2_known *k);
+
+#endif
