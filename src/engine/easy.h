@@ -41,6 +41,13 @@ struct ms_source {
     int64_t length;       /* -1: not known */
     bool asked;           /* in this run: it has to be rewound to be repeated */
     ms_rewind_cb *rewind; /* NULL: it cannot be */
+
+    /* What of it lies in a file: `left` bytes from `at` on, the first of which
+     * may be in `lent` for the session to have sent. */
+    int fd;
+    bool last; /* nothing follows them */
+    int64_t at, left;
+    struct ms_body_file lent;
 };
 
 struct ms_easy {
