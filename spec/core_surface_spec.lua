@@ -318,6 +318,27 @@ describe("surface: what drivers and uploads are made of:", function()
             one:write("cd")
           end) }),
       },
+      write_file = {
+        good = function()
+          local file <close> = assert(io.open("/dev/null"))
+          local one = core.upload(4, nothing)
+          assert.is_true(one:write_file(file, 0, 4))
+          one:drop()
+        end,
+        bad = add(wrong(U.write_file, "an upload", "x"), {
+          bad("bad_argument", "argument #2 must be an open file, not string", U.write_file,
+            core.upload(4, nothing), "x", 0, 4),
+          bad("wrong_context", "the upload is not waiting for a piece", function()
+            local file <close> = assert(io.open("/dev/null"))
+            local one = core.upload(4, nothing)
+            assert(one:write_file(file, 0, 4))
+            one:write_file(file, 0, 4)
+          end) }),
+      },
+      drop = {
+        good = function() core.upload(4, nothing):drop() end,
+        bad = wrong(U.drop, "an upload"),
+      },
       finish = {
         good = function() core.upload(0, nothing):finish() end,
         bad = add(wrong(U.finish, "an upload"), {

@@ -68,9 +68,12 @@ for version, start in pairs { ["1.1"] = server.start, ["2-prior-knowledge"] = se
       assert.equal(100000, got)
     end))
 
-    it("max_send_speed holds for strings and functions", async(function()
+    it("max_send_speed holds for strings, functions and files", async(function()
       local client <close> = new_client()
-      for _, body in ipairs { ("x"):rep(100000), producer(10, 10000) } do
+      local file <close> = assert(io.tmpfile())
+      file:write(("x"):rep(100000))
+      file:seek("set", 0)
+      for _, body in ipairs { ("x"):rep(100000), producer(10, 10000), file } do
         local res = assert_slow(100000, 250000, function()
           return client:post(s:url(sink), { body = body, max_send_speed = 250000 })
         end)

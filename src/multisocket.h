@@ -370,6 +370,16 @@ MS_API void ms_easy_on_progress(struct ms_easy *easy, ms_progress_cb *cb,
  * ms_easy_on_rewind() says how. MS_ENOMEM. */
 MS_API ms_err ms_easy_on_body(struct ms_easy *easy, ms_body_cb *cb, void *user,
                               int64_t length);
+/* For inside that callback, in place of putting bytes (*n stays 0): what comes
+ * next are `length` bytes, at least one, of the file `fd` from `offset` on.
+ * They are sent without asking for them, by the kernel alone where it can; then
+ * the callback is called again, unless *end was set or the length was met. `fd`
+ * has to stay open until then, until the body is to be rewound or the transfer
+ * is over; its position is neither used nor moved. A file that is too short by
+ * then ends the transfer with MS_EUPLOAD; which bytes arrive of one that is
+ * written to meanwhile is not defined. */
+MS_API void ms_easy_send_file(struct ms_easy *easy, int fd, int64_t offset,
+                              int64_t length);
 /* `cb` rewinds the body of ms_easy_on_body(), which comes before this and ends
  * it; it gets the same `user`. NULL: it cannot be rewound. */
 MS_API void ms_easy_on_rewind(struct ms_easy *easy, ms_rewind_cb *cb);

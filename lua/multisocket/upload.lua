@@ -2,20 +2,29 @@
 --
 -- Request bodies that are produced while they are sent: by an iterator
 -- function, which may wait, or from a file. A task takes the pieces and writes
--- each when the engine has sent the one before. What comes from a file can be
--- sent again, for a redirect or a retry: by another task, from the start.
+-- each when the engine has sent the one before. What lies in a file of known
+-- length is one piece, which the engine sends by itself; it can be sent again,
+-- for a redirect or a retry: by another task, from the start.
 local core = require "multisocket.core"
 local errors = require "multisocket.errors"
 local task = require "multisocket.task"
 
--- Read from a file at a time.
+-- Read at a time from a file that cannot be measured.
 local PIECE = 64 * 1024
 
 local upload = {}
 
+-- A piece that is not a string.
+local Stretch = {}
+
+---@class multisocket.Stretch
+---@field file file* open while the stretch is handed over
+---@field offset integer
+---@field length integer at least 1
+
 ---@class multisocket.Source
----@field open fun(): (fun(): string?, any), fun() what gives the pieces (nil at the end; nil,
----err), and what is called when it is over
+---@field open fun(): (fun(): string|multisocket.Stretch?, any), fun() what gives the pieces (nil
+---at the end; nil, err), and what is called when it is over
 ---@field length integer? in bytes, nil when it is not known
 ---@field rewinds boolean it can be opened again
 
@@ -30,7 +39,22 @@ local function rest_of(file)
   return to - from
 end
 
-local function reader(file)
+-- The stretch of a file between here and where `length` ends, and then nothing.
+local function stretch_reader(file, from, length)
+  local stretch = length > 0 and setmetatable({ file = file, offset = from, length = length },
+    Stretch)
+  return function()
+    local piece = stretch
+    stretch = nil
+    return piece or nil
+  end
+end
+
+local function reader(file, from, length)
+  if length then
+    file:seek("set", from + length) -- where reading would have left it
+    return stretch_reader(file, from, length)
+  end
   return function() return file:read(PIECE) end
 end
 
@@ -38,8 +62,7 @@ end
 local function from_file(file)
   local from, length = file:seek("cur"), rest_of(file)
   return { length = length, rewinds = length ~= nil, open = function()
-    if length then file:seek("set", from) end
-    return reader(file), nothing
+    return reader(file, from, length), nothing
   end }
 end
 
@@ -64,7 +87,7 @@ local function from_path(path)
     if not file then file, reason = io.open(path, "rb") end
     first = nil
     if not file then return function() return nil, reason end, nothing end
-    return reader(file), function() file:close() end
+    return reader(file, 0, length), function() file:close() end
   end }
 end
 
@@ -112,7 +135,7 @@ local function next_piece(self, read, round)
     return fail(self, "callback_error", "callback", why, piece)
   elseif piece == nil and err ~= nil then
     return fail(self, "upload_failed", "body", "the body failed: " .. errors.text(err), err)
-  elseif piece ~= nil and type(piece) ~= "string" then
+  elseif piece ~= nil and type(piece) ~= "string" and getmetatable(piece) ~= Stretch then
     return fail(self, "upload_failed", "body",
       ("the body must give strings, not %s"):format(type(piece)))
   end
@@ -129,6 +152,17 @@ local function wait_until_drained(self)
   task.await(op)
 end
 
+-- False when it failed.
+local function write(self, piece)
+  if type(piece) == "string" then
+    self.body:write(piece)
+    return true
+  end
+  local ok, why = self.body:write_file(piece.file, piece.offset, piece.length)
+  if not ok then fail(self, "upload_failed", "body", "the body failed: " .. why, why) end
+  return ok
+end
+
 local function pump(self)
   local round = self.round
   local read, close = self.source.open()
@@ -139,7 +173,7 @@ local function pump(self)
     if piece == false then break end
     if piece ~= "" then
       self.drained = false
-      self.body:write(piece)
+      if not write(self, piece) then return end
       go_on(self)
       if not self.drained then wait_until_drained(self) end
     end
@@ -195,6 +229,7 @@ end
 ---The transfer is over.
 function Upload:stop()
   self.rewound = false
+  self.body:drop()
   if self.task then self.task:cancel("the transfer is over") end
 end
 

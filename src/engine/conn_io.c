@@ -256,6 +256,21 @@ static bool has_more(struct ms_conn *c, size_t sent)
     return c->many ? c->session->wants_pull : !whole;
 }
 
+/* Writes what was pulled; a run that points nowhere is in the stream's file. */
+static struct ms_io_result write_runs(struct ms_conn *c,
+                                      const struct ms_span *runs, size_t count)
+{
+    if (MS_LIKELY(runs->p))
+        return ms_link_write(&c->link, runs, count);
+    assert(count == 1 && c->stream->file->n == runs->n);
+    struct ms_body_file *file = c->stream->file;
+    struct ms_io_result r =
+        ms_link_write_file(&c->link, file, c->env->scratch, &file->why);
+    if (file->why) /* the session ends the stream when it is asked again */
+        r = (struct ms_io_result){MS_IO_DONE, 0, 0};
+    return r;
+}
+
 /* Writes what the session has. True when anything left. */
 static bool flush(struct ms_conn *c)
 {
@@ -265,7 +280,7 @@ static bool flush(struct ms_conn *c)
     c->blocked = false;
     while (ms_conn_is_open(c) && (count = pull(c, runs))) {
         size_t all = total_of(runs, count);
-        struct ms_io_result r = ms_link_write(&c->link, runs, count);
+        struct ms_io_result r = write_runs(c, runs, count);
         if (r.what == MS_IO_ERROR) {
             send_failed(c, r);
             return true;

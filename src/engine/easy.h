@@ -46,6 +46,13 @@ struct ms_source {
     struct ms_producer given; /* for the next run */
     struct ms_producer of;    /* of this run */
     bool asked; /* in this run: it has to be rewound to be repeated */
+
+    /* What of it lies in a file: `left` bytes from `at` on, the first of which
+     * may be in `lent` for the session to have sent. */
+    int fd;
+    bool last; /* nothing follows them */
+    int64_t at, left;
+    struct ms_body_file lent;
 };
 
 struct ms_easy {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/easy.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -125,6 +126,17 @@ void ms_easy_on_rewind(struct ms_easy *e, ms_rewind_cb *cb)
 {
     if (e->source)
         e->source->given.rewind = cb;
+}
+
+void ms_easy_send_file(struct ms_easy *e, int fd, int64_t offset,
+                       int64_t length)
+{
+    struct ms_source *s = e->source;
+
+    assert(s && !s->left && offset >= 0 && length > 0);
+    s->fd = fd;
+    s->at = offset;
+    s->left = length;
 }
 
 void ms_easy_set_oneshot(struct ms_easy *e, bool oneshot)

@@ -2,6 +2,7 @@
 #include "engine/link.h"
 
 #include "base/mem.h"
+#include "net/send_file.h"
 
 /* Encrypted in one go, before the socket is asked to take it. */
 #define SEAL_AT_ONCE (64 * 1024)
@@ -247,6 +248,34 @@ struct ms_io_result ms_link_write(struct ms_link *l, const struct ms_span *runs,
                                   size_t count)
 {
     return l->tls ? write_sealed(l, runs, count) : transmit(l, runs, count);
+}
+
+/* To be encrypted, so it has to come to memory: a piece at a time. */
+static struct ms_io_result write_file_sealed(struct ms_link *l,
+                                             const struct ms_body_file *file,
+                                             char *buffer, const char **why)
+{
+    size_t n = file->n < MS_READ_BYTES ? file->n : MS_READ_BYTES;
+
+    if (ms_link_pending(l)) /* what is read could not be taken over */
+        return ms_link_flush(l);
+    n = ms_file_read_at(file->fd, file->at, buffer, n, why);
+    struct ms_span run = ms_span(buffer, n);
+    return n ? write_sealed(l, &run, 1) : failed;
+}
+
+struct ms_io_result ms_link_write_file(struct ms_link *l,
+                                       const struct ms_body_file *file,
+                                       char *buffer, const char **why)
+{
+    struct ms_file_slice slice = {file->fd, file->at, file->n, buffer,
+                                  MS_READ_BYTES};
+
+    if (l->tls)
+        return write_file_sealed(l, file, buffer, why);
+    struct ms_io_result r = ms_net_send_file(l->sock->fd, &slice, why);
+    l->env->bytes_out += r.n;
+    return r;
 }
 
 /* ---- the end ---------------------------------------------------------------

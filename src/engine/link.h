@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "net/multi_ev.h"
 #include "net/sock.h"
+#include "proto/session.h"
 #include "proto/tls.h"
 
 /* What the links of a multi share. */
@@ -69,6 +70,13 @@ static inline bool ms_link_has_raw(const struct ms_link *l)
 /* `n` of the result is what the link took over. */
 struct ms_io_result ms_link_write(struct ms_link *l, const struct ms_span *runs,
                                   size_t count);
+
+/* The same for what lies in a file, which goes through `buffer` (
+ * MS_READ_BYTES) where it has to. MS_IO_ERROR with `*why` set: it is the file's
+ * fault, and the link is as good as before. */
+struct ms_io_result ms_link_write_file(struct ms_link *l,
+                                       const struct ms_body_file *file,
+                                       char *buffer, const char **why);
 
 /* Whether something was taken over that has not left. */
 static inline bool ms_link_pending(const struct ms_link *l)

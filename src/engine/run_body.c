@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "engine/run_parts.h"
+#include "net/send_file.h"
 
 /* A declared length is believed this far when room for the body is made. */
 #define MAX_BODY_RESERVE (4 * 1024 * 1024)
@@ -18,6 +19,10 @@
  * as much as others may collect. */
 #define TRUSTED_COLLECTED (UINT64_C(8) << 20)
 #define TRUSTED_STREAMED  (UINT64_C(1) << 30)
+
+/* Sent from a file at a time, where the connection does that: what it may write
+ * in one turn. */
+#define FILE_PIECE (256 * 1024)
 
 ms_err ms_run_verdict(const struct ms_easy *e, unsigned run,
                       enum ms_verdict verdict)
@@ -219,8 +224,8 @@ static void pull_lent(struct ms_easy *e, char *p, size_t cap, size_t *n,
     *end = *n == left;
 }
 
-static ms_err pull_from_source(struct ms_easy *e, char *p, size_t cap,
-                               size_t *n, bool *end)
+static ms_err ask_source(struct ms_easy *e, char *p, size_t cap, size_t *n,
+                         bool *end)
 {
     struct ms_loop *l = ms_run_loop(e);
     unsigned run = e->run;
@@ -232,25 +237,75 @@ static ms_err pull_from_source(struct ms_easy *e, char *p, size_t cap,
     if (err)
         return err;
     assert(*n <= cap);
-    if (e->tells)
-        e->watch->pulled += *n;
     if (v == MS_PAUSE)
         ms_easy_pause(e, e->pause | MS_PAUSE_SEND);
     return MS_OK;
 }
 
+/* So many bytes of the source are with the session. */
+static void took_from_source(struct ms_easy *e, size_t n)
+{
+    if (e->tells)
+        e->watch->pulled += n;
+    if (ms_run_options(e)->paced)
+        ms_run_did_send(e, n);
+}
+
+/* The next of those that lie in a file: left there where the connection can
+ * send them from there and they are worth a call of their own. */
+static ms_err pull_from_file(struct ms_easy *e, char *p, size_t cap, size_t *n,
+                             bool *end)
+{
+    struct ms_source *s = e->source;
+    bool direct = e->stream.takes_files;
+    size_t most = direct ? FILE_PIECE : cap;
+    size_t k = s->left < (int64_t)most ? (size_t)s->left : most;
+
+    if (ms_run_options(e)->paced && !(k = ms_run_may_send(e, k)))
+        return MS_OK;
+    if (direct && k > cap) {
+        s->lent = (struct ms_body_file){.fd = s->fd, .at = s->at, .n = k};
+    } else {
+        size_t most_here = k < cap ? k : cap;
+        *n = k = ms_file_read_at(s->fd, s->at, p, most_here, &e->detail);
+        if (!k)
+            return MS_EUPLOAD;
+    }
+    s->at += (int64_t)k;
+    s->left -= (int64_t)k;
+    *end = s->last && !s->left;
+    took_from_source(e, k);
+    return MS_OK;
+}
+
+static ms_err pull_from_source(struct ms_easy *e, char *p, size_t cap,
+                               size_t *n, bool *end)
+{
+    struct ms_source *s = e->source;
+
+    if (!s->left) {
+        ms_err err = ask_source(e, p, cap, n, end);
+        if (!err && !s->left)
+            took_from_source(e, *n);
+        if (err || !s->left)
+            return err;
+        assert(!*n && "a piece is in memory or in a file");
+        s->last = *end;
+        *end = false;
+    }
+    return e->pause & MS_PAUSE_SEND ? MS_OK : pull_from_file(e, p, cap, n, end);
+}
+
 ms_err ms_run_pull(struct ms_easy *e, char *p, size_t cap, size_t *n, bool *end)
 {
     bool paced = ms_run_options(e)->paced;
-    ms_err err = MS_OK;
 
     if (paced && !(cap = ms_run_may_send(e, cap)))
         return MS_OK;
     if (e->source && e->source->of.cb)
-        err = pull_from_source(e, p, cap, n, end);
-    else
-        pull_lent(e, p, cap, n, end);
-    if (paced && !err)
+        return pull_from_source(e, p, cap, n, end);
+    pull_lent(e, p, cap, n, end);
+    if (paced)
         ms_run_did_send(e, *n);
-    return err;
+    return MS_OK;
 }

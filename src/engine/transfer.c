@@ -512,6 +512,14 @@ static MS_RARE void slow_down(struct ms_easy *e, struct ms_request *req)
     req->body = ms_span(NULL, 0);
 }
 
+/* A body that is produced begins with what its source says first. */
+static MS_RARE void begin_source(struct ms_easy *e)
+{
+    e->source->left = 0;
+    e->source->lent = (struct ms_body_file){0};
+    e->stream.file = &e->source->lent;
+}
+
 static void on_conn(struct ms_waiter *w, struct ms_conn *c)
 {
     struct ms_easy *e = MS_CONTAINER(w, struct ms_easy, waiter);
@@ -535,6 +543,8 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
     bool counted = ms_run_options(e)->watched || e->tells;
     e->stream.progress = counted ? &e->watch->progress : NULL;
     e->stream.ops = e->tells ? &told_ops : &stream_ops;
+    if (MS_UNLIKELY(e->source != NULL))
+        begin_source(e);
     ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);
     if (err) {
         ms_pool_release(c);

@@ -715,6 +715,7 @@ static ms_err h1_open(struct ms_session *s, struct ms_stream *stream,
     h->stream = stream;
     stream->asked = stream->answered = stream->needs_h1 = false;
     stream->passed_over = false;
+    stream->takes_files = req->streamed && req->length >= 0;
     stream->sent_us = stream->first_byte_us = 0;
     stream->session = s;
     s->streams = 1;
@@ -755,9 +756,12 @@ static void fill(struct h1 *h)
     char *p = ms_upload_room(h->upload, &cap);
     ms_err err = s->ops->on_pull(s, p, cap, &n, &end);
 
-    if (h->stream != s || (!err && !n && !end))
+    if (h->stream != s)
         return;
-    if (!err)
+    size_t of_file = s->file ? s->file->n : 0;
+    if (!err && of_file)
+        err = ms_upload_put_elsewhere(h->upload, of_file, end, &why);
+    else if (!err && (n || end))
         err = ms_upload_put(h->upload, n, end, &why);
     if (err)
         finish(h, err, why);
@@ -767,7 +771,10 @@ static struct ms_span next_piece(struct h1 *h)
 {
     if (!h->upload)
         return h->body;
-    if (!ms_upload_ready(h->upload).n && !ms_upload_ended(h->upload))
+    struct ms_body_file *file = h->stream->file;
+    if (MS_UNLIKELY(file && file->why))
+        finish(h, MS_EUPLOAD, file->why);
+    else if (!ms_upload_ready(h->upload).n && !ms_upload_ended(h->upload))
         fill(h);
     return h->upload ? ms_upload_ready(h->upload) : ms_span(NULL, 0);
 }
@@ -786,6 +793,8 @@ static size_t h1_pull(struct ms_session *s, struct ms_span *out, size_t max)
     struct ms_span piece = next_piece(h);
     if (!h->stream)
         return 0;
+    if (n && !piece.p)
+        return n; /* what is in a file goes by itself */
     if (piece.n)
         out[n++] = piece;
     return n;
@@ -808,6 +817,7 @@ static bool h1_sent(struct ms_session *s, size_t n)
     ms_buf_consume(&h->out, of_head);
     n -= of_head;
     if (h->upload) {
+        ms_stream_file_sent(h->stream, n);
         ms_upload_sent(h->upload, n);
     } else if (n) {
         if (h->stream && h->stream->progress)

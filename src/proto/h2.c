@@ -419,6 +419,7 @@ static void attach(struct h2_stream *s, struct ms_stream *up)
     ms_head_clear(up->head);
     ms_fields_clear(up->trailers);
     up->asked = up->answered = up->needs_h1 = up->passed_over = false;
+    up->takes_files = false; /* frames are made in memory */
     up->sent_us = up->first_byte_us = 0;
     up->session = &h->base;
     up->part = s;

@@ -78,7 +78,8 @@ struct ms_stream_ops {
      * `*n` (0 before). `*end` (false before) says that they are the last. No
      * byte and no end: there is nothing now; it is asked again at the next
      * pull(). An error ends the stream with it. NULL where no request is
-     * streamed. */
+     * streamed. Where the stream takes_files the bytes may stay where they are,
+     * and be more than `cap`: `*n` is 0 then and stream->file->n is not. */
     ms_err (*on_pull)(struct ms_stream *s, char *p, size_t cap, size_t *n,
                       bool *end);
 
@@ -88,6 +89,15 @@ struct ms_stream_ops {
      * text that says it more precisely, or NULL. A head that was not complete
      * has been emptied. */
     void (*on_end)(struct ms_stream *s, ms_err err, const char *detail);
+};
+
+/* The next bytes of a request's body that lie in a file. A session only counts
+ * them: its owner, which has descriptors, brings them to the wire. */
+struct ms_body_file {
+    int fd;
+    int64_t at;      /* where the first of them is */
+    size_t n;        /* how many they are; 0: there are none now */
+    const char *why; /* they cannot be sent, static; NULL: they can */
 };
 
 /* How a stream gets on, for an owner that wants to know. */
@@ -108,12 +118,14 @@ struct ms_stream {
      * they are. After clearing it, resume(). */
     bool hold_send;
     struct ms_progress *progress; /* kept up to date while attached, or NULL */
+    struct ms_body_file *file;    /* what on_pull left in a file, or NULL */
 
     /* Kept by the session; the bools stay as they are after the end. They
      * are what a retry goes by: a request that is not `asked` did nothing. */
     bool asked;       /* the peer may have acted on the request */
     bool answered;    /* some of a response came */
     bool needs_h1;    /* the peer wants this request over HTTP/1.1 */
+    bool takes_files; /* on_pull may use `file` */
     bool passed_over; /* the peer ends the connection, where it served others,
                        * without a look at this request */
     struct ms_session *session; /* NULL while detached */
@@ -164,8 +176,9 @@ struct ms_session_ops {
 
     /* Lends up to `max` runs of bytes that are to leave now, in order, none
      * of them empty; returns how many, 0 when there is nothing. They are good
-     * until the next call to the session. A streamed body that fails ends its
-     * stream in here. */
+     * until the next call to the session. A run that points nowhere comes
+     * alone: it is stream->file. A streamed body that fails ends its stream in
+     * here. */
     size_t (*pull)(struct ms_session *, struct ms_span *out, size_t max);
 
     /* The first `n` of the bytes last pulled have left. True when the last
@@ -215,6 +228,16 @@ static inline void ms_stream_moved(struct ms_stream *s, size_t n)
         return;
     s->progress->bytes += n;
     s->progress->at_us = s->session->now_us;
+}
+
+/* For sessions: `n` bytes of a streamed body have left; they are of its file
+ * where something of that was to be sent. NULL is allowed. */
+static inline void ms_stream_file_sent(struct ms_stream *s, size_t n)
+{
+    if (!s || !s->file || !s->file->n)
+        return;
+    s->file->at += (int64_t)n;
+    s->file->n -= n;
 }
 
 #endif

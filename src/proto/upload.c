@@ -13,6 +13,7 @@
 struct ms_upload {
     int64_t left; /* of a known length; -1: chunks */
     bool ended;
+    bool elsewhere;  /* and not in piece */
     size_t from, to; /* what is ready, in piece */
     char piece[BEFORE + MS_UPLOAD_PIECE + BEHIND];
 };
@@ -25,6 +26,7 @@ ms_err ms_upload_new(struct ms_upload **out, int64_t length)
         return MS_ENOMEM;
     u->left = length < 0 ? -1 : length;
     u->ended = length == 0;
+    u->elsewhere = false;
     u->from = u->to = 0;
     *out = u;
     return MS_OK;
@@ -67,17 +69,8 @@ static void frame(struct ms_upload *u, size_t n, bool end)
         append(u, "0\r\n\r\n");
 }
 
-ms_err ms_upload_put(struct ms_upload *u, size_t n, bool end, const char **why)
+static ms_err count(struct ms_upload *u, size_t n, bool end, const char **why)
 {
-    assert(n <= MS_UPLOAD_PIECE && !u->ended);
-
-    u->from = BEFORE;
-    u->to = BEFORE + n;
-    u->ended = end;
-    if (u->left < 0) {
-        frame(u, n, end);
-        return MS_OK;
-    }
     if (n > (uint64_t)u->left) {
         *why = "the request body is longer than was said";
         return MS_EUPLOAD;
@@ -91,9 +84,34 @@ ms_err ms_upload_put(struct ms_upload *u, size_t n, bool end, const char **why)
     return MS_OK;
 }
 
+ms_err ms_upload_put(struct ms_upload *u, size_t n, bool end, const char **why)
+{
+    assert(n <= MS_UPLOAD_PIECE && !u->ended);
+
+    u->elsewhere = false;
+    u->from = BEFORE;
+    u->to = BEFORE + n;
+    u->ended = end;
+    if (u->left >= 0)
+        return count(u, n, end, why);
+    frame(u, n, end);
+    return MS_OK;
+}
+
+ms_err ms_upload_put_elsewhere(struct ms_upload *u, size_t n, bool end,
+                               const char **why)
+{
+    assert(n && !u->ended && u->left >= 0 && u->from == u->to);
+
+    u->elsewhere = true;
+    u->from = 0;
+    u->to = n;
+    return count(u, n, end, why);
+}
+
 struct ms_span ms_upload_ready(const struct ms_upload *u)
 {
-    return ms_span(u->piece + u->from, u->to - u->from);
+    return ms_span(u->elsewhere ? NULL : u->piece + u->from, u->to - u->from);
 }
 
 void ms_upload_sent(struct ms_upload *u, size_t n)

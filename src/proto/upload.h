@@ -32,7 +32,13 @@ char *ms_upload_room(struct ms_upload *u, size_t *cap);
 ms_err ms_upload_put(struct ms_upload *u, size_t n, bool end,
                      const char **why) MS_MUST_CHECK;
 
-/* What waits to be sent; lent until the next call. */
+/* In place of that, for a body of known length: the next `n` bytes, at least
+ * one, are elsewhere and are sent from there. */
+ms_err ms_upload_put_elsewhere(struct ms_upload *u, size_t n, bool end,
+                               const char **why) MS_MUST_CHECK;
+
+/* What waits to be sent; lent until the next call. It points nowhere while the
+ * bytes are elsewhere. */
 struct ms_span ms_upload_ready(const struct ms_upload *u);
 /* The first `n` bytes of that were sent. */
 void ms_upload_sent(struct ms_upload *u, size_t n);
