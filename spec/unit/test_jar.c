@@ -332,6 +332,27 @@ TEST(the_same_name_domain_and_path_are_one_cookie)
     end(&w);
 }
 
+/* 5.7, step 23: the old one's age, all else is the new one's. */
+TEST(a_cookie_that_is_set_again_keeps_only_its_age)
+{
+    struct world w;
+    struct ms_jar_found all = {0};
+
+    begin(&w);
+    CHECK(!take(&w, TLS, "a=1; secure; HttpOnly; max-age=9; samesite=lax"));
+    w.now_s += 3;
+    CHECK(!take(&w, TLS, "a=22"));
+    CHECK(!ms_jar_all(&w.jar, w.now_s, &all) && all.count == 1);
+    const struct ms_cookie *c = all.list[0];
+    CHECK(c->created_s == NOW && c->expires_s == MS_COOKIE_SESSION);
+    CHECK(!c->secure && !c->http_only && c->same_site == MS_SAME_SITE_DEFAULT);
+    CHECK(ms_span_equal(ms_cookie_value(c), MS_SPAN("22")));
+    ms_jar_found_free(&all);
+    w.now_s += 100; /* nor does the old end come for it */
+    CHECK_SENT(&w, AT, "a=22");
+    end(&w);
+}
+
 TEST(longer_paths_go_first_then_older_ones)
 {
     struct world w;
@@ -410,6 +431,51 @@ TEST(a_host_has_180_cookies_and_secure_ones_stay)
         take_numbered(&w, TLS, i, "; path=/; secure");
     CHECK(w.jar.count == MS_JAR_HOST_MAX);
     CHECK_SENT(&w, AT "p/", "");
+    end(&w);
+}
+
+/* Who goes when a host has too many: what is over, then the one that was not
+ * sent for longest of those that are not Secure, then of those that are
+ * (5.7, the end). */
+TEST(a_host_loses_what_was_not_sent_for_long)
+{
+    struct world w;
+
+    begin(&w);
+    CHECK(!take(&w, TLS, "s=1; secure"));
+    CHECK(!take(&w, AT, "over=1; max-age=5"));
+    for (unsigned i = 2; i < MS_JAR_HOST_MAX; i++)
+        take_numbered(&w, AT, i, i % 2 ? "; path=/odd" : "; path=/even");
+    CHECK(w.jar.count == MS_JAR_HOST_MAX);
+    CHECK(strstr(sent(&w, AT "odd"), "c3=x3")); /* and so all odd ones */
+    w.now_s += 5;
+    CHECK(!take(&w, AT, "a=1; path=/new")); /* for the one that is over */
+    CHECK(strstr(sent(&w, AT "even"), "c2=x2; c4=x4;"));
+    CHECK(!take(&w, AT, "b=1; path=/new")); /* for c3: sent before c2 */
+    CHECK(!strstr(sent(&w, AT "odd"), "c3=x3"));
+    CHECK_SENT(&w, AT "new", "a=1; b=1");
+    CHECK_SENT(&w, TLS, "s=1");
+    for (unsigned i = 0; i < 2 * MS_JAR_HOST_MAX; i++)
+        take_numbered(&w, TLS, i, "; secure; path=/tls");
+    CHECK(w.jar.count == MS_JAR_HOST_MAX);
+    CHECK_SENT(&w, TLS, ""); /* s in its turn */
+    CHECK_SENT(&w, AT "new", "");
+    end(&w);
+}
+
+/* It is what nobody without TLS can bring that stays. */
+TEST(a_host_full_of_secure_ones_takes_no_other)
+{
+    struct world w;
+
+    begin(&w);
+    for (unsigned i = 0; i < MS_JAR_HOST_MAX; i++)
+        take_numbered(&w, TLS, i, "; secure; path=/tls");
+    CHECK(!take(&w, AT, "a=1"));
+    CHECK_SENT(&w, TLS, "");
+    CHECK(w.jar.count == MS_JAR_HOST_MAX);
+    CHECK(!take(&w, "http://b.example.org/", "a=1; domain=example.org"));
+    CHECK_SENT(&w, TLS, "a=1"); /* another domain */
     end(&w);
 }
 
@@ -593,6 +659,22 @@ TEST(files_of_others_are_read)
     CHECK(w.jar.count == 6);
     w.now_s = NOW + MS_COOKIE_AGE_MAX_S; /* nor longer from a file */
     CHECK_SENT(&w, "http://www.example.com/x", "");
+    end(&w);
+}
+
+TEST(what_is_over_in_a_file_takes_nothing_away)
+{
+    static const char text[] =
+        "a.example.org\tFALSE\t/\tFALSE\t1600000000\ta\told\n"
+        "a.example.org\tFALSE\t/\tFALSE\t0\tb\tnew\n";
+    struct world w;
+    struct ms_jar_fault fault;
+
+    begin(&w);
+    CHECK(!take(&w, AT, "a=1"));
+    CHECK(!take(&w, AT, "b=2"));
+    CHECK(!ms_jar_read(&w.jar, MS_SPAN(text), NOW, &fault));
+    CHECK_SENT(&w, AT, "a=1; b=new");
     end(&w);
 }
 
