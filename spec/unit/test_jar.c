@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "proto/host.h"
 #include "proto/jar_file.h"
 #include "proto/suffix.h"
 #include "unit.h"
@@ -131,6 +132,22 @@ TEST(a_cookie_is_its_hosts_unless_a_domain_says_more)
     };
 
     check_rows(rows, MS_COUNT(rows));
+}
+
+TEST(a_domain_longer_than_a_name_is_refused_as_that)
+{
+    struct world w;
+    char line[MS_HOST_MAX + 32] = "a=b; domain=";
+    size_t from = strlen(line);
+
+    begin(&w);
+    memset(line + from, 'x', MS_HOST_MAX + 1);
+    const char *why = take(&w, AT, line);
+    CHECK(why && !strcmp(why, "its domain is too long"));
+    line[from + MS_HOST_MAX] = 0;
+    why = take(&w, AT, line);
+    CHECK(why && !strcmp(why, "its domain is not that of the URL"));
+    end(&w);
 }
 
 /* E2: dots and case. */
@@ -666,6 +683,7 @@ TEST(what_is_over_in_a_file_takes_nothing_away)
 {
     static const char text[] =
         "a.example.org\tFALSE\t/\tFALSE\t1600000000\ta\told\n"
+        "a.example.org\tFALSE\t/\tFALSE\t1700000000\ta\told\n" /* now */
         "a.example.org\tFALSE\t/\tFALSE\t0\tb\tnew\n";
     struct world w;
     struct ms_jar_fault fault;
@@ -732,6 +750,22 @@ TEST(fields_of_a_file_are_not_too_long)
     CHECK(ms_jar_read(&w.jar, ms_span(text, (size_t)n + 4096), NOW, &fault) ==
           MS_ECOOKIE);
     CHECK(w.jar.count == 1);
+    n = snprintf(text, sizeof(text), "a.org\tFALSE\t/");
+    memset(text + n, 'x', MS_COOKIE_ATTRIBUTE_MAX);
+    memcpy(text + n + MS_COOKIE_ATTRIBUTE_MAX - 1, "\tFALSE\t0\tn\t", 11);
+    CHECK(!ms_jar_read(&w.jar, ms_span(text, (size_t)n + 1034), NOW, &fault));
+    CHECK(w.jar.count == 2);
+    memcpy(text + n + MS_COOKIE_ATTRIBUTE_MAX, "\tFALSE\t0\tn\t", 11);
+    text[n + MS_COOKIE_ATTRIBUTE_MAX - 1] = 'x';
+    CHECK(ms_jar_read(&w.jar, ms_span(text, (size_t)n + 1035), NOW, &fault) ==
+          MS_ECOOKIE);
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 50; i < sizeof(text); i += 50)
+        text[i] = '.';
+    strcpy(text + MS_HOST_MAX + 1, "\tFALSE\t/\tFALSE\t0\tn\t1");
+    CHECK(ms_jar_read(&w.jar, ms_span_text(text), NOW, &fault) == MS_ECOOKIE);
+    CHECK(!strcmp(fault.why, "no domain in the first field"));
+    CHECK(w.jar.count == 2);
     end(&w);
 }
 
@@ -743,6 +777,10 @@ static ms_err use(struct world *w)
 {
     static const char *const lines[] = {"a=1; secure", "a=2; secure; path=/x",
                                         "a=3; domain=example.org; max-age=9"};
+    static const char file[] =
+        HEAD "a.example.org\tFALSE\t/\tTRUE\t0\ta\t1\n"
+             "a.example.org\tFALSE\t/x\tTRUE\t0\ta\t2\n"
+             ".example.org\tTRUE\t/\tFALSE\t1700000009\ta\t3\n";
     struct ms_jar_fault fault;
     const char *why;
     ms_err err = MS_OK;
@@ -754,6 +792,7 @@ static ms_err use(struct world *w)
     ms_buf_clear(&w->line);
     if (!err)
         err = ms_jar_write(&w->jar, NOW, &w->line);
+    CHECK(err || ms_span_equal(ms_buf_span(&w->line), MS_SPAN(file)));
     if (!err)
         err = ms_jar_read(&w->jar, ms_buf_span(&w->line), NOW, &fault);
     return err;
