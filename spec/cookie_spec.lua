@@ -6,6 +6,7 @@
 -- the wire is in cookie_wire_spec.lua.
 local core = require "multisocket.core"
 local ms = require "multisocket"
+local peer = require "spec.support.peer"
 local process = require "spec.support.process"
 local surface = require "spec.support.surface"
 local async = require "spec.support.async"
@@ -176,6 +177,49 @@ describe("E7: the file of a jar", function()
     assert.equal(files.read(path("jar")), files.read(path("again")))
   end)
 
+  -- URL and line; what its file has no place for is not among them.
+  local ODD = {
+    { "http://[::1]/p/q", "a=1; HttpOnly" },
+    { "http://127.0.0.1:8080/", "a=1; max-age=10" },
+    { "https://a.example.org/", "__Host-a=1; secure; path=/" },
+    { "https://a.example.org/", "__Secure-a=1; secure; domain=example.org; HttpOnly" },
+    { "https://xn--bcher-kva.example.org/", "a=1; secure" },
+    { URL, "#HttpOnly_a=1" }, { URL, "# a=1" }, { URL, "a b=c d" }, { URL, "=a=b" },
+    { URL, "\xC3\xA9=\xFC" }, { URL, "e=" }, { URL, 'q="x"' },
+    { URL, "a=1; path=/\xC3\xA9 x" }, { URL, "a=2; path=/%09" }, { URL, "a=3; path=/#" },
+    { URL, "long=" .. ("x"):rep(4092) .. "; path=/" .. ("y"):rep(1023) },
+    { URL, "late=1; max-age=99999999999" },
+    { URL, "same=1" }, { URL, "same=2; domain=a.example.org" }, { URL, "same=3; path=/x" },
+  }
+
+  it("keeps whatever a jar does, in its order", function()
+    local jar, again = ms.jar(), ms.jar()
+    for _, odd in ipairs(ODD) do assert(jar:set(odd[1], odd[2])) end
+    assert(jar:save(path("odd")))
+    assert(again:load(path("odd")))
+    local ours, theirs = jar:each(), again:each()
+    for _ = 1, #ODD do
+      local one, other = ours(), theirs()
+      one.created, other.created = nil, nil
+      assert.same(one, other)
+    end
+    assert.is_nil(theirs())
+  end)
+
+  it("leaves out what has a tab, and what is over", function()
+    local jar, again = ms.jar(), ms.jar()
+    for _, line in ipairs({ "a=1\t2", "a\tb=1", "c=1; path=/x\ty", "d=1" }) do
+      assert(jar:set(URL, line))
+    end
+    assert(jar:save(path("tabs")))
+    assert(again:load(path("tabs")))
+    assert.equal("d=1", sent(again, URL))
+    assert(again:set(URL, "e=1"))
+    write_file(path("old"), "a.example.org\tFALSE\t/\tFALSE\t1\te\t2\n")
+    assert(again:load(path("old")))
+    assert.equal("d=1; e=1", sent(again, URL))
+  end)
+
   it("is for its owner only, and a link is replaced, not followed", function()
     files.write(path("target"), "untouched")
     os.execute(("chmod 644 %s; ln -sf target %s"):format(path("target"), path("link")))
@@ -223,6 +267,27 @@ describe("E7: the file of a jar", function()
     assert.is_true(jar:load(path("more")))
     assert.equal('b="2 3"; d=4', sent(jar, URL))
   end)
+
+  it("goes to curl and comes from it, of addresses too", async(function()
+    for _, host in ipairs({ "::1", "127.0.0.1" }) do
+      local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 200 OK\r\n"
+        .. "Set-Cookie: a=1; HttpOnly; path=/\r\nSet-Cookie: b=2; max-age=100; path=/p\r\n"
+        .. "Content-Length: 0\r\nConnection: close\r\n\r\n" } } }, { host = host })
+      local function curl(how, file, url)
+        local result = process.run({ "curl", "-sg", how, path(file), url },
+          { env = { LD_PRELOAD = false } })
+        assert.equal(0, result.code, result.stderr)
+      end
+      local jar = ms.jar()
+      curl("-c", "from", p:url())
+      assert(jar:load(path("from")))
+      assert.equal("b=2; a=1", sent(jar, p:url("/p")))
+      assert.same({ true, true }, { jar:get(p:url())[1].http_only, jar:get(p:url())[1].host_only })
+      assert(jar:save(path("to")))
+      curl("-b", "to", p:url("/p"))
+      assert.matches("\r\nCookie: b=2; a=1\r\n", p:requests()[2])
+    end
+  end))
 
   it("means the same to curl, which writes it anew", function()
     assert.is_true(filled():save(path("ours")))

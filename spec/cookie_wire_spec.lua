@@ -86,6 +86,26 @@ describe("cookies", function()
     assert.equal("deny=1; fail=1", shown(c, at(A, "/show")))
   end))
 
+  it("come with the head that counts, and only with it", async(function()
+    for text, kept in pairs({
+      ["103 Early\r\nSet-Cookie: no=1\r\n\r\nHTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\n"
+        .. "Content-Length: 0\r\n\r\n"] = "a",
+      ["200 OK\r\nSet-Cookie: a=1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        .. "Set-Cookie: no=1\r\n\r\n"] = "a",
+      ["200 OK\r\nSet-Cookie: a=1\r\nContent-Length: 9\r\n\r\ncut"] = "a",
+      ["204 None\r\nSet-Cookie: a=1\r\n\r\n"] = "a",
+      ["200 OK\r\nSet-Cookie: a=1\r\nContent-Length: x\r\n\r\n"] = "",
+      ["200 OK\r\nSet-Cookie2: a=1\r\nContent-Length: 0\r\n\r\n"] = "",
+    }) do
+      local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 " .. text } } })
+      local c <close> = client({ retry = false })
+      c:fetch(p:url())
+      local names = {}
+      for cookie in c.cookies:each() do names[#names + 1] = cookie.name end
+      assert.equal(kept, table.concat(names, " "), text)
+    end
+  end))
+
   it("go by HTTP/2 as by HTTP/1.1", async(function()
     local c <close> = client()
     for _, base in ipairs({ secure, h2 }) do

@@ -140,6 +140,52 @@ TEST(what_no_calendar_has_is_no_date)
     }
 }
 
+/* Step 1: which bytes are between the pieces of a date. */
+TEST(dates_are_cut_at_delimiters_only)
+{
+    char text[] = "6?Nov 1994 08:49:37";
+
+    for (int byte = 0; byte < 256; byte++) {
+        bool delimits = byte == '\t' || (byte >= ' ' && byte <= '/') ||
+                        (byte >= ';' && byte <= '@') ||
+                        (byte >= '[' && byte <= '`') ||
+                        (byte >= '{' && byte <= '~');
+        int64_t got;
+        text[1] = (char)byte;
+        CHECK_THAT(ms_cookie_date(ms_span(text, sizeof(text) - 1), &got) ==
+                       delimits,
+                   "byte %d", byte);
+    }
+}
+
+TEST(dates_end_where_their_text_ends)
+{
+    static const struct {
+        const char *text;
+        size_t behind; /* bytes that are not of it */
+        int64_t want;
+    } cases[] = {
+        {"6 Nov 1994 08:49:37", 1, 784111743},
+        {"6 Nov 1994 08:49:377", 1, 784111777},
+        {"1994 08:49:37 Nov 6", 2, NO_DATE},
+        {"1994 08:49:37 Nov 66", 1, 784111777},
+        {"1994 08:49:37 6 Nov", 1, NO_DATE},
+        {"6 Nov 1994 08:49:37", 6, NO_DATE},
+        {"6 Nov 1994 08:49:37", 7, NO_DATE},
+        {"6 Nov 08:49:37 1994", 3, NO_DATE},
+        {"6 Nov 08:49:37 19941", 1, 784111777},
+    };
+
+    for (size_t i = 0; i < MS_COUNT(cases); i++) {
+        const char *text = cases[i].text;
+        int64_t got = NO_DATE;
+        bool any =
+            ms_cookie_date(ms_span(text, strlen(text) - cases[i].behind), &got);
+        CHECK_THAT(any == (cases[i].want != NO_DATE) && got == cases[i].want,
+                   "%s, %zu less: %lld", text, cases[i].behind, (long long)got);
+    }
+}
+
 /* ---- the line (5.6) ---------------------------------------------------------
  */
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "proto/host.h"
 #include "proto/jar_file.h"
 #include "proto/suffix.h"
 #include "unit.h"
@@ -131,6 +132,22 @@ TEST(a_cookie_is_its_hosts_unless_a_domain_says_more)
     };
 
     check_rows(rows, MS_COUNT(rows));
+}
+
+TEST(a_domain_longer_than_a_name_is_refused_as_that)
+{
+    struct world w;
+    char line[MS_HOST_MAX + 32] = "a=b; domain=";
+    size_t from = strlen(line);
+
+    begin(&w);
+    memset(line + from, 'x', MS_HOST_MAX + 1);
+    const char *why = take(&w, AT, line);
+    CHECK(why && !strcmp(why, "its domain is too long"));
+    line[from + MS_HOST_MAX] = 0;
+    why = take(&w, AT, line);
+    CHECK(why && !strcmp(why, "its domain is not that of the URL"));
+    end(&w);
 }
 
 /* E2: dots and case. */
@@ -332,6 +349,27 @@ TEST(the_same_name_domain_and_path_are_one_cookie)
     end(&w);
 }
 
+/* 5.7, step 23: the old one's age, all else is the new one's. */
+TEST(a_cookie_that_is_set_again_keeps_only_its_age)
+{
+    struct world w;
+    struct ms_jar_found all = {0};
+
+    begin(&w);
+    CHECK(!take(&w, TLS, "a=1; secure; HttpOnly; max-age=9; samesite=lax"));
+    w.now_s += 3;
+    CHECK(!take(&w, TLS, "a=22"));
+    CHECK(!ms_jar_all(&w.jar, w.now_s, &all) && all.count == 1);
+    const struct ms_cookie *c = all.list[0];
+    CHECK(c->created_s == NOW && c->expires_s == MS_COOKIE_SESSION);
+    CHECK(!c->secure && !c->http_only && c->same_site == MS_SAME_SITE_DEFAULT);
+    CHECK(ms_span_equal(ms_cookie_value(c), MS_SPAN("22")));
+    ms_jar_found_free(&all);
+    w.now_s += 100; /* nor does the old end come for it */
+    CHECK_SENT(&w, AT, "a=22");
+    end(&w);
+}
+
 TEST(longer_paths_go_first_then_older_ones)
 {
     struct world w;
@@ -410,6 +448,51 @@ TEST(a_host_has_180_cookies_and_secure_ones_stay)
         take_numbered(&w, TLS, i, "; path=/; secure");
     CHECK(w.jar.count == MS_JAR_HOST_MAX);
     CHECK_SENT(&w, AT "p/", "");
+    end(&w);
+}
+
+/* Who goes when a host has too many: what is over, then the one that was not
+ * sent for longest of those that are not Secure, then of those that are
+ * (5.7, the end). */
+TEST(a_host_loses_what_was_not_sent_for_long)
+{
+    struct world w;
+
+    begin(&w);
+    CHECK(!take(&w, TLS, "s=1; secure"));
+    CHECK(!take(&w, AT, "over=1; max-age=5"));
+    for (unsigned i = 2; i < MS_JAR_HOST_MAX; i++)
+        take_numbered(&w, AT, i, i % 2 ? "; path=/odd" : "; path=/even");
+    CHECK(w.jar.count == MS_JAR_HOST_MAX);
+    CHECK(strstr(sent(&w, AT "odd"), "c3=x3")); /* and so all odd ones */
+    w.now_s += 5;
+    CHECK(!take(&w, AT, "a=1; path=/new")); /* for the one that is over */
+    CHECK(strstr(sent(&w, AT "even"), "c2=x2; c4=x4;"));
+    CHECK(!take(&w, AT, "b=1; path=/new")); /* for c3: sent before c2 */
+    CHECK(!strstr(sent(&w, AT "odd"), "c3=x3"));
+    CHECK_SENT(&w, AT "new", "a=1; b=1");
+    CHECK_SENT(&w, TLS, "s=1");
+    for (unsigned i = 0; i < 2 * MS_JAR_HOST_MAX; i++)
+        take_numbered(&w, TLS, i, "; secure; path=/tls");
+    CHECK(w.jar.count == MS_JAR_HOST_MAX);
+    CHECK_SENT(&w, TLS, ""); /* s in its turn */
+    CHECK_SENT(&w, AT "new", "");
+    end(&w);
+}
+
+/* It is what nobody without TLS can bring that stays. */
+TEST(a_host_full_of_secure_ones_takes_no_other)
+{
+    struct world w;
+
+    begin(&w);
+    for (unsigned i = 0; i < MS_JAR_HOST_MAX; i++)
+        take_numbered(&w, TLS, i, "; secure; path=/tls");
+    CHECK(!take(&w, AT, "a=1"));
+    CHECK_SENT(&w, TLS, "");
+    CHECK(w.jar.count == MS_JAR_HOST_MAX);
+    CHECK(!take(&w, "http://b.example.org/", "a=1; domain=example.org"));
+    CHECK_SENT(&w, TLS, "a=1"); /* another domain */
     end(&w);
 }
 
@@ -596,6 +679,23 @@ TEST(files_of_others_are_read)
     end(&w);
 }
 
+TEST(what_is_over_in_a_file_takes_nothing_away)
+{
+    static const char text[] =
+        "a.example.org\tFALSE\t/\tFALSE\t1600000000\ta\told\n"
+        "a.example.org\tFALSE\t/\tFALSE\t1700000000\ta\told\n" /* now */
+        "a.example.org\tFALSE\t/\tFALSE\t0\tb\tnew\n";
+    struct world w;
+    struct ms_jar_fault fault;
+
+    begin(&w);
+    CHECK(!take(&w, AT, "a=1"));
+    CHECK(!take(&w, AT, "b=2"));
+    CHECK(!ms_jar_read(&w.jar, MS_SPAN(text), NOW, &fault));
+    CHECK_SENT(&w, AT, "a=1; b=new");
+    end(&w);
+}
+
 TEST(a_malformed_line_is_named_and_nothing_is_read)
 {
     static const char *const lines[] = {
@@ -650,6 +750,22 @@ TEST(fields_of_a_file_are_not_too_long)
     CHECK(ms_jar_read(&w.jar, ms_span(text, (size_t)n + 4096), NOW, &fault) ==
           MS_ECOOKIE);
     CHECK(w.jar.count == 1);
+    n = snprintf(text, sizeof(text), "a.org\tFALSE\t/");
+    memset(text + n, 'x', MS_COOKIE_ATTRIBUTE_MAX);
+    memcpy(text + n + MS_COOKIE_ATTRIBUTE_MAX - 1, "\tFALSE\t0\tn\t", 11);
+    CHECK(!ms_jar_read(&w.jar, ms_span(text, (size_t)n + 1034), NOW, &fault));
+    CHECK(w.jar.count == 2);
+    memcpy(text + n + MS_COOKIE_ATTRIBUTE_MAX, "\tFALSE\t0\tn\t", 11);
+    text[n + MS_COOKIE_ATTRIBUTE_MAX - 1] = 'x';
+    CHECK(ms_jar_read(&w.jar, ms_span(text, (size_t)n + 1035), NOW, &fault) ==
+          MS_ECOOKIE);
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 50; i < sizeof(text); i += 50)
+        text[i] = '.';
+    strcpy(text + MS_HOST_MAX + 1, "\tFALSE\t/\tFALSE\t0\tn\t1");
+    CHECK(ms_jar_read(&w.jar, ms_span_text(text), NOW, &fault) == MS_ECOOKIE);
+    CHECK(!strcmp(fault.why, "no domain in the first field"));
+    CHECK(w.jar.count == 2);
     end(&w);
 }
 
@@ -661,6 +777,10 @@ static ms_err use(struct world *w)
 {
     static const char *const lines[] = {"a=1; secure", "a=2; secure; path=/x",
                                         "a=3; domain=example.org; max-age=9"};
+    static const char file[] =
+        HEAD "a.example.org\tFALSE\t/\tTRUE\t0\ta\t1\n"
+             "a.example.org\tFALSE\t/x\tTRUE\t0\ta\t2\n"
+             ".example.org\tTRUE\t/\tFALSE\t1700000009\ta\t3\n";
     struct ms_jar_fault fault;
     const char *why;
     ms_err err = MS_OK;
@@ -672,6 +792,7 @@ static ms_err use(struct world *w)
     ms_buf_clear(&w->line);
     if (!err)
         err = ms_jar_write(&w->jar, NOW, &w->line);
+    CHECK(err || ms_span_equal(ms_buf_span(&w->line), MS_SPAN(file)));
     if (!err)
         err = ms_jar_read(&w->jar, ms_buf_span(&w->line), NOW, &fault);
     return err;

@@ -38,19 +38,15 @@ bool ms_cookie_has_prefix(struct ms_span text, struct ms_span prefix)
 }
 
 /* Cuts `s` at its first `c`: what is in front comes back, `*s` keeps what is
- * behind. False when there is none; `*front` is all of it then. */
-static bool cut(struct ms_span *s, char c, struct ms_span *front)
+ * behind. Without any, all of it is in front. */
+static struct ms_span cut(struct ms_span *s, char c)
 {
     const char *at = s->n ? memchr(s->p, c, s->n) : NULL;
+    size_t n = at ? (size_t)(at - s->p) : s->n;
+    struct ms_span front = ms_span(s->p, n);
 
-    *front = *s;
-    if (!at) {
-        *s = ms_span(s->p + s->n, 0);
-        return false;
-    }
-    front->n = (size_t)(at - s->p);
-    *s = ms_span(at + 1, s->n - front->n - 1);
-    return true;
+    *s = ms_span(s->p + n + (at ? 1 : 0), s->n - n - (at ? 1 : 0));
+    return front;
 }
 
 /* "name=value", either trimmed. Without "=" it is all name. */
@@ -58,8 +54,7 @@ static struct attribute split_pair(struct ms_span text)
 {
     struct attribute a;
 
-    cut(&text, '=', &a.name);
-    a.name = ms_span_trim(a.name);
+    a.name = ms_span_trim(cut(&text, '='));
     a.value = ms_span_trim(text);
     return a;
 }
@@ -166,11 +161,9 @@ static void read_attributes(struct ms_set_cookie *c, struct ms_span rest,
                             int64_t now_s)
 {
     struct lifetime l = {.now_s = now_s};
-    struct ms_span text;
 
     while (rest.n) {
-        cut(&rest, ';', &text);
-        struct attribute a = split_pair(text);
+        struct attribute a = split_pair(cut(&rest, ';'));
         if (a.value.n <= MS_COOKIE_ATTRIBUTE_MAX || MS_MUTANT_IS(524))
             read_attribute(c, &l, &a);
     }
@@ -180,12 +173,10 @@ static void read_attributes(struct ms_set_cookie *c, struct ms_span rest,
 const char *ms_cookie_parse(struct ms_span line, int64_t now_s,
                             struct ms_set_cookie *out)
 {
-    struct ms_span pair;
-
     *out = (struct ms_set_cookie){0};
     if (ms_cookie_has_control(line))
         return "a control character in it";
-    cut(&line, ';', &pair);
+    struct ms_span pair = cut(&line, ';');
     struct attribute a = {MS_SPAN(""), ms_span_trim(pair)};
     if (pair.n && memchr(pair.p, '=', pair.n))
         a = split_pair(pair);

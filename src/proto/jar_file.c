@@ -227,6 +227,13 @@ static bool is_comment(struct ms_span line)
                            !ms_cookie_has_prefix(line, MS_SPAN(HTTP_ONLY)));
 }
 
+/* What is over takes nothing away, unlike in a response: it is only old. */
+static bool is_wanted(const struct ms_cookie_spec *spec, int64_t now_s)
+{
+    return spec->expires_s > now_s &&
+           (!ms_jar_refuses(spec, true) || MS_MUTANT_IS(532));
+}
+
 /* Looks at every line, and puts its cookie into `j` unless that is NULL. */
 static ms_err read_lines(struct ms_jar *j, struct ms_span text, int64_t now_s,
                          struct ms_jar_fault *fault)
@@ -243,7 +250,7 @@ static ms_err read_lines(struct ms_jar *j, struct ms_span text, int64_t now_s,
         fault->why = read_line(line, now_s, &room, &spec);
         if (fault->why)
             err = room.err ? room.err : MS_ECOOKIE;
-        else if (j && (!ms_jar_refuses(&spec, true) || MS_MUTANT_IS(532)))
+        else if (j && is_wanted(&spec, now_s))
             err = ms_jar_put(j, &spec, now_s);
     }
     ms_buf_free(&room.host);
