@@ -366,7 +366,7 @@ describe("what a server said about Digest", function()
   end))
 end)
 
-describe("on a redirect", function()
+describe("D2: on a redirect", function()
   local function moved(to)
     return ("HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"):format(to)
   end

@@ -51,7 +51,7 @@ describe("a bomb", function()
   it("is let through where max_body allows it", async(function()
     assert.equal(20 * MiB, #assert(ms.fetch(url("/bomb/20"), { max_body = 20 * MiB })).body)
     local _, err = ms.fetch(url("/bomb/20"), { max_body = 20 * MiB - 1 })
-    assert.equal("body_too_large", err.code)
+    assert.equal("body_too_large", err and err.code)
     assert.equal(20 * MiB, #assert(ms.fetch(url("/bomb/20"), { max_body = false })).body)
     assert.equal(8 * MiB, #assert(ms.fetch(url("/bomb/8"))).body)
     local n = 0
@@ -76,6 +76,28 @@ describe("a bomb", function()
     local _, how, grown = take("chunks", url("/bomb/5120"), "1.1")
     assert.equal("body_too_large", how)
     assert.is_true(grown < 8, grown .. " MiB")
+  end)
+
+  it("F3: that is streamed ends where max_body does", async(function()
+    for _, version in ipairs { "1.1", "2-prior-knowledge" } do
+      local options = { version = version, max_body = 10 * MiB, stream = true }
+      local res = assert(ms.fetch(node:url(version, "/bomb/20"), options))
+      local _, err = res:read("a")
+      assert.equal("body_too_large", err and err.code)
+      local n = 0
+      options.stream, options.on_data = nil, function(chunk) n = n + #chunk end
+      _, err = ms.fetch(node:url(version, "/bomb/20"), options)
+      assert.equal("body_too_large", err and err.code)
+      assert.is_true(n <= 10 * MiB, n)
+    end
+  end))
+
+  it("F5: that is left leaves no memory behind", function()
+    for _, version in ipairs { "1.1", "2-prior-knowledge" } do
+      local _, how, grown = take("leave", node:url(version, "/bomb/4"), version)
+      assert.equal("ok", how)
+      assert.is_true(grown < 8, grown .. " MiB")
+    end
   end)
 
   it("that nobody reads on stops at once", async(function()

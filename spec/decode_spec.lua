@@ -4,6 +4,7 @@
 -- Every split and every wrong bit of a coding is spec/unit/test_decode.c's.
 local async = require "spec.support.async"
 local codings = require "spec.support.codings"
+local h2_peer = require "spec.support.h2_peer"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local server = require "spec.support.server"
@@ -226,7 +227,66 @@ describe("a body that is wrong", function()
   end))
 end)
 
+describe("over HTTP/2", function()
+  -- Fetches a response of these fields and frames of data.
+  local function get(fields, pieces, options)
+    table.insert(fields, 1, { ":status", fields.status or "200" })
+    local flags = h2_peer.END_HEADERS + (#pieces == 0 and h2_peer.END_STREAM or 0)
+    local frames = { h2_peer.headers(1, fields, flags) }
+    for i, piece in ipairs(pieces) do
+      frames[i + 1] = h2_peer.data(1, piece, i == #pieces and h2_peer.END_STREAM or 0)
+    end
+    local p <close> = h2_peer.peer { { "send", table.concat(frames) }, { "hang" } }
+    options = options or {}
+    options.version = "2-prior-knowledge"
+    return ms.fetch(p:url(), options)
+  end
+
+  local function gzip(body) return { { "content-encoding", "gzip" } }, { body } end
+
+  it("F1: a body that is cut or corrupt is an error", async(function()
+    local coded = codings.encode("gzip", TEXT)
+    for n = 1, 9 do
+      local err = failed("decode_failed", get(gzip(coded:sub(1, -1 - n))))
+      assert.matches("gzip data is cut short", err.message, 1, true)
+    end
+    for at = 1, 8 do
+      local wrong = coded:sub(1, -at - 1) .. string.char(coded:byte(-at) ~ 1)
+        .. (at > 1 and coded:sub(1 - at) or "")
+      assert.matches("gzip data is corrupt", failed("decode_failed", get(gzip(wrong))).message, 1,
+        true)
+    end
+  end))
+
+  it("F2: six codings are an error", async(function()
+    local three = { "content-encoding", "gzip, gzip, gzip" }
+    failed("decode_failed", get({ three, three }, { "x" }))
+    assert.equal("x", assert(get({ three, three }, { "x" }, { decompress = false })).body)
+  end))
+
+  it("F6: no body is none, whatever is said", async(function()
+    for _, case in ipairs { { method = "HEAD" }, { status = "204" }, { status = "304" }, {} } do
+      local res = assert(get({ { "content-encoding", "gzip" }, status = case.status }, {},
+        { method = case.method }))
+      assert.equal("", res.body)
+    end
+  end))
+
+  it("F7: members and single bytes are one body", async(function()
+    local pieces = {}
+    local coded = codings.encode("gzip", TEXT:sub(1, 200)) .. codings.encode("gzip", "and more")
+    for i = 1, #coded do pieces[i] = coded:sub(i, i) end
+    local res = assert(get({ { "content-encoding", "gzip" } }, pieces))
+    assert.equal(TEXT:sub(1, 200) .. "and more", res.body)
+  end))
+end)
+
 describe("a coded body in pieces", function()
+  it("F7: of several members is one", async(function()
+    local p <close> = plays(answer("gzip", codings.encode("gzip", TEXT):rep(3)))
+    assert.equal(TEXT:rep(3), assert(ms.fetch(p:url())).body)
+  end))
+
   it("F7: is the same", async(function()
     local text = TEXT:sub(1, 200)
     for _, coding in ipairs { "gzip", "deflate", "br" } do

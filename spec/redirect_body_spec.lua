@@ -8,6 +8,7 @@ local async = require "spec.support.async"
 local certs = require "spec.support.certs"
 local drive = require "spec.support.drive"
 local files = require "spec.support.files"
+local h2_peer = require "spec.support.h2_peer"
 local h2_servers = require "spec.support.h2_servers"
 local peer = require "spec.support.peer"
 local redirects = require "spec.support.redirects"
@@ -232,7 +233,7 @@ describe("over HTTP/2 a redirect", function()
     os.remove(path)
   end))
 
-  it("D1: leaves credentials behind", async(function()
+  it("D1, D2: leaves credentials behind", async(function()
     local function show(more)
       return { port = true, listen = " http2", config = (more or "") .. "location = /who "
         .. "{ return 200 '$http_authorization $http_cookie $host $http_x_kept'; }" }
@@ -248,6 +249,44 @@ describe("over HTTP/2 a redirect", function()
     local res = assert(client:fetch(base .. "/away"))
     assert.equal("  localhost kept", res.body)
     assert.equal("2", res.version)
+    -- D2: what is in the URL or the options.
+    local login = base:gsub("//", "//anna:secret@")
+    for _, row in ipairs({ { login, {} }, { base, { auth = { "anna", "secret" } } },
+      { base, { bearer = "secret" } } }) do
+      row[2].version = "2-prior-knowledge"
+      assert.matches("^%a+ %S+ ", assert(ms.fetch(row[1] .. "/same", row[2])).body)
+      assert.equal("  localhost ", assert(ms.fetch(row[1] .. "/away", row[2])).body)
+    end
+  end))
+
+  it("D4, D8: to another scheme or to two places is refused", async(function()
+    for code, locations in pairs({ redirect_blocked = { "ftp://127.0.0.1/" },
+      bad_response = { "/a", "/b" } }) do
+      local fields = { { ":status", "302" } }
+      for i, location in ipairs(locations) do fields[i + 1] = { "location", location } end
+      local p <close> = h2_peer.peer({ { "send", h2_peer.headers(1, fields,
+        h2_peer.END_HEADERS + h2_peer.END_STREAM) }, { "hang" } })
+      failure(code, ms.fetch(p:url(), { version = "2-prior-knowledge" }))
+    end
+  end))
+
+  it("D5: ends after ten", async(function()
+    local nginx <close> = server.start({ more = { { port = true, listen = " http2",
+      config = "location /on { absolute_redirect off; return 302 /on; }" } } })
+    local client <close> = ms.client({ version = "2-prior-knowledge" })
+    local url = ("http://127.0.0.1:%d/on"):format(nginx.ports[1])
+    assert.equal(url, failure("too_many_redirects", client:fetch(url)).url)
+    assert.equal(1, client:stats().opened)
+  end))
+
+  it("D10: whose body has no end is broken off, and its connection stays", async(function()
+    local p <close> = h2_peer.peer({ { "send", h2_peer.headers(1, { { ":status", "302" },
+      { "location", "/b" } }) .. h2_peer.data(1, ("x"):rep(16384)):rep(5) },
+      { "frame", h2_peer.HEADERS }, h2_peer.answer(3, "ok"), { "hang" } })
+    local res = assert(ms.fetch(p:url("/a"), { version = "2-prior-knowledge" }))
+    assert.same({ "ok", true }, { res.body, res.reused })
+    assert.equal(1, p:connections())
+    assert.equal(1, h2_peer.count(p, h2_peer.RST_STREAM, 1))
   end))
 
   it("goes from HTTP/1.1 to HTTP/2 and back, by ALPN", async(function()

@@ -50,7 +50,7 @@ describe("D6: a redirect " .. v.over, function()
       local body = HAS_BODY[method] and "the body" or nil
       local res = assert(v:fetch(p:url("/from"), { method = method, body = body,
         headers = { ["Content-Type"] = "text/x", ["Content-Language"] = "de", Digest = "d",
-          ["X-Kept"] = "1" } }))
+          ["Repr-Digest"] = "r", ["Last-Modified"] = "m", ["X-Kept"] = "1" } }))
       local what = ("%s, %d"):format(method, status)
       local second = p:requests()[2]
       local kept = method == expected
@@ -59,6 +59,8 @@ describe("D6: a redirect " .. v.over, function()
       assert.equal(kept and "text/x" or nil, header(second, "content-type"), what)
       assert.equal(kept and "de" or nil, header(second, "content-language"), what)
       assert.equal(kept and "d" or nil, header(second, "digest"), what)
+      assert.equal(kept and "r" or nil, header(second, "repr-digest"), what)
+      assert.equal(kept and "m" or nil, header(second, "last-modified"), what)
       assert.equal(body and kept and "8" or nil, header(second, "content-length"), what)
       assert.equal("1", header(second, "x-kept"), what)
       assert.equal(expected, res.request.method, what)
@@ -293,7 +295,8 @@ end
 -- ---- credentials, addresses; with servers and curl in redirect_wire_spec.lua -----
 
 local SECRETS = { Authorization = "Bearer secret-a", ["Proxy-Authorization"] = "Basic secret-b",
-  Cookie = "a=secret-c", Cookie2 = "secret-d", Host = "by.hand.test", ["X-Kept"] = "kept" }
+  Cookie = "a=secret-c", Cookie2 = "secret-d", ["WWW-Authenticate"] = "secret-e",
+  Host = "by.hand.test", ["X-Kept"] = "kept" }
 
 local function has_secrets(request)
   return request:find("secret", 1, true) ~= nil

@@ -44,7 +44,7 @@ static ms_err add_by_hand(const struct ms_easy *e, struct ms_buf *line)
     const struct ms_fields *f = &ms_run_options(e)->sent;
     ms_err err = MS_OK;
 
-    if (!ms_agent_trusts(e))
+    if (!ms_agent_trusts(e) && !MS_MUTANT_IS(410))
         return MS_OK;
     for (size_t i = 0; !err && (i = ms_fields_find(f, COOKIE, i)) != SIZE_MAX;
          i++)

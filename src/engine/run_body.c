@@ -38,7 +38,8 @@ void ms_run_drop_body(struct ms_easy *e)
 {
     if (MS_LIKELY(!e->decoding))
         return;
-    ms_decoding_free(e->decoding);
+    if (!MS_MUTANT_IS(319))
+        ms_decoding_free(e->decoding);
     e->decoding = NULL;
 }
 
@@ -60,6 +61,8 @@ static bool is_decodable(const struct ms_easy *e)
     size_t n;
     const char *method = ms_response_method(e->response, &n);
 
+    if (MS_MUTANT_IS(320))
+        return true;
     return ms_run_options(e)->decompress && h->length != 0 &&
            h->status != 204 && h->status != 304 &&
            (h->status != 206 || MS_MUTANT_IS(302)) &&
@@ -110,7 +113,8 @@ static ms_err collect(struct ms_easy *e, const char *p, size_t n)
 {
     int64_t limit = ms_run_options(e)->max_body;
 
-    if (limit >= 0 && n > (uint64_t)limit - ms_buf_len(&e->response->body))
+    if (limit >= 0 && n > (uint64_t)limit - ms_buf_len(&e->response->body) &&
+        !MS_MUTANT_IS(317))
         return MS_ETOOLARGE;
     return ms_buf_add(&e->response->body, p, n);
 }
@@ -137,7 +141,8 @@ static ms_err deliver(void *user, const char *p, size_t n, size_t *taken)
         *taken = n;
         return collect(e, p, n);
     }
-    if (ms_run_options(e)->max_body_set && is_too_much(e, n))
+    if (ms_run_options(e)->max_body_set && is_too_much(e, n) &&
+        !MS_MUTANT_IS(318))
         return MS_ETOOLARGE;
     enum ms_verdict v = e->on_data(e, p, n, e->data_user);
     ms_loop_touch(l);
@@ -166,7 +171,8 @@ static MS_RARE ms_err decode(struct ms_easy *e, struct ms_span in,
         e->decoding = NULL;
     ms_err err = ms_decoding_feed(d, in, taken, deliver, e);
     if (e->run != run || e->state != MS_RUN_ACTIVE) {
-        ms_decoding_free(d);
+        if (!MS_MUTANT_IS(322))
+            ms_decoding_free(d);
         return MS_ECANCELLED;
     }
     if (err == MS_EDECODE || err == MS_ETOOLARGE)

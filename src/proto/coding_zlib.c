@@ -117,7 +117,9 @@ static ms_err inflate_some(struct zlib_state *s, struct ms_span *in,
     s->ended = code == Z_STREAM_END;
     if (code == Z_MEM_ERROR)
         return MS_ENOMEM;
-    return code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR
+    s->ended |= MS_MUTANT_IS(311) && code == Z_DATA_ERROR;
+    return code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR ||
+                   MS_MUTANT_IS(311)
                ? MS_OK
                : MS_EDECODE;
 }
@@ -185,7 +187,7 @@ static bool step(struct zlib_state *s, struct ms_coding_io *io, ms_err *err)
         *err = begin_deflate(s, io);
         return s->started && !*err;
     }
-    if (s->ended && s->gzip) {
+    if (s->ended && s->gzip && !MS_MUTANT_IS(316)) {
         *err = between_members(s, io);
         return io->in.n && !*err;
     }
@@ -208,7 +210,7 @@ static ms_err zlib_run(void *state, struct ms_coding_io *io)
 
 static bool zlib_whole(const void *state)
 {
-    return ((const struct zlib_state *)state)->ended;
+    return ((const struct zlib_state *)state)->ended || MS_MUTANT_IS(312);
 }
 
 const char *ms_zlib_version(void)

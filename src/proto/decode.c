@@ -210,7 +210,8 @@ ms_err ms_decoder_end(struct ms_decoder *d)
 {
     for (size_t i = 0; i < d->count; i++) {
         const struct stage *s = &d->stages[i];
-        if (!s->state || s->coding->whole(s->state))
+        if ((!s->state && !MS_MUTANT_IS(321)) ||
+            (s->state && s->coding->whole(s->state)))
             continue;
         d->failure = s->coding->cut_short;
         return MS_EDECODE;
