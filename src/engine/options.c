@@ -292,7 +292,7 @@ static ms_err copy_from(struct ms_options *o, struct ms_options *base)
     struct ms_fields headers = o->headers, removed = o->removed;
     struct ms_fields sent = o->asked.sent;
 
-    *o = *base;
+    memcpy(o, base, MS_OPTIONS_AS_SET);
     memset((char *)o + MS_OPTIONS_AS_SET, 0, sizeof(*o) - MS_OPTIONS_AS_SET);
     o->refs = 1;
     o->frozen = o->once = false;
@@ -532,24 +532,22 @@ ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
                          size_t value_len)
 {
     struct ms_span n = ms_span(name, name_len);
+    ms_err err;
 
     if (o->frozen || !name_len)
         return o->frozen ? MS_EUSAGE : MS_EOPTION;
-    ms_err err = mode == MS_HEADER_REMOVE
-                     ? ms_fields_add(&o->removed, n, MS_SPAN(""))
-                     : ms_fields_add(&o->headers, n, ms_span(value, value_len));
-    if (err)
+    if (mode == MS_HEADER_REMOVE) {
+        err = ms_fields_add(&o->removed, n, MS_SPAN(""));
+        if (!err)
+            kill_fields(&o->headers, n);
         return err;
-    if (mode != MS_HEADER_REMOVE)
-        kill_fields(&o->removed, n);
-    if (mode == MS_HEADER_ADD)
-        return MS_OK;
-    /* Everything of that name but what was just added. */
-    size_t last = o->headers.count - 1;
-    for (size_t i = 0; (i = ms_fields_find(&o->headers, n, i)) != SIZE_MAX; i++)
-        if (mode == MS_HEADER_REMOVE || i != last)
-            o->headers.refs[i].name_len = 0;
-    return MS_OK;
+    }
+    if ((err = ms_fields_reserve(&o->headers, name_len, value_len)))
+        return err;
+    kill_fields(&o->removed, n);
+    if (mode == MS_HEADER_SET)
+        kill_fields(&o->headers, n);
+    return ms_fields_add(&o->headers, n, ms_span(value, value_len));
 }
 
 struct ms_span ms_options_method(const struct ms_options *o)

@@ -13,7 +13,7 @@
 
 static bool is_removed(const struct ms_options *o, struct ms_span name)
 {
-    return ms_fields_find(&o->removed, name, 0) != SIZE_MAX;
+    return o->removed.count && ms_fields_find(&o->removed, name, 0) != SIZE_MAX;
 }
 
 static ms_err add_line(struct ms_options *o, struct ms_span name,

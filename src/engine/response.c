@@ -198,7 +198,7 @@ static MS_RARE size_t trip_bytes(const struct ms_trip *t)
     return sizeof(*t) + bytes_of(&t->sent) + bytes_of(&t->hops);
 }
 
-static MS_RARE size_t asked_bytes(const struct ms_response *r)
+static size_t asked_bytes(const struct ms_response *r)
 {
     const struct ms_asked *asked = asked_of(r);
 
@@ -273,7 +273,7 @@ static char *place_trip_text(struct ms_response *to, char *at)
 }
 
 /* Behind a trip, which keeps the alignment. */
-static MS_RARE char *place_asked(struct ms_response *to, char *at)
+static char *place_asked(struct ms_response *to, char *at)
 {
     struct ms_asked *asked = (struct ms_asked *)(void *)at;
 
@@ -295,7 +295,7 @@ static char *place_span(struct ms_span *to, char *at)
 }
 
 /* What refers to the texts goes along. */
-static MS_RARE char *place_asked_text(struct ms_response *to, char *at)
+static char *place_asked_text(struct ms_response *to, char *at)
 {
     struct ms_asked *asked = to->asked;
 
