@@ -278,13 +278,19 @@ enum ms_timing {
 MS_API int64_t ms_response_timing(const struct ms_response *r,
                                   enum ms_timing which);
 
+enum ms_copy {
+    MS_COPY_BODY = 1,   /* without it the body reads as empty */
+    MS_COPY_REQUEST = 2 /* what was asked, too; without it the copy refers to
+                         * the option set, which has to outlive it */
+};
+
 /* A response can be copied as one block that owns nothing, into memory of the
  * caller's (aligned for any type): the functions above read it, it ends with
- * its memory and is not to be freed. It refers to the option set of its
- * request, which has to outlive it. Without `body` that reads as empty. */
-MS_API size_t ms_response_copy_bytes(const struct ms_response *r, bool body);
+ * its memory and is not to be freed. `what` is of enum ms_copy. */
+MS_API size_t ms_response_copy_bytes(const struct ms_response *r,
+                                     unsigned what);
 MS_API struct ms_response *ms_response_copy(const struct ms_response *r,
-                                            void *memory, bool body);
+                                            void *memory, unsigned what);
 
 MS_API void ms_response_free(struct ms_response *r);
 
@@ -351,6 +357,13 @@ MS_API void ms_easy_close(struct ms_easy *easy);
 MS_API ms_err ms_easy_set_url(struct ms_easy *easy, const char *url, size_t n);
 /* The easy takes a reference; NULL means the defaults. */
 MS_API void ms_easy_set_options(struct ms_easy *easy, struct ms_options *o);
+/* Gives it a set for its next run alone, which can be changed until the easy is
+ * added: a copy of `base`, lent. Cheaper than ms_options_new(): the easy makes
+ * the same set anew each time, and what the last run left tells of its request
+ * no more. MS_EADDED: it is in a multi. MS_ENOMEM: the easy has no set. */
+MS_API ms_err ms_easy_options_once(struct ms_easy *easy,
+                                   struct ms_options *base,
+                                   struct ms_options **out);
 /* The set in use, NULL for the defaults; lent. */
 MS_API struct ms_options *ms_easy_options(const struct ms_easy *easy);
 MS_API void ms_easy_on_headers(struct ms_easy *easy, ms_headers_cb *cb,

@@ -5,9 +5,11 @@ bool ms_span_equal_nocase(struct ms_span a, struct ms_span b)
 {
     if (a.n != b.n)
         return false;
-    for (size_t i = 0; i < a.n; i++)
-        if (ms_lower((unsigned char)a.p[i]) != ms_lower((unsigned char)b.p[i]))
+    for (size_t i = 0; i < a.n; i++) {
+        unsigned char x = (unsigned char)a.p[i], y = (unsigned char)b.p[i];
+        if (x != y && ms_lower(x) != ms_lower(y)) /* mostly the same case */
             return false;
+    }
     return true;
 }
 

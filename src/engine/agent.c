@@ -90,7 +90,7 @@ static ms_err make_other_profile(struct ms_easy *e)
 /* A Host by hand is for who it was given for. */
 static struct ms_span authority_of(const struct ms_easy *e)
 {
-    struct ms_span by_hand = ms_run_options(e)->host;
+    struct ms_span by_hand = ms_run_options(e)->asked.host;
 
     return by_hand.p && (!e->agent->foreign || MS_MUTANT_IS(406))
                ? by_hand
@@ -212,7 +212,7 @@ ms_err ms_agent_add_line(struct ms_easy *e, struct ms_span name,
 
 ms_err ms_agent_render(struct ms_easy *e)
 {
-    const struct ms_fields *all = &ms_run_options(e)->sent;
+    const struct ms_fields *all = &ms_run_options(e)->asked.sent;
     ms_err err = MS_OK;
 
     ms_buf_clear(&e->agent->block);

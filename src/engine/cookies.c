@@ -41,7 +41,7 @@ static ms_err append(struct ms_buf *line, struct ms_span value)
 
 static ms_err add_by_hand(const struct ms_easy *e, struct ms_buf *line)
 {
-    const struct ms_fields *f = &ms_run_options(e)->sent;
+    const struct ms_fields *f = &ms_run_options(e)->asked.sent;
     ms_err err = MS_OK;
 
     if (!ms_agent_trusts(e) && !MS_MUTANT_IS(410))

@@ -95,7 +95,7 @@ static ms_err add_request(struct ms_buf *out, const struct ms_easy *e)
 {
     const struct ms_response *r = e->response;
     struct ms_span method =
-        r->trip ? r->trip->method : ms_options_method(r->options);
+        r->trip ? r->trip->method : r->options->asked.method;
     struct ms_span parts[] = {
         method, MS_SPAN(" "), ms_url_target(ms_agent_url(e)),
         e->conn->many ? MS_SPAN(" HTTP/2") : MS_SPAN(" HTTP/1.1")};

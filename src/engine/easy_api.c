@@ -82,6 +82,38 @@ void ms_easy_set_options(struct ms_easy *e, struct ms_options *o)
     ms_options_free(old);
 }
 
+/* The set of the last run, if nobody else uses that. */
+static struct ms_options *take_own_set(struct ms_easy *e)
+{
+    struct ms_options *o = e->options;
+    struct ms_response *r = e->response;
+
+    if (o && r && r->options == o) {
+        r->authority = ms_span(NULL, 0);
+        r->options = NULL;
+        ms_options_free(o);
+    }
+    e->options = NULL;
+    if (o && o->once && o->refs == 1)
+        return o;
+    ms_options_free(o);
+    return NULL;
+}
+
+ms_err ms_easy_options_once(struct ms_easy *e, struct ms_options *base,
+                            struct ms_options **out)
+{
+    if (e->multi)
+        return MS_EADDED;
+    struct ms_options *o = take_own_set(e);
+    ms_err err = o ? ms_options_renew(o, base) : ms_options_new(&o, base);
+    if (err)
+        return err;
+    o->once = true;
+    *out = e->options = o;
+    return MS_OK;
+}
+
 struct ms_options *ms_easy_options(const struct ms_easy *e)
 {
     return e->options;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/options.h"
 
+#include <assert.h>
+
 #include "base/mem.h"
 
 /* A connection that is not up by then hardly ever comes up later. */
@@ -284,13 +286,19 @@ static void forget_way(struct ms_options *o)
     o->tls_profile = NULL;
 }
 
+/* `o` has no settings, or never had any. The memory of its fields is kept. */
 static ms_err copy_from(struct ms_options *o, struct ms_options *base)
 {
-    *o = *base;
+    struct ms_fields headers = o->headers, removed = o->removed;
+    struct ms_fields sent = o->asked.sent;
+
+    memcpy(o, base, MS_OPTIONS_AS_SET);
     memset((char *)o + MS_OPTIONS_AS_SET, 0, sizeof(*o) - MS_OPTIONS_AS_SET);
     o->refs = 1;
-    o->frozen = false;
-    o->headers = o->removed = (struct ms_fields){0};
+    o->frozen = o->once = false;
+    o->headers = headers;
+    o->removed = removed;
+    o->asked.sent = sent;
     o->lender = lender_for(base);
     ms_guard_ref(o->guard);
     ms_resolve_hook_ref(o->hook);
@@ -304,6 +312,18 @@ static ms_err copy_from(struct ms_options *o, struct ms_options *base)
     return err ? err : copy_fields(&o->removed, &base->removed);
 }
 
+/* All but the fields. */
+static void drop_settings(struct ms_options *o)
+{
+    free_texts(o);
+    ms_options_free(o->lender);
+    ms_jar_free(o->jar);
+    ms_guard_unref(o->guard);
+    ms_resolve_hook_unref(o->hook);
+    ms_first_use_unref(o->use);
+    forget_way(o);
+}
+
 ms_err ms_options_new(struct ms_options **out, struct ms_options *base)
 {
     struct ms_options *o = ms_alloc(sizeof(*o));
@@ -311,10 +331,12 @@ ms_err ms_options_new(struct ms_options **out, struct ms_options *base)
 
     if (!o)
         return MS_ENOMEM;
-    if (base)
+    if (base) {
+        o->headers = o->removed = o->asked.sent = (struct ms_fields){0};
         err = copy_from(o, base);
-    else
+    } else {
         set_defaults(o);
+    }
     if (err) {
         ms_options_free(o);
         return err;
@@ -323,20 +345,28 @@ ms_err ms_options_new(struct ms_options **out, struct ms_options *base)
     return MS_OK;
 }
 
+ms_err ms_options_renew(struct ms_options *o, struct ms_options *base)
+{
+    assert(o->refs == 1 && o != base);
+
+    drop_settings(o);
+    ms_fields_clear(&o->headers);
+    ms_fields_clear(&o->removed);
+    ms_fields_clear(&o->asked.sent);
+    ms_err err = copy_from(o, base);
+    if (err)
+        ms_options_free(o);
+    return err;
+}
+
 void ms_options_free(struct ms_options *o)
 {
     if (!o || --o->refs)
         return;
-    free_texts(o);
-    ms_options_free(o->lender);
+    drop_settings(o);
     ms_fields_free(&o->headers);
     ms_fields_free(&o->removed);
-    ms_fields_free(&o->sent);
-    ms_jar_free(o->jar);
-    ms_guard_unref(o->guard);
-    ms_resolve_hook_unref(o->hook);
-    ms_first_use_unref(o->use);
-    forget_way(o);
+    ms_fields_free(&o->asked.sent);
     ms_free(o);
 }
 
@@ -502,24 +532,22 @@ ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
                          size_t value_len)
 {
     struct ms_span n = ms_span(name, name_len);
+    ms_err err;
 
     if (o->frozen || !name_len)
         return o->frozen ? MS_EUSAGE : MS_EOPTION;
-    ms_err err = mode == MS_HEADER_REMOVE
-                     ? ms_fields_add(&o->removed, n, MS_SPAN(""))
-                     : ms_fields_add(&o->headers, n, ms_span(value, value_len));
-    if (err)
+    if (mode == MS_HEADER_REMOVE) {
+        err = ms_fields_add(&o->removed, n, MS_SPAN(""));
+        if (!err)
+            kill_fields(&o->headers, n);
         return err;
-    if (mode != MS_HEADER_REMOVE)
-        kill_fields(&o->removed, n);
-    if (mode == MS_HEADER_ADD)
-        return MS_OK;
-    /* Everything of that name but what was just added. */
-    size_t last = o->headers.count - 1;
-    for (size_t i = 0; (i = ms_fields_find(&o->headers, n, i)) != SIZE_MAX; i++)
-        if (mode == MS_HEADER_REMOVE || i != last)
-            o->headers.refs[i].name_len = 0;
-    return MS_OK;
+    }
+    if ((err = ms_fields_reserve(&o->headers, name_len, value_len)))
+        return err;
+    kill_fields(&o->removed, n);
+    if (mode == MS_HEADER_SET)
+        kill_fields(&o->headers, n);
+    return ms_fields_add(&o->headers, n, ms_span(value, value_len));
 }
 
 struct ms_span ms_options_method(const struct ms_options *o)
@@ -527,17 +555,6 @@ struct ms_span ms_options_method(const struct ms_options *o)
     if (o->method.p)
         return ms_buf_span(&o->method);
     return o->has_body ? MS_SPAN("POST") : MS_SPAN("GET");
-}
-
-/* Methods whose requests are expected to have a body say so even when it is
- * empty (RFC 9110, 8.6). */
-bool ms_options_sends_body(const struct ms_options *o)
-{
-    struct ms_span m = ms_options_method(o);
-
-    return o->has_body || ms_span_equal(m, MS_SPAN("POST")) ||
-           ms_span_equal(m, MS_SPAN("PUT")) ||
-           ms_span_equal(m, MS_SPAN("PATCH"));
 }
 
 bool ms_method_is_idempotent(struct ms_span m)

@@ -25,10 +25,20 @@ enum ms_http_choice {
     MS_VERSION_2_PRIOR /* HTTP/2 without asking */
 };
 
+/* What is told of a request that is as the options say. */
+struct ms_asked {
+    struct ms_span method;
+    struct ms_span host;   /* the user's Host header; no p: none */
+    struct ms_fields sent; /* its text: "Name: value\r\n" lines */
+    char length_text[24];  /* of a body that is sent, decimal */
+    bool has_body;         /* it carries one, or must say that it is empty */
+};
+
 struct ms_options {
     unsigned refs;
     bool frozen;
     bool has_own_texts; /* one at least is not lent */
+    bool once;          /* made by an easy, for itself */
     bool same_way;      /* route and tls_profile are the base's, still right */
 
     /* Of a copy: who lends it the texts that are at the same place in both; it
@@ -67,12 +77,10 @@ struct ms_options {
     ms_err err;                         /* why no request can be made of this */
     const char *why;                    /* the same in static words, or NULL */
     struct ms_tls_profile *tls_profile; /* NULL: the defaults */
-    struct ms_fields sent;              /* its text: "Name: value\r\n" lines */
-    struct ms_range part;               /* of range or resume_from */
-    struct ms_span host;                /* the user's Host header; no p: none */
-    char length_text[24];               /* of a body that is sent, decimal */
-    bool close;                         /* "Connection: close" is asked for */
-    bool authorized;                    /* Authorization was settled by hand */
+    struct ms_asked asked;
+    struct ms_range part;   /* of range or resume_from */
+    bool close;             /* "Connection: close" is asked for */
+    bool authorized;        /* Authorization was settled by hand */
     bool guided;            /* runs have an agent from the start (agent.h) */
     bool watched;           /* a limit on how a transfer gets on is set */
     bool paced;             /* bodies are not to move faster than allowed */
@@ -91,11 +99,13 @@ static inline struct ms_options *ms_options_use(struct ms_options *o)
     return o;
 }
 
+/* Makes `o`, which nobody else uses, a copy of `base`; that is cheaper than a
+ * new one. MS_ENOMEM: `o` is gone. */
+ms_err ms_options_renew(struct ms_options *o,
+                        struct ms_options *base) MS_MUST_CHECK;
+
 /* GET, POST or what was set. */
 struct ms_span ms_options_method(const struct ms_options *o);
-
-/* The request carries a body, or must say that it is empty. */
-bool ms_options_sends_body(const struct ms_options *o);
 
 /* What is asked again with this method and status may be answered better. */
 bool ms_options_retries_method(const struct ms_options *o,

@@ -13,13 +13,13 @@
 
 static bool is_removed(const struct ms_options *o, struct ms_span name)
 {
-    return ms_fields_find(&o->removed, name, 0) != SIZE_MAX;
+    return o->removed.count && ms_fields_find(&o->removed, name, 0) != SIZE_MAX;
 }
 
 static ms_err add_line(struct ms_options *o, struct ms_span name,
                        struct ms_span value)
 {
-    return ms_fields_add_line(&o->sent, name, value);
+    return ms_fields_add_line(&o->asked.sent, name, value);
 }
 
 static ms_err add_default(struct ms_options *o, struct ms_span name,
@@ -108,9 +108,9 @@ static ms_err add_user_field(struct ms_options *o, struct ms_span name,
     if (err || is_framing)
         return err;
     if (ms_span_equal_nocase(name, MS_SPAN("host"))) {
-        if (o->host.p || !value.n)
+        if (o->asked.host.p || !value.n)
             return MS_EHEADER;
-        o->host = value;
+        o->asked.host = value;
         return MS_OK;
     }
     if (ms_span_equal_nocase(name, MS_SPAN("connection")))
@@ -165,6 +165,17 @@ static ms_err check_retry(struct ms_options *o)
     return MS_OK;
 }
 
+/* Methods whose requests are expected to have a body say so even when it is
+ * empty (RFC 9110, 8.6). */
+static bool sends_body(const struct ms_options *o)
+{
+    struct ms_span m = o->asked.method;
+
+    return o->has_body || ms_span_equal(m, MS_SPAN("POST")) ||
+           ms_span_equal(m, MS_SPAN("PUT")) ||
+           ms_span_equal(m, MS_SPAN("PATCH"));
+}
+
 /* Checks and renders the request's fields. */
 static ms_err compile(struct ms_options *o)
 {
@@ -175,17 +186,17 @@ static ms_err compile(struct ms_options *o)
     o->watched = o->timeout_first_byte >= 0 || o->timeout_idle >= 0 ||
                  o->low_speed_limit >= 0 || o->expect_continue;
     o->paced = o->max_send_speed >= 0 || o->max_recv_speed >= 0;
-    if (ms_options_sends_body(o))
-        snprintf(o->length_text, sizeof(o->length_text), "%zu",
+    if (o->asked.has_body)
+        snprintf(o->asked.length_text, sizeof(o->asked.length_text), "%zu",
                  ms_buf_len(&o->body));
     /* CONNECT makes a tunnel: what follows its answer is no response. */
-    if (!ms_wire_is_token(ms_options_method(o)) ||
-        ms_span_equal(ms_options_method(o), MS_SPAN("CONNECT")))
+    if (!ms_wire_is_token(o->asked.method) ||
+        ms_span_equal(o->asked.method, MS_SPAN("CONNECT")))
         return MS_EOPTION;
     if (!ms_wire_is_value(agent) ||
         !ms_wire_is_value(ms_buf_span(&o->priority)))
         return MS_EHEADER;
-    if ((err = ms_buf_reserve(&o->sent.text, USUAL_BLOCK)))
+    if ((err = ms_buf_reserve(&o->asked.sent.text, USUAL_BLOCK)))
         return err;
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||
         (err = add_default(o, MS_SPAN("Accept"), MS_SPAN("*/*"))) ||
@@ -208,6 +219,8 @@ static ms_err compile(struct ms_options *o)
 void ms_options_freeze(struct ms_options *o)
 {
     o->frozen = true;
+    o->asked.method = ms_options_method(o);
+    o->asked.has_body = sends_body(o);
     o->guided =
         o->retry_max > 0 || o->cookies || ms_auth_settings_ask(&o->auth);
     o->err = check_retry(o);

@@ -97,11 +97,19 @@ const char *ms_response_url(const struct ms_response *r, size_t *n)
     return lend(r->url, n);
 }
 
+/* What the options say of the request; NULL when there was none. */
+static const struct ms_asked *asked_of(const struct ms_response *r)
+{
+    if (r->whole)
+        return r->asked;
+    return r->options ? &r->options->asked : NULL;
+}
+
 const char *ms_response_method(const struct ms_response *r, size_t *n)
 {
     if (r->trip)
         return lend(r->trip->method, n);
-    return lend(r->options ? ms_options_method(r->options) : MS_SPAN(""), n);
+    return lend(asked_of(r) ? asked_of(r)->method : MS_SPAN(""), n);
 }
 
 static bool field_at(const struct ms_fields *f, size_t index,
@@ -163,7 +171,7 @@ static void move_url(struct ms_response *r, char *at)
     if (!r->url.n)
         return;
     memcpy(at, r->url.p, r->url.n);
-    if (r->authority.p && r->authority.p != r->options->host.p)
+    if (r->authority.p && r->authority.p != asked_of(r)->host.p)
         r->authority.p = at + (r->authority.p - r->url.p);
     r->url.p = at;
 }
@@ -190,12 +198,23 @@ static MS_RARE size_t trip_bytes(const struct ms_trip *t)
     return sizeof(*t) + bytes_of(&t->sent) + bytes_of(&t->hops);
 }
 
-size_t ms_response_copy_bytes(const struct ms_response *r, bool body)
+static size_t asked_bytes(const struct ms_response *r)
+{
+    const struct ms_asked *asked = asked_of(r);
+
+    if (!asked)
+        return 0;
+    return sizeof(*asked) + bytes_of(&asked->sent) + asked->method.n +
+           asked->host.n;
+}
+
+size_t ms_response_copy_bytes(const struct ms_response *r, unsigned what)
 {
     return sizeof(*r) + bytes_of(&r->head.fields) + bytes_of(&r->trailers) +
            r->url.n + (r->streamed ? LENGTH_BYTES : 0) +
            (MS_UNLIKELY(r->trip != NULL) ? trip_bytes(r->trip) : 0) +
-           (body ? ms_buf_len(&r->body) : 0);
+           (what & MS_COPY_REQUEST ? asked_bytes(r) : 0) +
+           (what & MS_COPY_BODY ? ms_buf_len(&r->body) : 0);
 }
 
 /* These move what `*to` points at behind `at` and return where that ends. */
@@ -253,22 +272,66 @@ static char *place_trip_text(struct ms_response *to, char *at)
     return place_text(&to->trip->hops.text, at);
 }
 
+/* Behind a trip, which keeps the alignment. */
+static char *place_asked(struct ms_response *to, char *at)
+{
+    struct ms_asked *asked = (struct ms_asked *)(void *)at;
+
+    if (!asked_of(to))
+        return at;
+    *asked = *asked_of(to);
+    to->asked = asked;
+    to->whole = true;
+    return place_refs(&asked->sent, at + sizeof(*asked));
+}
+
+static char *place_span(struct ms_span *to, char *at)
+{
+    if (to->n)
+        memcpy(at, to->p, to->n);
+    if (to->p)
+        to->p = at;
+    return at + to->n;
+}
+
+/* What refers to the texts goes along. */
+static char *place_asked_text(struct ms_response *to, char *at)
+{
+    struct ms_asked *asked = to->asked;
+
+    if (!to->whole)
+        return at;
+    struct ms_span method = asked->method, host = asked->host;
+    at = place_text(&asked->sent.text, at);
+    at = place_span(&asked->method, at);
+    at = place_span(&asked->host, at);
+    if (to->trip && to->trip->method.p == method.p)
+        to->trip->method = asked->method;
+    if (to->authority.p == host.p)
+        to->authority = asked->host;
+    return at;
+}
+
 struct ms_response *ms_response_copy(const struct ms_response *r, void *memory,
-                                     bool body)
+                                     unsigned what)
 {
     struct ms_response *to = memory;
     char *at = (char *)(to + 1);
 
     *to = *r;
     at = place_trip(to, at);
+    if (what & MS_COPY_REQUEST)
+        at = place_asked(to, at);
     at = place_refs(&to->head.fields, at);
     at = place_refs(&to->trailers, at);
     at = place_text(&to->head.fields.text, at);
     at = place_text(&to->trailers.text, at);
     at = place_trip_text(to, at);
+    if (what & MS_COPY_REQUEST)
+        at = place_asked_text(to, at);
     move_url(to, at);
     at = place_length(to, at + to->url.n);
-    if (!body)
+    if (!(what & MS_COPY_BODY))
         to->body = (struct ms_buf){0};
     place_text(&to->body, at);
     return to;
@@ -297,10 +360,10 @@ static bool framing_of(const struct ms_response *r, struct ms_field *field)
 {
     if (r->trip && r->trip->bodyless)
         return false;
-    if (!r->streamed && !ms_options_sends_body(r->options))
+    if (!r->streamed && !asked_of(r)->has_body)
         return false;
     if (!r->streamed)
-        *field = text_field("Content-Length", r->options->length_text);
+        *field = text_field("Content-Length", asked_of(r)->length_text);
     else if (*r->upload_length)
         *field = text_field("Content-Length", r->upload_length);
     else if (r->head.version != MS_HTTP_2)
@@ -314,15 +377,15 @@ static bool framing_of(const struct ms_response *r, struct ms_field *field)
 bool ms_response_request_header(const struct ms_response *r, size_t index,
                                 struct ms_field *field)
 {
-    const struct ms_options *o = r->options;
+    const struct ms_asked *asked = asked_of(r);
 
-    if (!o)
+    if (!asked)
         return false;
     if (index == 0) {
         *field = (struct ms_field){"Host", r->authority.p, 4, r->authority.n};
         return true;
     }
-    const struct ms_fields *sent = r->trip ? &r->trip->sent : &o->sent;
+    const struct ms_fields *sent = r->trip ? &r->trip->sent : &asked->sent;
     if (field_at(sent, index - 1, field))
         return true;
     size_t left = index - 1 - sent->count;
@@ -343,7 +406,7 @@ ms_err ms_response_start_trip(struct ms_response *r)
         return MS_OK;
     if (!(r->trip = ms_zalloc(sizeof(*r->trip))))
         return MS_ENOMEM;
-    r->trip->method = ms_options_method(r->options);
+    r->trip->method = r->options->asked.method;
     return MS_OK;
 }
 

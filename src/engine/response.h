@@ -30,7 +30,11 @@ struct ms_response {
     struct ms_buf body;       /* collected here unless on_data takes it */
     struct ms_span url;       /* as requested, serialised; its easy lends it */
     struct ms_span authority; /* the Host header: in url or the options' */
-    struct ms_options *options;            /* what was asked; a reference */
+    union {
+        struct ms_options *options; /* what was asked; a reference. Of a copy:
+                                     * lent */
+        struct ms_asked *asked;     /* of a whole copy: in its memory */
+    };
     char *upload_length;                   /* decimal; empty: not known */
     int64_t timing_us[MS_TIMING_REDIRECT]; /* that one is the trip's */
     struct ms_addr remote;
@@ -42,6 +46,7 @@ struct ms_response {
     bool decoded;   /* the codings of its body are undone */
     bool owns_url;  /* `url` is this response's own memory */
     bool delivered; /* the body went to on_data */
+    bool whole;     /* a copy that refers to no options */
 };
 
 /* An empty response, NULL when there is no memory. */

@@ -456,19 +456,18 @@ static struct ms_request request_of(const struct ms_easy *e)
 {
     const struct ms_options *o = ms_run_options(e);
     bool streamed = e->source && e->source->of.cb;
-    bool has_body = ms_options_sends_body(o);
 
     return (struct ms_request){
         .streamed = streamed,
         .length = streamed ? e->source->of.length : 0,
         .expect = o->expect_continue && (streamed || ms_buf_len(&o->body) > 0),
-        .method = ms_options_method(o),
+        .method = o->asked.method,
         .target = ms_url_target(&e->url),
         .authority = e->response->authority,
-        .fields = ms_buf_span(&o->sent.text),
+        .fields = ms_buf_span(&o->asked.sent.text),
         .body = ms_buf_span(&o->body),
-        .has_body = has_body && !streamed,
-        .list = &o->sent,
+        .has_body = o->asked.has_body && !streamed,
+        .list = &o->asked.sent,
     };
 }
 
@@ -623,7 +622,7 @@ static ms_err prepare(struct ms_easy *e, const char **why)
     if (MS_UNLIKELY(ms_credentials_in(&e->url)) && (err = ms_agent_need(e)))
         return err;
     r->url = ms_buf_span(&e->url.href);
-    r->authority = o->host.p ? o->host : ms_url_authority(&e->url);
+    r->authority = o->asked.host.p ? o->asked.host : ms_url_authority(&e->url);
     if (!e->url.secure && o->version == MS_VERSION_2) {
         *why = "HTTP/2 without TLS is version \"2-prior-knowledge\"";
         return MS_EH2REQUIRED;

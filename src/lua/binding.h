@@ -123,12 +123,14 @@ struct lb_options {
     struct lb_upload *upload; /* LB_OPTIONS_UPLOAD, or NULL */
     bool has_headers, has_data, has_debug, has_progress; /* its callbacks */
     bool has_values; /* a user value was set; most sets have none */
+    bool once;       /* stands for the set that an easy has for one run */
 };
 
 struct lb_easy {
     struct lb_object object;
-    struct ms_easy *e;                /* NULL once closed */
-    struct lb_options *options, *run; /* what the user values hold */
+    struct ms_easy *e;                      /* NULL once closed */
+    const struct lb_options *options, *run; /* what the user values hold, or
+                                             * &lb_once_options */
     bool stale; /* user values of the last run are to be dropped */
 
     /* Of a fetcher (lfetch.c). */
@@ -330,11 +332,27 @@ bool lb_set_guard(lua_State *L, struct ms_options *o, int to, int index);
  * but a function or false. */
 void lb_set_resolver(lua_State *L, struct ms_options *o, int to, int index);
 
+/* What false means for a number: no limit, but of what is done anew how often:
+ * never. */
+lua_Integer lb_false_as(enum ms_option id);
+
 /* Raises for an option nobody knows, naming the nearest of `names`. */
 int lb_unknown_option(lua_State *L, const char *name, const char *const *names,
                       size_t count);
 int lb_wrong_type(lua_State *L, const char *option, const char *wanted,
                   int index);
+
+/* ---- the options of one call (lcall.c) --------------------------------- */
+
+/* What an easy has whose set is one of ms_easy_options_once(): no callbacks. */
+extern const struct lb_options lb_once_options;
+
+/* Reads the table at `table` into `o`; the names at `names` are those that
+ * lb_push_call_names() made. False: it has something that is not simple, or
+ * wrong, and what was read so far is worth nothing; there may be values on the
+ * stack then. Does not raise. */
+bool lb_read_call(lua_State *L, int table, int names, struct ms_options *o);
+void lb_push_call_names(lua_State *L);
 
 /* ---- errors (lerror.c) ------------------------------------------------- */
 

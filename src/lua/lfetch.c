@@ -58,7 +58,8 @@ enum {
     FETCH_TOKEN,
     FETCH_OPTIONS, /* of calls without any; fetch_with has no more than the
                     * ones above */
-    FETCH_SLOW     /* the same in Lua, for what is not plain */
+    FETCH_SLOW,    /* the same in Lua, for what is not plain */
+    FETCH_NAMES    /* of options that are simple (lcall.c) */
 };
 
 /* ---- resuming ---------------------------------------------------------- */
@@ -378,6 +379,46 @@ static int begin(lua_State *L, struct lb_fetcher *f,
     return wait(L, le);
 }
 
+/* The free easy was not needed. */
+static void put_back(struct lb_easy *le)
+{
+    struct lb_easy **list = le->thread ? &le->home->warm : &le->home->free;
+
+    le->next = *list;
+    *list = le;
+}
+
+static int slow(lua_State *L);
+
+/* The URL is at 2, the table of options at 3; the easy takes its place. */
+static int begin_call(lua_State *L, struct lb_fetcher *f,
+                      const struct lb_options *base)
+{
+    struct lb_easy *le = push_free(L, f);
+    struct ms_options *o;
+    size_t n;
+
+    const char *url = lua_tolstring(L, 2, &n);
+    ms_err err = ms_easy_options_once(le->e, base->o, &o);
+    le->options = &lb_once_options;
+    if (!err && !lb_read_call(L, 3, lua_upvalueindex(FETCH_NAMES), o)) {
+        put_back(le);
+        lua_settop(L, 3);
+        return slow(L);
+    }
+    if (!err)
+        err = ms_easy_set_url(le->e, url, n);
+    if (err) {
+        put_back(le);
+        lb_raise(L, err, "fetch");
+    }
+    lua_replace(L, 3);
+    if (le->run != le->options || le->stale)
+        lb_easy_prepare(L, 3);
+    add(L, f, le);
+    return wait(L, le);
+}
+
 static int returned(lua_State *L, int status, lua_KContext ctx)
 {
     (void)status;
@@ -397,6 +438,27 @@ static bool is_plain(lua_State *L)
            lua_isyieldable(L);
 }
 
+/* The same with a table of options that hides nothing. */
+static bool has_table(lua_State *L)
+{
+    if (lua_gettop(L) != 3 || lua_type(L, 3) != LUA_TTABLE ||
+        lua_type(L, 2) != LUA_TSTRING || lua_type(L, 1) != LUA_TTABLE ||
+        !lua_isyieldable(L))
+        return false;
+    if (!lua_getmetatable(L, 3))
+        return true;
+    lua_settop(L, 3);
+    return false;
+}
+
+static int slow(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(FETCH_SLOW));
+    lua_insert(L, 1);
+    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, returned);
+    return lua_gettop(L);
+}
+
 /* fetch(client, url [, opts]) */
 static int fetch(lua_State *L)
 {
@@ -404,10 +466,9 @@ static int fetch(lua_State *L)
 
     if (is_plain(L))
         return begin(L, f, f->plain, lua_upvalueindex(FETCH_OPTIONS));
-    lua_pushvalue(L, lua_upvalueindex(FETCH_SLOW));
-    lua_insert(L, 1);
-    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, returned);
-    return lua_gettop(L);
+    if (!f->plain->has_values && has_table(L))
+        return begin_call(L, f, f->plain);
+    return slow(L);
 }
 
 /* fetch_with(options, url); only where coroutines can be suspended */
@@ -456,8 +517,9 @@ static void push_fetch(lua_State *L, lua_CFunction function, bool plain)
     if (plain) {
         lua_pushvalue(L, 4);
         lua_pushvalue(L, 5);
+        lb_push_call_names(L);
     }
-    lua_pushcclosure(L, function, plain ? FETCH_SLOW : FETCH_TOKEN);
+    lua_pushcclosure(L, function, plain ? FETCH_NAMES : FETCH_TOKEN);
 }
 
 /* fetcher(multi, turn, closed, options, slow) -> fetch, fetch_with. A multi has

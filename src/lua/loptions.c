@@ -167,8 +167,7 @@ static void check(struct parse *p, ms_err err, const char *name)
         lb_raise(p->L, err, name);
 }
 
-/* What false means: no limit, but of what is done anew how often: never. */
-static lua_Integer false_as(enum ms_option id)
+lua_Integer lb_false_as(enum ms_option id)
 {
     return id == MS_OPT_REDIRECT || id == MS_OPT_RETRY_MAX ? 0 : -1;
 }
@@ -177,7 +176,7 @@ static void set_int(struct parse *p, const struct ms_option_info *info,
                     int index)
 {
     lua_State *L = p->L;
-    lua_Integer value = false_as(info->id);
+    lua_Integer value = lb_false_as(info->id);
     int whole = 1;
 
     if (!is_false(L, index)) {

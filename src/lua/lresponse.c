@@ -17,7 +17,8 @@
 
 /* User values of a response. */
 enum {
-    OPTIONS = 1, /* of its request: the response refers to the set */
+    OPTIONS = 1, /* of its request: the response refers to the set; true: it
+                  * depends on none */
     CACHED_HEADERS,
     ATTACHED,   /* what core.attach() was given: { stream = { final = } } */
     TLS,        /* holds the reference that the response lends; only where
@@ -258,16 +259,22 @@ static struct lb_response *push_copy(lua_State *L, const struct lb_easy *le,
     if (!r)
         return push_none(L);
     bool inside = comes_inside(r);
-    size_t bytes = ms_response_copy_bytes(r, inside);
+    bool once = le->run->once; /* its set is gone with the next run */
+    unsigned what =
+        (inside ? MS_COPY_BODY : 0u) | (once ? MS_COPY_REQUEST : 0u);
+    size_t bytes = ms_response_copy_bytes(r, what);
     int uvs = !inside ? CACHED_BODY : ms_response_tls(r) ? TLS : ATTACHED;
     struct lb_response *lr =
         lb_new_raw(L, LB_RESPONSE, sizeof(*lr) + bytes, uvs);
-    if (found(le) != r || ms_response_copy_bytes(r, inside) != bytes) {
+    if (found(le) != r || ms_response_copy_bytes(r, what) != bytes) {
         lua_pop(L, 1);
         return push_none(L);
     }
-    lr->r = ms_response_copy(r, lr + 1, inside);
-    lua_getiuservalue(L, easy, LB_EASY_RUN);
+    lr->r = ms_response_copy(r, lr + 1, what);
+    if (once)
+        lua_pushboolean(L, 1);
+    else
+        lua_getiuservalue(L, easy, LB_EASY_RUN);
     lua_setiuservalue(L, -2, OPTIONS);
     if (inside)
         return lr;
@@ -621,9 +628,10 @@ static bool has_options(lua_State *L, int self)
 {
     lua_getiuservalue(L, self, OPTIONS);
     const struct lb_options *lo = lua_touserdata(L, -1);
+    bool depends = !lua_isboolean(L, -1);
 
     lua_pop(L, 1);
-    return lo && lo->o;
+    return !depends || (lo && lo->o);
 }
 
 /* The same of what TLS left. */

@@ -55,9 +55,12 @@ ms_err ms_fields_add_line(struct ms_fields *f, struct ms_span name,
     size_t at = f->text.to;
 
     assert(f->text.from == 0 && "offsets count from the start");
-    ms_err err = ms_fields_reserve(f, name.n, value.n + colon.n + end.n);
-    if (err)
-        return err;
+    if (MS_UNLIKELY(
+            !ms_fields_has_room(f, name.n, value.n + colon.n + end.n))) {
+        ms_err err = ms_fields_reserve(f, name.n, value.n + colon.n + end.n);
+        if (err)
+            return err;
+    }
     f->refs[f->count++] =
         (struct ms_field_ref){.name = (uint32_t)at,
                               .value = (uint32_t)(at + name.n + colon.n),
