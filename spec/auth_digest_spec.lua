@@ -86,8 +86,9 @@ describe("Digest, checked by node", function()
   -- no TLS here, and curl 7.88 no second request without.
   it("lets us in where it lets curl in", async(function()
     local function curl(path)
-      local r = process.run({ "curl", "-s", "--http1.1", "--digest", "-u", "anna:secret", "-d", "hello",
-        "-o", "/dev/null", "-w", "%{http_code}", node:url(path) }, { env = { LD_PRELOAD = false } })
+      local r = process.run({ "curl", "-s", "--http1.1", "--digest", "-u", "anna:secret", "-d",
+        "hello", "-o", "/dev/null", "-w", "%{http_code}", node:url(path) },
+        { env = { LD_PRELOAD = false } })
       return tonumber(r.stdout)
     end
     for _, algorithm in ipairs(ALGORITHMS) do
@@ -100,7 +101,8 @@ describe("Digest, checked by node", function()
         if not is_less then assert.equal(200, curl(path), path) end
       end
     end
-    for _, words in ipairs({ "/utf8", "/userhash", "/opaque", "/next", "/stale", "/close", "/big" }) do
+    for _, words in ipairs({ "/utf8", "/userhash", "/opaque", "/next", "/stale", "/close",
+      "/big" }) do
       assert.equal(200, curl("/SHA-256/auth" .. words), words)
     end
   end))
