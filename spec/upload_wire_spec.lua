@@ -7,7 +7,11 @@ local async = require "spec.support.async"
 local json = require "cjson"
 local ms = require "multisocket"
 local process = require "spec.support.process"
+local redirects = require "spec.support.redirects"
 local wire = require "spec.support.wire"
+
+local OK, body_of, header = redirects.OK, redirects.body_of, redirects.header
+local REFUSED = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n"
 
 local LARGE = ("0123456789abcdef"):rep(1 << 16) -- 1 MiB, beyond all windows
 
@@ -98,8 +102,9 @@ describe("a body " .. v.over, function()
 
   it("of no known length is what curl sends from a pipe", async(function()
     local text = LARGE:sub(1, 100000)
-    local r = process.run({ "sh", "-c", ("head -c 100000 %s | curl -s %s -T - -H Expect: %s"):format(
-      path, v:how(""), node:url("/inspect")) }, { env = { LD_PRELOAD = false } })
+    local words = ("head -c 100000 %s | curl -s %s -T - -H Expect: %s"):format(path, v:how(""),
+      node:url("/inspect"))
+    local r = process.run({ "sh", "-c", words }, { env = { LD_PRELOAD = false } })
     local curls = said({ status = 200, body = r.stdout })
     for _, pause in ipairs { false, 1 } do
       for _, size in ipairs { 4000, 100000 } do
@@ -134,6 +139,146 @@ describe("a body " .. v.over, function()
   it("goes as fast as one says, and as the server takes it", async(function()
     local got = ours({ body = LARGE:sub(1, 30000), max_send_speed = 200000 })
     assert.equal(30000, #got.body)
+  end))
+end)
+
+describe("a body that waits for 100 Continue " .. v.over, function()
+  local node, path
+
+  setup(function()
+    node, path = v:node(), os.tmpname()
+    local f <close> = assert(io.open(path, "wb"))
+    f:write(LARGE)
+  end)
+  teardown(function()
+    node:stop()
+    os.remove(path)
+  end)
+
+  -- Bodies of all kinds, one a call.
+  local function bodies()
+    return ipairs { LARGE, { path = path }, producer(pieces_of(LARGE, 100000)),
+      producer(pieces_of(LARGE, 100000), 1) }
+  end
+
+  it("is sent when that comes", async(function()
+    for _, body in bodies() do
+      local heads = {}
+      local got = said(v:fetch(node:url("/expect/100"), { body = body, expect_continue = true,
+        on_headers = function(head) heads[#heads + 1] = head.status end }))
+      assert.is_true(LARGE == got.body)
+      assert.equal("100-continue", got.headers.expect)
+      assert.same({ 100, 200 }, heads)
+    end
+    if v.is_h2 then return end -- curl asks in HTTP/1.1 only
+    local r = v:curl("--data-binary", "@" .. path, "-H", "Expect: 100-continue",
+      node:url("/expect/100"))
+    assert.is_true(LARGE == said({ status = 200, body = r.stdout }).body)
+  end))
+
+  it("is sent after a second when nothing comes", async(function()
+    local res = assert(v:fetch(node:url("/silent"), { body = "x", expect_continue = true }))
+    assert.equal("x", said(res).body)
+    assert.is_true(res.timings.send >= 1000)
+  end))
+
+  it("is not sent when the answer comes instead", async(function()
+    local client <close> = v:client()
+    for _, status in ipairs { 413, 401, 200 } do
+      for _, body in ipairs { LARGE, { path = path }, producer({ LARGE }) } do
+        local last
+        local res = assert(client:fetch(node:url("/expect/" .. status), { body = body,
+          expect_continue = true, on_progress = function(now) last = now end }))
+        assert.same({ status, "no\n", 0 }, { res.status, res.body, last.up })
+      end
+    end
+    assert.equal(v.is_h2 and 1 or 9, client:stats().opened)
+  end))
+
+  it("is sent without waiting where nobody understands that (417)", async(function()
+    local client <close> = v:client()
+    for _, body in bodies() do
+      local heads = {}
+      local got = said(client:fetch(node:url("/expect/417"), { body = body,
+        expect_continue = true,
+        on_headers = function(head) heads[#heads + 1] = head.status end }))
+      assert.is_true(LARGE == got.body)
+      assert.is_nil(got.headers.expect)
+      assert.same({ 200 }, heads)
+    end
+  end))
+end)
+
+describe("a 417 " .. v.over, function()
+  -- curl says Expect in HTTP/1.1 only, by itself beyond 1 MiB, and asks again
+  -- only on the same connection.
+  if not v.is_h2 then
+    it("is answered as curl answers it", async(function()
+      local script = { { { "head" }, { "send", REFUSED }, { "request" }, { "send", OK },
+        { "hang" } }, { { "request" }, { "send", OK }, { "hang" } } }
+      local body, path = LARGE .. "more", os.tmpname()
+      local f <close> = assert(io.open(path, "wb"))
+      f:write(body):flush()
+      local p <close> = v:peer(script)
+      local q <close> = v:peer(script)
+      assert.equal("ok", assert(v:fetch(p:url(), { body = body, expect_continue = true })).body)
+      assert.equal("ok", v:curl("--data-binary", "@" .. path, q:url()).stdout)
+      os.remove(path)
+      for _, requests in ipairs { p:requests(), q:requests() } do
+        assert.equal("100-continue", header(requests[1], "expect"))
+        assert.is_nil(header(requests[2], "expect"))
+        assert.is_true(body == body_of(requests[2]))
+        assert.equal(2, #requests)
+      end
+    end))
+  end
+
+  it("is the response where nothing was expected, and once it came again", async(function()
+    local script = { { { "head" }, { "send", REFUSED }, { "hang" } } }
+    for _, expect in ipairs { false, true } do
+      local p <close> = v:peer(script)
+      assert.equal(417, assert(v:fetch(p:url(), { body = "hello",
+        expect_continue = expect })).status)
+      local requests = p:requests()
+      assert.equal(expect and 2 or 1, #requests)
+      assert.equal(expect and "100-continue" or nil, (header(requests[1], "expect")))
+      if expect then assert.is_nil(header(requests[2], "expect")) end
+    end
+  end))
+
+  it("is forgotten by the next run, and not on the way to another place", async(function()
+    local p <close> = v:peer { { { "head" }, { "send", REFUSED }, { "hang" } }, { { "request" },
+      { "send", redirects.redirect(307, "/there") }, { "request" }, { "send", OK },
+      { "request" }, { "send", OK }, { "hang" } } }
+    local client <close> = v:client { body = "hello", expect_continue = true }
+    assert.equal("ok", assert(client:fetch(p:url())).body)
+    assert.equal("ok", assert(client:fetch(p:url())).body)
+    local expects = {}
+    for i, request in ipairs(p:requests()) do expects[i] = header(request, "expect") or "-" end
+    assert.same({ "100-continue", "-", "-", "100-continue" }, expects)
+  end))
+end)
+
+describe("an answer that comes before the body is sent " .. v.over, function()
+  local node
+
+  setup(function() node = v:node() end)
+  teardown(function() node:stop() end)
+
+  it("stops it", async(function()
+    local client <close> = v:client()
+    local n = 0
+    local res = assert(client:fetch(node:url("/early/413"), { body = function()
+      n = n + 1
+      ms.sleep(1)
+      return "piece"
+    end }))
+    assert.same({ 413, "no\n" }, { res.status, res.body })
+    local after = n
+    assert.equal(10, #assert(client:fetch(node:url("/bytes/10"))).body)
+    ms.sleep(20)
+    assert.is_true(n <= after + 1)
+    assert.equal(v.is_h2 and 1 or 2, client:stats().opened)
   end))
 end)
 

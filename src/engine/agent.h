@@ -35,6 +35,7 @@ struct ms_agent {
     bool foreign;      /* a hop went to another origin than the one before: from
                         * then on nothing is sent that was meant for the first */
     bool bodyless;     /* the body was dropped by a redirect */
+    bool plain;        /* nobody is asked for a 100 any more */
     bool differs;      /* `other` counts, and not the options' */
     bool led;          /* a redirect led here, and the hop has not begun */
     uint64_t delay_us; /* how much later the next hop begins */
