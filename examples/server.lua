@@ -12,9 +12,14 @@
 --   /echo/TEXT           TEXT; with ?size=N TEXT over and over, N bytes of it.
 --                        A request body, if there is one, comes back instead
 --   /delay/MS/TEXT       the same after MS milliseconds
---   /bytes/N             N bytes of "0123456789"
+--   /bytes/N             N bytes of "0123456789", or a part of them (Range)
 --   /chunked/N           the same in chunks
 --   /status/N            that status
+--   /login/NAME          303 to /me, with a cookie for that name
+--   /me                  the name in the cookie; 401 without one
+--   /busy/N/TEXT         503 the first N times it is asked for, then TEXT
+--   /events/N            N server-sent events, 20 ms apart
+--   /form                a line for each part of a form that is posted there
 --   /connections         how many connections are open now
 --   /held                how many delayed answers are due
 --
@@ -29,6 +34,7 @@ local MAX_BODY = 64 * 1024 * 1024 -- bytes of a body in either direction
 local MAX_DELAY = 600000 -- ms
 local MAX_UNSENT = 1024 * 1024 -- bytes; a client that reads slower is not read
 local CHUNK = 4096 -- bytes of one piece of a chunked answer
+local EVENT_GAP = 20 -- ms between two events
 
 local REASON = {
   [200] = "OK", [201] = "Created", [204] = "No Content", [206] = "Partial Content",
@@ -58,10 +64,53 @@ local function echo(request, rest)
   return 200, fill(text, size)
 end
 
-local function bytes(n)
+local function bytes(n, range)
   n = tonumber(n)
   if n > MAX_BODY then return 400, "too large\n" end
-  return 200, fill("0123456789", n)
+  local body, extra = fill("0123456789", n), ('ETag: "%d"\r\nAccept-Ranges: bytes\r\n'):format(n)
+  local from = tonumber(range and range:match("^bytes=(%d+)%-$"))
+  if not from then return 200, body, nil, nil, extra end
+  if from >= n then return 416, "", nil, nil, ("Content-Range: bytes */%d\r\n"):format(n) end
+  return 206, body:sub(from + 1), nil, nil,
+    extra .. ("Content-Range: bytes %d-%d/%d\r\n"):format(from, n - 1, n)
+end
+
+local function login(name)
+  return 303, "", nil, nil, ("Location: /me\r\nSet-Cookie: name=%s; Path=/; HttpOnly\r\n")
+    :format(name)
+end
+
+local function me(cookie)
+  local name = cookie and cookie:match("name=(%w+)")
+  if name then return 200, "hello, " .. name end
+  return 401, "who are you?"
+end
+
+local asked = {} -- by target: how often
+
+local function busy(target, n, text)
+  asked[target] = (asked[target] or 0) + 1
+  if asked[target] > tonumber(n) then return 200, text end
+  return 503, "busy\n", nil, nil, "Retry-After: 0\r\n"
+end
+
+-- What a form's parts are called, and how long they are.
+local function form(request)
+  local boundary = request.head:match('boundary="?([^"\r]+)')
+  if not boundary then return 400, "no form\n" end
+  local lines, at = {}, 1
+  while true do
+    local _, from = request.body:find("--" .. boundary .. "\r\n", at, true)
+    if not from then break end
+    local _, head_end = request.body:find("\r\n\r\n", from, true)
+    local stop = request.body:find("\r\n--" .. boundary, head_end, true)
+    if not stop then return 400, "cut short\n" end
+    local head = request.body:sub(from, head_end)
+    lines[#lines + 1] = ("%s\t%s\t%d\n"):format(head:match(' name="(.-)"'),
+      head:match(' filename="(.-)"') or "-", stop - head_end - 1)
+    at = stop
+  end
+  return 200, table.concat(lines)
 end
 
 local function status(n)
@@ -70,7 +119,15 @@ local function status(n)
   return n, ("status %d\n"):format(n)
 end
 
--- Returns status, body, and optionally: delay in ms, and true for "chunked".
+-- The value of a field of a request.
+local function field(request, name)
+  for other, value in request.head:gmatch("\r\n([^:\r]+):%s*([^\r]*)") do
+    if other:lower() == name then return value end
+  end
+end
+
+-- Returns status, body, and optionally: delay in ms, true for "chunked", and
+-- more header lines. A body that is a number is that of so many events.
 local function answer(request)
   local target = request.target
   local rest = target:match("^/echo/(.*)$")
@@ -83,12 +140,19 @@ local function answer(request)
   end
 
   local kind, n = target:match("^/(%l+)/(%d+)$")
-  if kind == "bytes" then return bytes(n) end
+  if kind == "bytes" then return bytes(n, field(request, "range")) end
+  if kind == "events" then return 200, tonumber(n) end
   if kind == "status" and #n == 3 then return status(n) end
   if kind == "chunked" then
     local code, body = bytes(n)
     return code, body, nil, true
   end
+  local times, text = target:match("^/busy/(%d+)/(.*)$")
+  if times then return busy(target, times, text) end
+  local name = target:match("^/login/(%w+)$")
+  if name then return login(name) end
+  if target == "/me" then return me(field(request, "cookie")) end
+  if target == "/form" then return form(request) end
   if target == "/connections" then return 200, connections .. "\n" end
   if target == "/held" then return 200, held .. "\n" end
   if target == "/" then return 200, "multisocket example server\n" end
@@ -104,10 +168,11 @@ local function to_chunks(body)
   return table.concat(out) .. "0\r\n\r\n"
 end
 
-local function render(request, code, body, chunked)
+local function render(request, code, body, chunked, extra)
   local head = ("HTTP/1.1 %d %s\r\nServer: examples/server.lua\r\n"):format(code,
     REASON[code] or "Status")
   if not request.keep then head = head .. "Connection: close\r\n" end
+  if extra then head = head .. extra end
   if code == 204 or code == 304 then return head .. "\r\n" end
 
   head = head .. "Content-Type: text/plain\r\n"
@@ -159,6 +224,7 @@ local function parse_head(head)
   else
     request.keep = connection:find("close", 1, true) == nil
   end
+  request.head = head
   request.length = tonumber(lower:match("\r\ncontent%-length:%s*(%d+)\r")) or 0
   request.chunked = lower:find("\r\ntransfer%-encoding:%s*chunked\r") ~= nil
   request.expects = lower:find("\r\nexpect:%s*100%-continue\r") ~= nil
@@ -230,8 +296,8 @@ local function flush(c)
   hold(c)
 end
 
-local function reply(c, request, code, body, chunked)
-  c.out[#c.out + 1] = render(request, code, body, chunked)
+local function reply(c, request, code, body, chunked, extra)
+  c.out[#c.out + 1] = render(request, code, body, chunked, extra)
   if not request.keep then c.last = true end
 end
 
@@ -249,10 +315,31 @@ local function reply_later(c, request, code, body, ms)
   end)
 end
 
+-- Chunk by chunk, each an event; what else the client sent waits behind the last.
+local function send_events(c, request, n)
+  local sent = 0
+  c.waiting = true
+  held = held + 1
+  c.socket:write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    .. "Transfer-Encoding: chunked\r\n\r\n")
+  c.timer = c.timer or uv.new_timer()
+  c.timer:start(0, EVENT_GAP, function()
+    sent = sent + 1
+    local event = ("id: %d\ndata: event %d\n\n"):format(sent, sent)
+    if sent <= n then return c.socket:write(("%x\r\n%s\r\n"):format(#event, event)) end
+    c.timer:stop()
+    c.waiting, held = false, held - 1
+    c.out[#c.out + 1] = "0\r\n\r\n"
+    if not request.keep then c.last = true end
+    work(c)
+  end)
+end
+
 local function serve(c, request)
-  local code, body, ms, chunked = answer(request)
+  local code, body, ms, chunked, extra = answer(request)
+  if type(body) == "number" then return send_events(c, request, body) end
   if ms then return reply_later(c, request, code, body, ms) end
-  reply(c, request, code, body, chunked)
+  reply(c, request, code, body, chunked, extra)
 end
 
 -- What an incomplete request (nil when not even its head is there) waits for.

@@ -8,6 +8,7 @@ local async = require "spec.support.async"
 local certs = require "spec.support.certs"
 local files = require "spec.support.files"
 local process = require "spec.support.process"
+local wire = require "spec.support.wire"
 
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)multipart_spec%.lua$")
 
@@ -109,23 +110,27 @@ describe("multipart", function()
     assert.equal("file", io.type(file))
   end))
 
-  it("is what curl -F sends", async(function()
-    local result = process.run({ "curl", "-sS", "-F", "text=some words", "-F",
-      "file=@" .. path("plain.txt"), "-F", "zeros=@" .. path("zeros.bin"), "-F",
-      "as=@" .. path("plain.txt") .. ";filename=x.json;type=application/json", "-F",
-      "image=@" .. path("empty.png"), "-F", "typed=1;type=text/x", "-F", 'a"b=quoted', base },
-      { env = { LD_PRELOAD = false } })
-    assert.equal(0, result.code, result.stderr)
-    local ours = post({ { name = "text", value = "some words" },
-      { name = "file", path = path("plain.txt") }, { name = "zeros", path = path("zeros.bin") },
-      { name = "as", path = path("plain.txt"), filename = "x.json",
-        content_type = "application/json" }, { name = "image", path = path("empty.png") },
-      { name = "typed", value = 1, content_type = "text/x" }, { name = 'a"b', value = "quoted" } })
-    local curls = require("cjson").decode(result.stdout)
-    assert.same(curls.fields, ours.fields)
-    assert.equal(curls.coding, ours.coding)
-    assert.equal(7, #ours.fields)
-  end))
+  for _, v in ipairs(wire.VERSIONS) do
+    it("is what curl -F sends " .. v.over, async(function()
+      local url = ("http://127.0.0.1:%s/"):format(v.is_h2 and ports.h2 or ports.h1)
+      local result = v:curl("-S", "-F", "text=some words", "-F", "file=@" .. path("plain.txt"),
+        "-F", "zeros=@" .. path("zeros.bin"), "-F", "as=@" .. path("plain.txt")
+        .. ";filename=x.json;type=application/json", "-F", "image=@" .. path("empty.png"), "-F",
+        "typed=1;type=text/x", "-F", 'a"b=quoted', url)
+      assert.equal(0, result.code, result.stderr)
+      local ours = said(v:fetch(url, { multipart = { { name = "text", value = "some words" },
+        { name = "file", path = path("plain.txt") }, { name = "zeros", path = path("zeros.bin") },
+        { name = "as", path = path("plain.txt"), filename = "x.json",
+          content_type = "application/json" }, { name = "image", path = path("empty.png") },
+        { name = "typed", value = 1, content_type = "text/x" },
+        { name = 'a"b', value = "quoted" } } }))
+      local curls = require("cjson").decode(result.stdout)
+      assert.same(curls.fields, ours.fields)
+      assert.equal(curls.coding, ours.coding)
+      assert.equal(curls.version, ours.version)
+      assert.equal(7, #ours.fields)
+    end))
+  end
 
   it("is the same over HTTP/2 and TLS", async(function()
     local tls = { ca_file = certs.get("valid").ca }

@@ -1,12 +1,16 @@
 -- SPDX-License-Identifier: MIT
 --
--- Bodies that are saved over several fetches: sink = { path =, resume = true }.
+-- Bodies that are saved over several fetches: sink = { path =, resume = true };
+-- over HTTP/1.1 and HTTP/2.
 local async = require "spec.support.async"
 local files = require "spec.support.files"
 local ms = require "multisocket"
-local peer = require "spec.support.peer"
+local redirects = require "spec.support.redirects"
 local server = require "spec.support.server"
 local uv = require "luv"
+local wire = require "spec.support.wire"
+
+local header = redirects.header
 
 local path
 
@@ -32,18 +36,20 @@ local PART = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %s\r\n"
 
 local function rest(body, range, more) return PART:format(range, #body, more or "", body) end
 
+for _, v in ipairs(wire.VERSIONS) do
+
 -- A peer that says these one by one, each on a connection of its own.
 local function plays(...)
   local scripts = {}
   for i, text in ipairs { ... } do scripts[i] = { { "request" }, { "send", text }, { "close" } } end
-  return peer.start(scripts)
+  return v:peer(scripts)
 end
 
-local function save(p) return ms.fetch(p:url("/x"), { sink = { path = path, resume = true } }) end
+local function save(p) return v:fetch(p:url("/x"), { sink = { path = path, resume = true } }) end
 
 local ETAG = 'ETag: "one"\r\n'
 
-describe("a body that is saved over several fetches", function()
+describe("a body that is saved over several fetches " .. v.over, function()
   before_each(function()
     path = os.tmpname()
     remove_all()
@@ -57,7 +63,8 @@ describe("a body that is saved over several fetches", function()
     for _, want in ipairs { "abc", "abcde" } do
       local res, err = save(p)
       assert.is_nil(res)
-      assert.equal("unexpected_eof", err.code)
+      -- haproxy ends its stream as if all were well: less came than was said.
+      assert.equal(v.is_h2 and "bad_response" or "unexpected_eof", err.code)
       assert.same({ false, want }, left())
     end
     local res = assert(save(p))
@@ -65,10 +72,10 @@ describe("a body that is saved over several fetches", function()
     assert.same({ "abcdefghi", false }, left())
     assert.is_nil(content(path .. ".part.tag"))
     local requests = p:requests()
-    assert.is_nil(requests[1]:match("Range"))
-    assert.is_nil(requests[1]:match("Accept%-Encoding"))
-    assert.matches('\r\nRange: bytes=5-\r\n', requests[3], 1, true)
-    assert.matches('\r\nIf-Range: "one"\r\n', requests[3], 1, true)
+    assert.is_nil(header(requests[1], "range"))
+    assert.is_nil(header(requests[1], "accept-encoding"))
+    assert.equal("bytes=5-", header(requests[3], "range"))
+    assert.equal('"one"', header(requests[3], "if-range"))
   end))
 
   it("comes again when it has changed", async(function()
@@ -84,7 +91,7 @@ describe("a body that is saved over several fetches", function()
     save(p)
     assert.equal(200, assert(save(p)).status)
     assert.same({ "ab", false }, left())
-    assert.is_nil(p:requests()[3]:match("Range"))
+    assert.is_nil(header(p:requests()[3], "range"))
   end))
 
   it("is not put together of different things", async(function()
@@ -120,7 +127,7 @@ describe("a body that is saved over several fetches", function()
   end))
 end)
 
-describe("what is there of a body", function()
+describe("what is there of a body " .. v.over, function()
   before_each(function()
     path = os.tmpname()
     remove_all()
@@ -138,15 +145,15 @@ describe("what is there of a body", function()
       save(p)
       assert.same({ false, row[2] and "abc" or false }, left())
       save(p)
-      assert.equal(row[2], p:requests()[2]:match("\r\nIf%-Range: ([^\r]*)"))
+      assert.equal(row[2], (header(p:requests()[2], "if-range")))
     end
   end))
 
   it("is not taken for the beginning of something else", async(function()
     local p <close> = plays(whole("abc", ETAG, 9), whole("xyz"))
     save(p)
-    assert(ms.fetch(p:url("/other"), { sink = { path = path, resume = true } }))
-    assert.is_nil(p:requests()[2]:match("Range"))
+    assert(v:fetch(p:url("/other"), { sink = { path = path, resume = true } }))
+    assert.is_nil(header(p:requests()[2], "range"))
     write(path .. ".part", "who knows whose")
     local q <close> = plays(whole("new"))
     assert(save(q))
@@ -157,11 +164,11 @@ describe("what is there of a body", function()
     local p <close> = plays(whole("abc", ETAG, 9), rest("defghi", "3-8/9", ETAG))
     local url = p:url("/x"):gsub("//", "//anna:secret@", 1)
     local opts = { sink = { path = path, resume = true } }
-    assert.is_nil((ms.fetch(url, opts)))
+    assert.is_nil((v:fetch(url, opts)))
     local tag = content(path .. ".part.tag")
     assert.matches("/x\n", tag, 1, true)
     assert.is_nil(tag:find("secret", 1, true))
-    assert.equal(206, assert(ms.fetch(url, opts)).status)
+    assert.equal(206, assert(v:fetch(url, opts)).status)
     assert.same({ "abcdefghi", false }, left())
   end))
 
@@ -178,11 +185,11 @@ describe("what is there of a body", function()
   end))
 
   it("is a whole file of nginx's in the end", async(function()
-    local nginx = server.start()
+    local nginx = v:nginx()
     finally(function() nginx:stop() end)
     for attempt = 1, 4 do
       local t = ms.spawn(function()
-        return ms.fetch(nginx:url("/big"), { sink = { path = path, resume = true },
+        return v:fetch(nginx:url("/big"), { sink = { path = path, resume = true },
           on_headers = function() end })
       end)
       if attempt < 4 then
@@ -202,13 +209,15 @@ describe("what is there of a body", function()
   end))
 
   it("is where one said", async(function()
-    local res, err = ms.fetch("http://127.0.0.1:1/", { sink = { path = path, resume = true } })
+    local res, err = v:fetch("http://127.0.0.1:1/", { sink = { path = path, resume = true } })
     assert.is_nil(res)
     assert.equal("connection_refused", err.code)
     local p <close> = plays(whole("abc"), whole("abc"))
-    assert(ms.fetch(p:url(), { sink = { path = path } }))
+    assert(v:fetch(p:url(), { sink = { path = path } }))
     assert.same({ "abc", false }, left())
-    local _, why = ms.fetch(p:url(), { sink = { path = "/nowhere/at/all", resume = true } })
+    local _, why = v:fetch(p:url(), { sink = { path = "/nowhere/at/all", resume = true } })
     assert.equal("save_failed", why.code)
   end))
 end)
+
+end

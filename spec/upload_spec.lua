@@ -257,7 +257,7 @@ describe("expect_continue", function()
   end))
 
   it("sends none when that is turned down", async(function()
-    for _, status in ipairs({ 417, 413, 401 }) do
+    for _, status in ipairs({ 200, 413, 401 }) do
       local p <close> = peer.start({ { { "head" },
         { "send", ("HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno"):format(status) }, { "eof" } } })
       local client <close> = ms.client()

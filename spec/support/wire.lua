@@ -15,6 +15,7 @@
 --   v:node([secure])      wire_server.js, with TLS if secure: s:url(path [, host]),
 --                         s:stop(), s.port
 --   v:curl(...)           what curl -s does with these words: process.run's result
+--   v:start_curl(...)     the same of process.start
 --
 -- A scripted peer speaks HTTP/1.1. For HTTP/2 there is a haproxy before them:
 -- connections to them are made to it (connect_to, which curl has
@@ -31,6 +32,7 @@ local wire = {}
 
 local START_TIMEOUT = 10000 -- ms
 local LIMIT = 15000 -- ms, of a fetch
+local BARE = { env = { LD_PRELOAD = false } } -- curl is not what is looked at
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)wire%.lua$")
 
 local Version = {}
@@ -98,16 +100,19 @@ function Version:how(...)
   return secure and "--http2" or "--http2-prior-knowledge"
 end
 
-function Version:curl(...)
+function Version:argv(...)
   local argv = { "curl", "-s", "--max-time", tostring(LIMIT // 1000), "--cacert",
     certs.get("valid").ca, self:how(...) }
   for from, to in pairs(self.routes or {}) do
     argv[#argv + 1] = "--connect-to"
     argv[#argv + 1] = from .. ":" .. to
   end
-  return process.run(table.move({ ... }, 1, select("#", ...), #argv + 1, argv),
-    { env = { LD_PRELOAD = false } })
+  return table.move({ ... }, 1, select("#", ...), #argv + 1, argv)
 end
+
+function Version:start_curl(...) return process.start(self:argv(...), BARE) end
+
+function Version:curl(...) return process.run(self:argv(...), BARE) end
 
 function Version:__gc()
   if self.proxy then self.proxy:stop() end

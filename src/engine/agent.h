@@ -36,6 +36,7 @@ struct ms_agent {
                         * then on nothing is sent that was meant for the first */
     bool was_secure;   /* a hop before this one went by https */
     bool bodyless;     /* the body was dropped by a redirect */
+    bool plain;        /* nobody is asked for a 100 any more */
     bool differs;      /* `other` counts, and not the options' */
     bool led;          /* a redirect led here, and the hop has not begun */
     uint64_t delay_us; /* how much later the next hop begins */

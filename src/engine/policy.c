@@ -3,6 +3,7 @@
 
 #include "engine/cookies.h"
 #include "engine/credentials.h"
+#include "engine/expect.h"
 #include "engine/follow.h"
 #include "engine/retry.h"
 #include "engine/run_parts.h"
@@ -33,6 +34,8 @@ ms_err ms_policy_after_head(struct ms_easy *e, enum ms_then *then,
 
     if (!err && e->agent)
         err = ms_credentials_after_head(e, then, why);
+    if (!err && *then == MS_THEN_DELIVER)
+        err = ms_expect_after_head(e, then);
     if (!err && *then == MS_THEN_DELIVER)
         err = ms_follow(e, then, why);
     if (!err && *then == MS_THEN_DELIVER && e->agent)

@@ -7,7 +7,7 @@
  *                    credentials for the hop's URL
  *     after_head     of every final response, also of those that nobody gets:
  *                    what is learnt from it (cookies), then whoever is first
- *                    to want another hop (credentials, redirect, retry)
+ *                    to want another hop (credentials, expect, redirect, retry)
  *     after_failure  the hop came to nothing: a retry
  *
  * A policy has a file of its own, engine/follow.c for instance, looks at

@@ -446,6 +446,8 @@ static MS_RARE void adapt(const struct ms_easy *e, struct ms_request *req)
     req->target = ms_url_target(ms_agent_url(e));
     req->fields = ms_buf_span(&e->agent->block);
     req->list = &trip->sent;
+    if (e->agent->plain)
+        req->expect = false;
     if (!trip->bodyless)
         return;
     req->streamed = req->expect = req->has_body = false;
