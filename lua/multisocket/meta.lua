@@ -134,9 +134,11 @@ function Response:read(how) end
 ---@return fun(): string?
 function Response:chunks() end
 
----The same in lines, without their ends ("\n" or "\r\n").
+---The same in lines, without their ends ("\n" or "\r\n"). One of more than
+---`most` bytes is an err of code "body_too_large", which is raised.
+---@param most? integer default 16 MiB
 ---@return fun(): string?
-function Response:lines() end
+function Response:lines(most) end
 
 ---Writes the body to a file, which is there when all of it is.
 ---@param path string
