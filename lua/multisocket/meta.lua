@@ -297,7 +297,7 @@ function Response:cancel(reason) end
 ---@field rate? integer|false transfers that begin in a second
 
 ---@class multisocket.ClientOptions : multisocket.Options
----@field base_url? string relative URLs are resolved against it
+---@field base_url? string relative URLs are resolved against it; credentials are for its origin
 ---@field user_agent? string|false default "multisocket/VERSION"
 ---@field max_connections? integer|false open or opening at a time; default no limit
 ---@field max_connections_per_host? integer|false the same of one scheme, host and port
