@@ -58,6 +58,29 @@ describe("credentials are not shown", function()
     end
   end))
 
+  it("by errors about a body", async(function()
+    local big = 5 * 1024 * 1024
+    local answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=x\r\n"
+    local p <close> = peer.start { { { "request" },
+      { "send", answer .. "Content-Length: 2\r\n\r\n{]" }, { "repeat" } } }
+    local large <close> = peer.start { { { "request" }, { "send", answer
+      .. ("Content-Length: %d\r\n\r\n"):format(big) }, { "fill", big }, { "repeat" } } }
+    local function read(iterate, ...) for _ in iterate(...) do error("it is too large") end end
+    local url, other = url_of(p:url(), true), url_of(large:url(), true)
+    local failures = {
+      select(2, ms.fetch(url):text()), select(2, ms.fetch(url):json()),
+      select(2, assert(ms.fetch(url, { on_data = function() end })):text()),
+      select(2, pcall(read, ms.fetch(other).lines, ms.fetch(other), big - 1)),
+      select(2, pcall(read, ms.fetch(other).events, ms.fetch(other))),
+    }
+    assert.equal(5, #failures)
+    for _, err in ipairs(failures) do
+      assert.equal("body", err.category)
+      assert_hidden(tostring(err), "err")
+      assert_hidden(err.url, "err.url")
+    end
+  end))
+
   it("by a dump", function()
     local p <close> = peer.start { { { "request" }, { "hang" } } }
     for i, way in ipairs(WAYS) do

@@ -121,6 +121,19 @@ describe("res:events() " .. v.over, function()
     end
   end))
 
+  it("has what came before an event that is too large", async(function()
+    local p <close> = peer.start { { { "request" }, { "send", HEAD .. "data: 1\n\n" },
+      { "fill", events.MOST + 20000 }, { "hang" } } }
+    local client <close> = ms.client()
+    local next_event = assert(client:fetch(p:url(), { stream = true })):events()
+    assert.equal("1", next_event().data)
+    for _ = 1, 2 do
+      local ok, err = pcall(next_event)
+      assert.is_false(ok)
+      assert.equal("body_too_large", err.code)
+    end
+  end))
+
   it("raises when the body ends early or an event is too large", async(function()
     local short = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ndata: 1\n\n"
     local p <close> = v:peer { { { "request" }, { "send", short } },

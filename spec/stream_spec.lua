@@ -122,6 +122,53 @@ describe("a streamed response", function()
     assert.same({}, lines)
   end))
 
+  it("has lines of a length that is bounded", async(function()
+    -- { the lines' most, the body, what there is of it, whether that is all }
+    local rows = {
+      { 3, "abc\nabc\r\nabc", "abc abc abc", true }, { 3, "abcd", "", false },
+      { 3, "a\nabcd\nb", "a", false }, { 3, "abc\r\r\n", "", false }, { 3, "abc\rd\n", "", false },
+      { 1, "\n\r\n\r\na\n", "   a", true }, { 1, "aa\n", "", false },
+    }
+    for _, row in ipairs(rows) do
+      for _, size in ipairs({ 1, 2, 100 }) do
+        for _, how in ipairs({ STREAM, { timeout = 10000 } }) do
+          local p <close> = peer.start { { { "request" },
+            { "split", HEAD:format(#row[2]) .. row[2], size, 0 }, { "hang" } } }
+          local lines, next_line = {}, assert(ms.fetch(p:url(), how)):lines(row[1])
+          local ok, err
+          repeat
+            ok, err = pcall(next_line)
+            lines[#lines + 1] = ok and err or nil
+          until not ok or not err
+          assert.same({ row[3], row[4] }, { table.concat(lines, " "), ok }, row[2])
+          local again, after = pcall(next_line)
+          assert.same({ ok, err }, { again, after }, "there is nothing more")
+          if not ok then
+            assert.same({ "body_too_large", "body" }, { err.code, err.category })
+            assert.matches(("is longer than %d bytes"):format(row[1]), err.message, 1, true)
+          end
+        end
+      end
+    end
+  end))
+
+  it("has no line that never ends", async(function()
+    local mib = 1024 * 1024
+    local p <close> = peer.start { { { "request" }, { "send", HEAD:format(100 * mib) },
+      { "fill", 100 * mib }, { "hang" } } }
+    local client <close> = ms.client()
+    collectgarbage()
+    local before = collectgarbage("count")
+    local ok, err = pcall(function()
+      for _ in assert(client:fetch(p:url(), { stream = true })):lines() do error("ended") end
+    end)
+    assert.is_false(ok)
+    assert.equal("body_too_large", err.code)
+    assert.matches("is longer than 16777216 bytes", err.message, 1, true)
+    assert.is_true(collectgarbage("count") - before < 40 * 1024) -- and not 100
+    assert.equal(0, client:stats().running)
+  end))
+
   it("raises in a loop when it ends early", async(function()
     local p <close> = peer.start({ { { "request" }, { "send", HEAD:format(10) .. "12345" },
       { "close" } } })

@@ -605,7 +605,10 @@ describe("surface: a response:", function()
         end),
         lines = reader("lines", function()
           for line in get():lines() do assert.equal("[1,2]", line) end
-        end),
+          for line in get():lines(5) do assert.equal("[1,2]", line) end
+        end, { bad("bad_argument", "lines takes a number of bytes, not 0", res.lines, res, 0),
+          bad("bad_argument", "lines takes", res.lines, res, 1.5),
+          bad("bad_argument", "lines takes", res.lines, res, "10") }),
         content_type = reader("content_type", function()
           assert.equal("application/json", (get():content_type()))
         end),

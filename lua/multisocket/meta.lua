@@ -134,9 +134,11 @@ function Response:read(how) end
 ---@return fun(): string?
 function Response:chunks() end
 
----The same in lines, without their ends ("\n" or "\r\n").
+---The same in lines, without their ends ("\n" or "\r\n"). One of more than
+---`most` bytes is an err of code "body_too_large", which is raised.
+---@param most? integer default 16 MiB
 ---@return fun(): string?
-function Response:lines() end
+function Response:lines(most) end
 
 ---Writes the body to a file, which is there when all of it is.
 ---@param path string
@@ -295,7 +297,7 @@ function Response:cancel(reason) end
 ---@field rate? integer|false transfers that begin in a second
 
 ---@class multisocket.ClientOptions : multisocket.Options
----@field base_url? string relative URLs are resolved against it
+---@field base_url? string relative URLs are resolved against it; credentials are for its origin
 ---@field user_agent? string|false default "multisocket/VERSION"
 ---@field max_connections? integer|false open or opening at a time; default no limit
 ---@field max_connections_per_host? integer|false the same of one scheme, host and port

@@ -4,6 +4,7 @@
 -- knows (json, form, query, base_url, fail) into what the engine knows. Option
 -- tables are read, never kept and never changed.
 local core = require "multisocket.core"
+local base_url = require "multisocket.base_url"
 local body = require "multisocket.body"
 local errors = require "multisocket.errors"
 local multipart = require "multisocket.multipart"
@@ -119,29 +120,6 @@ local function check_fail(fail)
   return fail
 end
 
--- ---- URLs ------------------------------------------------------------------
-
--- RFC 3986, 5.2.2, but for the dot segments, which the engine removes.
-local function join(base, url)
-  if url:find("^%a[%w+.-]*:") then return url end
-  local scheme, authority, path, query = base:match("^(%a[%w+.-]*:)(//[^/?#]*)([^?#]*)(%??[^#]*)")
-  if url:find("^//") then return scheme .. url end
-  if url:find("^[/\\]") then return scheme .. authority .. url end
-  if url == "" or url:find("^#") then return scheme .. authority .. path .. query .. url end
-  if url:find("^%?") then return scheme .. authority .. path .. url end
-  return scheme .. authority .. (path:match("^.*/") or "/") .. url
-end
-
-local function check_base_url(base)
-  if not base then return nil end
-  errors.check_option(base, "string", "base_url", "a string or false")
-  if not base:find("^%a[%w+.-]*://[^/?#]") then
-    errors.usage("bad_option", 'base_url must be an absolute URL, not "%s"',
-      core.shown_url(base))
-  end
-  return base
-end
-
 -- ---- defaults and calls ----------------------------------------------------
 
 ---What every call through a client starts from.
@@ -149,11 +127,27 @@ end
 ---@field options multisocket.Options compiled
 ---@field by_method table<string, multisocket.Options> the same with a method
 ---@field base_url string?
+---@field origin string? that of base_url
+---@field elsewhere multisocket.Defaults? for other origins, where they differ
+---@field unrestricted boolean? they do not, whatever the options say
 ---@field query string? encoded
 ---@field fail boolean?
 ---@field cookies multisocket.Jar?
 ---@field on_headers function?
 ---@field rewrites boolean URLs are not taken as they are
+
+-- Those for a client's calls to other origins than that of its base_url.
+local function add_elsewhere(defaults, options)
+  local rest = defaults.base_url and base_url.elsewhere(options)
+  if not rest then return defaults end
+  defaults.origin = base_url.origin(defaults.base_url)
+  defaults.unrestricted = options.unrestricted_auth
+  local copy = {}
+  for name, value in pairs(defaults) do copy[name] = value end
+  copy.options, copy.by_method = core.options(rest), {}
+  defaults.elsewhere = copy
+  return defaults
+end
 
 ---@param opts table? a client's options
 ---@return multisocket.Defaults
@@ -161,7 +155,7 @@ function request.defaults(opts)
   opts = opts or {}
   errors.check_type(opts, "table", "the client's options")
   check_names(opts, CLIENT)
-  local base_url = check_base_url(opts.base_url)
+  local base = base_url.check(opts.base_url)
   local query = opts.query and body.query(opts.query)
   local t = translate(opts, CLIENT)
   if t.cookies == true then t.cookies = core.jar() end
@@ -169,9 +163,9 @@ function request.defaults(opts)
     t.user_agent = nil
     t.headers = add_header(t.headers, "User-Agent", false)
   end
-  return { options = core.options(t), by_method = {}, base_url = base_url,
+  return add_elsewhere({ options = core.options(t), by_method = {}, base_url = base,
     query = query, fail = check_fail(opts.fail), cookies = t.cookies or nil,
-    on_headers = opts.on_headers or nil, rewrites = (base_url or query) ~= nil }
+    on_headers = opts.on_headers or nil, rewrites = (base or query) ~= nil }, t)
 end
 
 local function options_of_method(defaults, method)
@@ -183,8 +177,18 @@ local function options_of_method(defaults, method)
   return options
 end
 
-local function rewrite(defaults, url, query)
-  if defaults.base_url then url = join(defaults.base_url, url) end
+-- Where a call goes, and the defaults that are for there.
+local function locate(defaults, url, opts)
+  local absolute
+  url, absolute = base_url.join(defaults.base_url, url)
+  if not absolute or not defaults.elsewhere then return url, defaults end
+  local unrestricted = opts and opts.unrestricted_auth
+  if unrestricted == nil then unrestricted = defaults.unrestricted end
+  if unrestricted or base_url.origin(url) == defaults.origin then return url, defaults end
+  return url, defaults.elsewhere
+end
+
+local function add_query(defaults, url, query)
   if query == nil then
     query = defaults.query
   elseif query then
@@ -221,7 +225,7 @@ local function prepare_ours(defaults, url, opts, method)
   if source then t.body = nil end
   local streaming = check_streaming(defaults, opts, source)
   local options = core.options(t, defaults.options)
-  return rewrite(defaults, url, opts.query), options, fail, streaming
+  return add_query(defaults, url, opts.query), options, fail, streaming
 end
 
 ---The URL and options of one call, and whether a status of 400 or more is a
@@ -246,6 +250,7 @@ function request.prepare(defaults, url, opts, method)
     if opts then check_names(opts, FETCH) end -- it may be there by another name
     errors.check_type(url, "string", "the URL")
   end
+  if defaults.base_url then url, defaults = locate(defaults, url, opts) end
   local options = defaults.options
   if opts then
     if not check_names(opts, FETCH) or method or opts.body and type(opts.body) ~= "string" then
@@ -255,7 +260,7 @@ function request.prepare(defaults, url, opts, method)
   elseif method then
     options = options_of_method(defaults, method)
   end
-  return defaults.rewrites and rewrite(defaults, url) or url, options, defaults.fail
+  return defaults.query and add_query(defaults, url) or url, options, defaults.fail
 end
 
 return request

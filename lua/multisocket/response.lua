@@ -13,11 +13,16 @@ local stream = require "multisocket.stream"
 local response = core.response_methods
 local check = core.attached -- raises for what is no response
 
-local NO_BODY = "the body was not collected: it went to on_data"
+-- Bytes of one line, unless it is said otherwise: what waits in memory for its
+-- end. Records of a line each (logs, bulk exports) are well below it.
+local MOST_LINE = 16 * 1024 * 1024
 
-local function body_error(res, message, cause)
-  return core.error({ category = "body", code = "decode_failed", message = message, cause = cause,
-    phase = "body", url = core.shown_url(res.url), retryable = false })
+-- An err about the body from a URL: `fmt` has a place for that, and may have
+-- more for what follows.
+local function body_error(res, code, fmt, ...)
+  local url = core.shown_url(res.url)
+  return core.error({ category = "body", code = code, message = fmt:format(url, ...),
+    phase = "body", url = url, retryable = false })
 end
 
 -- The charset that the server names; nil: none.
@@ -54,12 +59,15 @@ end
 function response:text()
   check(self)
   local body_text = self.body
-  if not body_text then return nil, body_error(self, NO_BODY) end
+  if not body_text then
+    return nil, body_error(self, "decode_failed",
+      "the body from %s was not collected: it went to on_data")
+  end
   local label = named_charset(self)
   local text = charset.decode(body_text, label)
   if text then return text end
-  return nil, body_error(self, ('the body from %s is in the charset "%s", which is not known')
-    :format(self.url, label))
+  return nil, body_error(self, "decode_failed",
+    'the body from %s is in the charset "%s", which is not known', label)
 end
 
 -- Decoders differ: cjson.safe gives nil, why; dkjson nil, position, why; others
@@ -85,8 +93,10 @@ function response:json(decoder)
   if not text then return nil, err end
   local value, why = decode(decoder or body.json_codec().decode, text)
   if why == nil then return value end
-  return nil, body_error(self, ("the body from %s is not JSON: %s"):format(self.url,
-    errors.text(why)), why)
+  local failure = body_error(self, "decode_failed", "the body from %s is not JSON: %s",
+    errors.text(why))
+  failure.cause = why
+  return nil, failure
 end
 
 ---Returns the response, or raises an err of code "status" when its status is
@@ -146,15 +156,18 @@ function Loop.__close(guard)
   if not guard.reading then stream.of(guard.res):cancel("the loop over it was left") end
 end
 
--- What a generic for takes: read(res, state) for each turn.
-local function loop(res, read)
-  local guard, state = setmetatable({ res = res, reading = false }, Loop), {}
+-- What a generic for takes: read(res, state) for each turn. After an err there
+-- is nothing more.
+local function loop(res, read, state)
+  local guard = setmetatable({ res = res, reading = false }, Loop)
   local function advance()
+    if state.err then error(state.err, 0) end
     guard.reading = true
     local piece, err = read(res, state)
     guard.reading = false
-    if err then error(err, 0) end
-    return piece
+    if not err then return piece end
+    state.err = err
+    error(err, 0)
   end
   return advance, nil, nil, guard
 end
@@ -169,21 +182,22 @@ end
 ---@return fun(): string?
 function response:chunks()
   check(self)
-  return loop(self, next_chunk)
+  return loop(self, next_chunk, {})
 end
 
--- A line in pieces, without its end.
-local function joined(pieces)
-  local line = table.concat(pieces)
+-- The line that was found, without its end.
+local function take_line(state)
+  local line = table.concat(state.pieces)
+  state.pieces, state.size = {}, 0
   return line:byte(-1) == 13 and line:sub(1, -2) or line
 end
 
 -- The next line of the body. What was read is `state.text`, of which the part
--- from `state.at` on is still to be looked at; the pieces found of a line stay
--- in `state.pieces` when the rest of it cannot be waited for.
+-- from `state.at` on is still to be looked at; the pieces found of a line,
+-- `state.size` bytes, stay in `state.pieces` when the rest of it cannot be
+-- waited for.
 local function next_line(res, state)
-  local pieces = state.pieces or {}
-  state.pieces = pieces
+  local pieces = state.pieces
   while true do
     if not state.text then
       local text, err = next_of(res, ALL)
@@ -193,39 +207,46 @@ local function next_line(res, state)
     end
     local text, at = state.text, state.at
     local stop = text:find("\n", at, true)
-    pieces[#pieces + 1] = text:sub(at, stop and stop - 1)
-    state.text, state.at = stop and stop < #text and text or nil, stop and stop + 1
-    if stop then
-      state.pieces = nil
-      return joined(pieces)
+    local piece = text:sub(at, stop and stop - 1)
+    pieces[#pieces + 1], state.size = piece, state.size + #piece
+    if state.size - (piece:byte(-1) == 13 and 1 or 0) > state.most then -- "\r" may be its end's
+      state.pieces, state.text = nil, nil
+      return nil, body_error(res, "body_too_large", "a line from %s is longer than %d bytes",
+        state.most)
     end
+    state.text, state.at = stop and stop < #text and text or nil, stop and stop + 1
+    if stop then return take_line(state) end
   end
-  state.pieces = nil
+  state.pieces, state.size = {}, 0
   return #pieces > 0 and table.concat(pieces) or nil
 end
 
----The same in lines, without their ends ("\n" or "\r\n").
+---The same in lines, without their ends ("\n" or "\r\n"). One of more than
+---`most` bytes is an err of code "body_too_large", which is raised.
+---@param most? integer default 16 MiB
 ---@return fun(): string?
-function response:lines()
+function response:lines(most)
   check(self)
-  return loop(self, next_line)
+  if most ~= nil and (math.type(most) ~= "integer" or most < 1) then
+    errors.usage("bad_argument", "lines takes a number of bytes, not %s", errors.text(most))
+  end
+  return loop(self, next_line, { pieces = {}, size = 0, most = most or MOST_LINE })
 end
 
 -- The next event of the body; what was read and not taken yet is in
 -- `state.parser`.
 local function next_event(res, state)
-  local parser = state.parser or events.parser()
-  state.parser = parser
+  local parser = state.parser
   while true do
     local event = parser:next()
     if event then return event end
+    if state.full then
+      return nil, body_error(res, "body_too_large", "an event from %s is larger than %d bytes",
+        events.MOST)
+    end
     local text, err = next_of(res, ALL)
     if not text then return nil, err end
-    if not parser:feed(text) then
-      local why = ("an event from %s is larger than %d bytes"):format(res.url, events.MOST)
-      return nil, core.error({ category = "body", code = "body_too_large", message = why,
-        phase = "body", url = res.url, retryable = false })
-    end
+    state.full = not parser:feed(text)
   end
 end
 
@@ -234,7 +255,7 @@ end
 ---@return fun(): multisocket.Event?
 function response:events()
   check(self)
-  return loop(self, next_event)
+  return loop(self, next_event, { parser = events.parser() })
 end
 
 ---Writes the body to a file, which is there when all of it is.

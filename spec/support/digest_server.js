@@ -5,15 +5,19 @@
 // HTTP/1.1, then HTTP/2 by prior knowledge.
 //
 //   /ALGORITHM/QOP[/WORD...]    QOP: auth, auth-int, both, none
-//   WORD: userhash, utf8, opaque, next (Authentication-Info), close (the 401
+//   WORD: userhash, utf8, opaque, next (Authentication-Info), both (and the nonce
+//   before it stays good), close (the 401
 //   ends the connection), stale (each nonce is good for one request), big (the
-//   401 has a body of 1 MB)
+//   401 has a body of 1 MB), proof (rspauth), lie (a wrong one), trailer (what
+//   Authentication-Info says comes behind the body), gzip (the body is coded),
+//   moved (302 to /open, which asks nobody)
 // 200 has a body of JSON: { user, nc, cnonce, body, seen = requests so far }.
 // Users are anna:secret and "Jäsøn Doe":geheim.
 "use strict";
 const crypto = require("crypto");
 const http = require("http");
 const http2 = require("http2");
+const zlib = require("zlib");
 
 const REALM = 'the "spec"';
 const USERS = { "anna": "secret", "Jäsøn Doe": "geheim" };
@@ -116,17 +120,60 @@ function refuse(kind, res, stale) {
   res.end(kind.words.has("big") ? Buffer.alloc(1000000, "x") : "who are you?\n");
 }
 
+// What the server proves: as isRight(), but for the method, about its own body.
+function proofOf(kind, got, user, req, body) {
+  let secret = hashOf(kind, user, REALM, kind.words.has("lie") ? "wrong" : USERS[user]);
+  if (kind.session) secret = hashOf(kind, secret, got.nonce, got.cnonce);
+  const about = got.qop === "auth-int" ? hashOf(kind, "", req.url, hashOf(kind, body))
+    : hashOf(kind, "", req.url);
+  return got.qop === undefined ? hashOf(kind, secret, got.nonce, about)
+    : hashOf(kind, secret, got.nonce, got.nc, got.cnonce, got.qop, about);
+}
+
+// Authentication-Info, "" for none.
+function infoOf(kind, got, user, req, body) {
+  const parts = [];
+  if (kind.words.has("next")) {
+    if (!kind.words.has("both")) nonces.delete(got.nonce);
+    parts.push(`nextnonce="${newNonce()}"`);
+  }
+  if (kind.words.has("proof") || kind.words.has("lie"))
+    parts.push(`rspauth="${proofOf(kind, got, user, req, body)}"`, `cnonce="${got.cnonce}"`);
+  return parts.join(", ");
+}
+
+function accept(kind, got, req, res, text) {
+  const user = userOf(kind, got);
+  let body = Buffer.from(JSON.stringify({ user, nc: got.nc, cnonce: got.cnonce,
+    body: text.toString("latin1"), seen }));
+  if (kind.words.has("gzip")) {
+    res.setHeader("Content-Encoding", "gzip");
+    body = zlib.gzipSync(body);
+  }
+  if (kind.words.has("moved")) {
+    res.statusCode = 302;
+    res.setHeader("Location", "/open");
+  }
+  const sent = req.method === "HEAD" ? Buffer.alloc(0) : body;
+  const info = infoOf(kind, got, user, req, sent);
+  const trailer = kind.words.has("trailer") && req.method !== "HEAD";
+  if (info && !trailer) res.setHeader("Authentication-Info", info);
+  if (info && trailer) {
+    res.setHeader("Trailer", "Authentication-Info");
+    res.write(body.subarray(0, 1));
+    res.addTrailers({ "Authentication-Info": info });
+    body = body.subarray(1);
+  }
+  res.end(body);
+}
+
 function answer(req, res, body) {
+  if (req.url === "/open") return res.end("open");
   const kind = kindOf(req.url), got = parse(req.headers.authorization);
   const verdict = judge(kind, got, req, body);
   seen++;
   if (verdict !== "ok") return refuse(kind, res, verdict === "stale");
-  if (kind.words.has("next")) {
-    nonces.delete(got.nonce);
-    res.setHeader("Authentication-Info", `nextnonce="${newNonce()}"`);
-  }
-  res.end(JSON.stringify({ user: userOf(kind, got), nc: got.nc, cnonce: got.cnonce,
-    body: body.toString("latin1"), seen }));
+  accept(kind, got, req, res, body);
 }
 
 function onRequest(req, res) {

@@ -612,3 +612,20 @@ TEST(random_input_keeps_the_rules)
     }
     ms_url_free(&base);
 }
+
+#ifdef MS_HAVE_IDN2
+/* Each label that became longer doubled the room for the rest. */
+TEST(many_international_labels_take_no_more_room_than_the_input)
+{
+    struct ms_url u = {0};
+    char text[512] = "http://";
+    const char *why;
+
+    for (int i = 0; i < 100; i++)
+        strcat(text, "\u2764."); /* a heart */
+    CHECK(ms_url_parse(&u, ms_span_text(text), NULL, &why) == MS_EURL);
+    CHECK(strstr(why, "longer than 255 bytes"));
+    CHECK_THAT(u.href.cap < 8192, "%zu", u.href.cap);
+    ms_url_free(&u);
+}
+#endif

@@ -5,6 +5,7 @@ void ms_credentials_free(struct ms_credentials *c)
 {
     ms_buf_free(&c->user);
     ms_buf_free(&c->password);
+    ms_proof_free(&c->proof);
     *c = (struct ms_credentials){0};
 }
 

@@ -9,6 +9,7 @@
 #define MS_ENGINE_AUTH_SETTINGS_H
 
 #include "proto/auth.h"
+#include "proto/auth_proof.h"
 
 /* A text that was not set has no memory. */
 struct ms_auth_settings {
@@ -24,7 +25,8 @@ struct ms_credentials {
     unsigned hop;    /* how many redirects led to it */
     uint8_t answers; /* challenges taken in this hop */
     bool looked, known;
-    bool answered; /* the request carries an answer */
+    bool answered;         /* the request carries an answer */
+    struct ms_proof proof; /* what the server can prove, then */
 };
 
 /* Empty again, and without memory. */

@@ -289,8 +289,11 @@ static ms_err add_digest(struct ms_easy *e, const struct ms_login *login,
     if (!err)
         err =
             ms_agent_add_line(e, MS_SPAN("Authorization"), ms_buf_span(&value));
-    e->agent->credentials.answered = !err;
     ms_buf_free(&value);
+    if (!err)
+        err = ms_proof_begin(&e->agent->credentials.proof, &entry->digest,
+                             login, req.target);
+    e->agent->credentials.answered = !err;
     return err;
 }
 
@@ -300,6 +303,7 @@ ms_err ms_credentials_before_hop(struct ms_easy *e, const char **why)
     ms_err err = look(e, why);
 
     e->agent->credentials.answered = false;
+    ms_proof_free(&e->agent->credentials.proof);
     if (err || !login_of(e, &login))
         return err;
     if (!ms_run_options(e)->auth.digest || MS_MUTANT_IS(437))
@@ -310,20 +314,56 @@ ms_err ms_credentials_before_hop(struct ms_easy *e, const char **why)
 
 /* ---- what comes back --------------------------------------------------- */
 
-/* The server took the answer. */
-static ms_err note_success(struct ms_easy *e, const struct ms_login *login)
+/* A line of Authentication-Info. MS_EPROTO: whoever made it does not know the
+ * password, and nothing it says counts. */
+static ms_err take_info(struct ms_easy *e, const struct ms_login *login,
+                        struct ms_span line, const char **why)
 {
-    const struct ms_fields *f = &e->response->head.fields;
+    struct ms_auth_entry *entry;
+    bool wrong;
+    ms_err err = ms_proof_check(&e->agent->credentials.proof, line, &wrong);
+
+    if (!err)
+        err = find_known(e, login, &entry);
+    if (err)
+        return err;
+    if (wrong && !MS_MUTANT_IS(330)) {
+        if (entry)
+            ms_auth_store_forget(&ms_run_env_of(e)->logins, entry);
+        *why = "the server does not know the password (rspauth, Digest)";
+        return MS_EPROTO;
+    }
+    return entry ? ms_digest_info(&entry->digest, line, ms_random_bytes)
+                 : MS_OK;
+}
+
+static ms_err take_infos(struct ms_easy *e, const struct ms_login *login,
+                         const struct ms_fields *f, const char **why)
+{
+    static const struct ms_span name = {"authentication-info", 19};
+    ms_err err = MS_OK;
+
+    for (size_t i = 0; !err && (i = ms_fields_find(f, name, i)) != SIZE_MAX;
+         i++)
+        err = take_info(e, login, ms_fields_value(f, i), why);
+    return err;
+}
+
+/* The server took the answer. What it proves by auth-int is about the body
+ * that is still to come. */
+static ms_err note_success(struct ms_easy *e, const struct ms_login *login,
+                           const char **why)
+{
     struct ms_auth_entry *entry;
     ms_err err = find_known(e, login, &entry);
-    size_t i = ms_fields_find(f, MS_SPAN("authentication-info"), 0);
 
-    if (err || !entry)
+    if (err)
         return err;
-    entry->proven = true;
-    return i == SIZE_MAX ? MS_OK
-                         : ms_digest_info(&entry->digest, ms_fields_value(f, i),
-                                          ms_random_bytes);
+    if (entry)
+        entry->proven = true;
+    return ms_proof_has_body(&e->agent->credentials.proof)
+               ? MS_OK
+               : take_infos(e, login, &e->response->head.fields, why);
 }
 
 /* Takes the server's challenge. `*again` is true when it is to be answered. */
@@ -361,7 +401,7 @@ ms_err ms_credentials_after_head(struct ms_easy *e, enum ms_then *then,
     if (!ms_run_options(e)->auth.digest || !login_of(e, &login))
         return MS_OK;
     if (e->response->head.status != UNAUTHORIZED)
-        return c->answered ? note_success(e, &login) : MS_OK;
+        return c->answered ? note_success(e, &login, why) : MS_OK;
     ms_err err = take_challenge(e, &login, &again);
     if (err || !again)
         return err;
@@ -373,4 +413,21 @@ ms_err ms_credentials_after_head(struct ms_easy *e, enum ms_then *then,
     c->answers++;
     *then = MS_THEN_AGAIN;
     return MS_OK;
+}
+
+ms_err ms_credentials_after_body(struct ms_easy *e, const char **why)
+{
+    struct ms_credentials *c = &e->agent->credentials;
+    struct ms_response *r = e->response;
+    struct ms_login login;
+    ms_err err = MS_OK;
+
+    if (!c->answered || r->head.status == UNAUTHORIZED || !login_of(e, &login))
+        return MS_OK;
+    if (ms_proof_has_body(&c->proof)) {
+        err = ms_proof_end(&c->proof);
+        if (!err)
+            err = take_infos(e, &login, &r->head.fields, why);
+    }
+    return err ? err : take_infos(e, &login, &r->trailers, why);
 }

@@ -32,8 +32,28 @@ ms_err ms_credentials_before_hop(struct ms_easy *e,
                                  const char **why) MS_MUST_CHECK;
 
 /* Of every final response of a run that has an agent. MS_EREPLAY: the body
- * cannot be sent again; `*why` says what to do. MS_EINTERNAL, MS_ENOMEM. */
+ * cannot be sent again; `*why` says what to do. MS_EPROTO: the server says
+ * that it knows the password, and does not. MS_EINTERNAL, MS_ENOMEM. */
 ms_err ms_credentials_after_head(struct ms_easy *e, enum ms_then *then,
                                  const char **why) MS_MUST_CHECK;
+
+/* Of the run's response, when it is whole: what trailers say, and what is said
+ * of the body. MS_EPROTO, MS_EINTERNAL, MS_ENOMEM: as above. */
+ms_err ms_credentials_after_body(struct ms_easy *e,
+                                 const char **why) MS_MUST_CHECK;
+
+/* The response's body is to be shown to ms_credentials_see(), as it was
+ * received. */
+static inline bool ms_credentials_see_body(const struct ms_easy *e)
+{
+    return e->agent && ms_proof_has_body(&e->agent->credentials.proof);
+}
+
+/* Some of it. MS_EINTERNAL: there is no hash any more. */
+static inline ms_err ms_credentials_see(struct ms_easy *e, const char *p,
+                                        size_t n)
+{
+    return ms_proof_add(&e->agent->credentials.proof, p, n);
+}
 
 #endif

@@ -43,6 +43,11 @@ ms_err ms_policy_after_head(struct ms_easy *e, enum ms_then *then,
     return err;
 }
 
+ms_err ms_policy_after_body(struct ms_easy *e, const char **why)
+{
+    return ms_credentials_after_body(e, why);
+}
+
 bool ms_policy_after_failure(struct ms_easy *e, ms_err err)
 {
     return ms_retry_after_failure(e, err);

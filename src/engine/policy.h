@@ -30,6 +30,10 @@ ms_err ms_policy_before_hop(struct ms_easy *e, const char **why) MS_MUST_CHECK;
 ms_err ms_policy_after_head(struct ms_easy *e, enum ms_then *then,
                             const char **why) MS_MUST_CHECK;
 
+/* The response of a run that has an agent is whole. An error ends the run, as
+ * above. */
+ms_err ms_policy_after_body(struct ms_easy *e, const char **why) MS_MUST_CHECK;
+
 /* The run, which has an agent, is about to end with `err`. True: another hop
  * follows instead. */
 bool ms_policy_after_failure(struct ms_easy *e, ms_err err);

@@ -379,6 +379,18 @@ const char *ms_run_say(struct ms_easy *e, const char *text)
     return e->said;
 }
 
+/* What can be said of a response only when it is whole. False: the run has
+ * ended with that. */
+static MS_RARE bool is_what_it_says(struct ms_easy *e)
+{
+    const char *why = NULL;
+    ms_err err = ms_policy_after_body(e, &why);
+
+    if (err)
+        ms_run_end(e, err, why);
+    return !err;
+}
+
 static void on_end(struct ms_stream *s, ms_err err, const char *detail)
 {
     struct ms_easy *e = easy_of(s);
@@ -396,6 +408,8 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
         ms_run_end(e, MS_EDECODE, ms_decoding_failure(e->decoding));
         return;
     }
+    if (!err && MS_UNLIKELY(e->agent != NULL) && !is_what_it_says(e))
+        return;
     if (!err && MS_UNLIKELY(ms_progress_wanted(e)) && !ms_progress_tell(e))
         return;
     if (err && !detail)
@@ -414,15 +428,20 @@ static void on_end(struct ms_stream *s, ms_err err, const char *detail)
     ms_task_post(ms_run_loop(e), &e->start);
 }
 
-/* Of a run that on_progress is told about. */
+/* Of a run that on_progress is told about, or whose body has to be the one
+ * that the server meant. */
 static ms_err on_told_data(struct ms_stream *s, const char *p, size_t n,
                            size_t *taken)
 {
+    struct ms_easy *e = easy_of(s);
     ms_err err = on_data(s, p, n, taken);
 
-    if (!err)
-        easy_of(s)->watch->down += *taken;
-    return err;
+    if (err)
+        return err;
+    if (e->tells)
+        e->watch->down += *taken;
+    return ms_credentials_see_body(e) ? ms_credentials_see(e, p, *taken)
+                                      : MS_OK;
 }
 
 static const struct ms_stream_ops told_ops = {.on_head = on_head,
@@ -543,7 +562,8 @@ static void on_conn(struct ms_waiter *w, struct ms_conn *c)
                                    : (size_t)ms_run_options(e)->max_header_size;
     bool counted = ms_run_options(e)->watched || e->tells;
     e->stream.progress = counted ? &e->watch->progress : NULL;
-    e->stream.ops = e->tells ? &told_ops : &stream_ops;
+    e->stream.ops =
+        e->tells || ms_credentials_see_body(e) ? &told_ops : &stream_ops;
     if (MS_UNLIKELY(e->source != NULL))
         begin_source(e);
     ms_err err = ms_conn_open_stream(c, &e->stream, &req, e);

@@ -161,9 +161,8 @@ static ms_err hash_of(const struct ms_digest *d, const struct ms_span *parts,
 
 /* H(A1). The cnonce is the same for all answers with a nonce, so that it does
  * not matter which of them a server believes -sess to be about. */
-static ms_err hash_secret(const struct ms_digest *d,
-                          const struct ms_login *login,
-                          struct ms_hash_text *out)
+ms_err ms_digest_secret(const struct ms_digest *d, const struct ms_login *login,
+                        struct ms_hash_text *out)
 {
     const struct ms_span parts[] = {login->user, ms_buf_span(&d->realm),
                                     login->password};
@@ -199,9 +198,11 @@ struct count_text {
     char hex[9];
 };
 
-static struct ms_span qop_text(const struct ms_digest *d)
+struct ms_span ms_digest_qop_name(uint8_t qop)
 {
-    return d->qop == MS_QOP_AUTH ? MS_SPAN("auth") : MS_SPAN("auth-int");
+    static const char *const names[] = {"", "auth", "auth-int"};
+
+    return ms_span_text(names[qop]);
 }
 
 static ms_err hash_answer(const struct ms_digest *d,
@@ -211,7 +212,7 @@ static ms_err hash_answer(const struct ms_digest *d,
 {
     struct ms_hash_text secret, request;
     struct count_text nc;
-    ms_err err = hash_secret(d, login, &secret);
+    ms_err err = ms_digest_secret(d, login, &secret);
 
     if (!err)
         err = hash_request(d, req, &request);
@@ -219,9 +220,9 @@ static ms_err hash_answer(const struct ms_digest *d,
         return err;
     snprintf(nc.hex, sizeof(nc.hex), "%08x", (unsigned)d->count);
     const struct ms_span with_qop[] = {
-        ms_hash_span(&secret), ms_buf_span(&d->nonce),
-        ms_span_text(nc.hex),  ms_span_text(d->cnonce),
-        qop_text(d),           ms_hash_span(&request)};
+        ms_hash_span(&secret),      ms_buf_span(&d->nonce),
+        ms_span_text(nc.hex),       ms_span_text(d->cnonce),
+        ms_digest_qop_name(d->qop), ms_hash_span(&request)};
     const struct ms_span without[] = {with_qop[0], with_qop[1], with_qop[5]};
     return d->qop == MS_QOP_NONE
                ? hash_of(d, without, MS_COUNT(without), out)
@@ -327,8 +328,8 @@ static ms_err add_options(const struct ms_digest *d, struct ms_buf *out)
     if (!err && (d->qop || d->session))
         err = add_quoted(out, ", cnonce=", ms_span_text(d->cnonce));
     if (!err && d->qop) {
-        snprintf(text, sizeof(text), ", qop=%s, nc=%08x", qop_text(d).p,
-                 (unsigned)d->count);
+        snprintf(text, sizeof(text), ", qop=%s, nc=%08x",
+                 ms_digest_qop_name(d->qop).p, (unsigned)d->count);
         err = add_text(out, text);
     }
     if (!err && d->opaque.p)

@@ -65,6 +65,12 @@ ms_err ms_digest_answer(struct ms_digest *d, const struct ms_login *login,
                         const struct ms_digest_request *req,
                         struct ms_buf *out) MS_MUST_CHECK;
 
+/* H(A1), and the name of the qop, "" for none: what is in an answer and in the
+ * server's proof. MS_EINTERNAL, MS_ENOMEM: as ms_digest_answer(). */
+ms_err ms_digest_secret(const struct ms_digest *d, const struct ms_login *login,
+                        struct ms_hash_text *out) MS_MUST_CHECK;
+struct ms_span ms_digest_qop_name(uint8_t qop);
+
 /* What Authentication-Info says: a nextnonce is taken for the answers to
  * come (RFC 7616, 3.5). MS_EINTERNAL, MS_ENOMEM: as ms_digest_take(). */
 ms_err ms_digest_info(struct ms_digest *d, struct ms_span line,

@@ -6,6 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include "base/mem.h"
+
 static const EVP_MD *method_of(enum ms_hash hash)
 {
     switch (hash) {
@@ -19,18 +21,6 @@ static const EVP_MD *method_of(enum ms_hash hash)
     return EVP_md5();
 }
 
-static bool add_parts(EVP_MD_CTX *ctx, const struct ms_span *parts,
-                      size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (i && !EVP_DigestUpdate(ctx, ":", 1))
-            return false;
-        if (parts[i].n && !EVP_DigestUpdate(ctx, parts[i].p, parts[i].n))
-            return false;
-    }
-    return true;
-}
-
 static void to_hex(const unsigned char *p, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";
@@ -42,24 +32,82 @@ static void to_hex(const unsigned char *p, size_t n, char *out)
     *out = '\0';
 }
 
-ms_err ms_hash_joined(enum ms_hash hash, const struct ms_span *parts,
-                      size_t count, struct ms_hash_text *out)
+/* ---- piece by piece ---------------------------------------------------- */
+
+struct ms_hasher {
+    EVP_MD_CTX *ctx;
+};
+
+void ms_hasher_free(struct ms_hasher *h)
+{
+    if (!h)
+        return;
+    EVP_MD_CTX_free(h->ctx);
+    ms_free(h);
+}
+
+ms_err ms_hasher_new(struct ms_hasher **out, enum ms_hash hash)
+{
+    struct ms_hasher *h = ms_zalloc(sizeof(*h));
+
+    if (!h || !(h->ctx = EVP_MD_CTX_new())) {
+        ms_free(h);
+        return MS_ENOMEM;
+    }
+    if (!EVP_DigestInit_ex(h->ctx, method_of(hash), NULL)) {
+        ms_hasher_free(h);
+        return MS_EINTERNAL;
+    }
+    *out = h;
+    return MS_OK;
+}
+
+ms_err ms_hasher_add(struct ms_hasher *h, const char *p, size_t n)
+{
+    return !n || EVP_DigestUpdate(h->ctx, p, n) ? MS_OK : MS_EINTERNAL;
+}
+
+ms_err ms_hasher_end(struct ms_hasher *h, struct ms_hash_text *out)
 {
     unsigned char sum[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
-    if (!ctx)
-        return MS_ENOMEM;
-    bool done = EVP_DigestInit_ex(ctx, method_of(hash), NULL) &&
-                add_parts(ctx, parts, count) &&
-                EVP_DigestFinal_ex(ctx, sum, &n);
-    EVP_MD_CTX_free(ctx);
-    if (!done)
+    if (!EVP_DigestFinal_ex(h->ctx, sum, &n))
         return MS_EINTERNAL;
     assert(2 * n < MS_HASH_HEX);
     to_hex(sum, n, out->hex);
     return MS_OK;
+}
+
+/* ---- at once ----------------------------------------------------------- */
+
+static ms_err add_parts(struct ms_hasher *h, const struct ms_span *parts,
+                        size_t count)
+{
+    ms_err err = MS_OK;
+
+    for (size_t i = 0; !err && i < count; i++) {
+        if (i)
+            err = ms_hasher_add(h, ":", 1);
+        if (!err)
+            err = ms_hasher_add(h, parts[i].p, parts[i].n);
+    }
+    return err;
+}
+
+ms_err ms_hash_joined(enum ms_hash hash, const struct ms_span *parts,
+                      size_t count, struct ms_hash_text *out)
+{
+    struct ms_hasher *h;
+    ms_err err = ms_hasher_new(&h, hash);
+
+    if (err)
+        return err;
+    err = add_parts(h, parts, count);
+    if (!err)
+        err = ms_hasher_end(h, out);
+    ms_hasher_free(h);
+    return err;
 }
 
 ms_err ms_random_bytes(void *p, size_t n)

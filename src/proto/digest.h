@@ -33,6 +33,19 @@ static inline struct ms_span ms_hash_span(const struct ms_hash_text *t)
 ms_err ms_hash_joined(enum ms_hash hash, const struct ms_span *parts,
                       size_t count, struct ms_hash_text *out) MS_MUST_CHECK;
 
+/* A hash of what comes piece by piece. */
+struct ms_hasher;
+
+/* MS_EINTERNAL, MS_ENOMEM: as ms_hash_joined(). */
+ms_err ms_hasher_new(struct ms_hasher **out, enum ms_hash hash) MS_MUST_CHECK;
+void ms_hasher_free(struct ms_hasher *h); /* also NULL */
+/* MS_EINTERNAL: the library gave up. */
+ms_err ms_hasher_add(struct ms_hasher *h, const char *p,
+                     size_t n) MS_MUST_CHECK;
+/* The hash of it all; nothing is added any more. MS_EINTERNAL: as above. */
+ms_err ms_hasher_end(struct ms_hasher *h,
+                     struct ms_hash_text *out) MS_MUST_CHECK;
+
 /* Fills `p` with bytes nobody can foresee. MS_EINTERNAL: the system has none
  * to give. */
 ms_err ms_random_bytes(void *p, size_t n) MS_MUST_CHECK;

@@ -421,15 +421,15 @@ static bool has_forbidden(struct ms_span name)
 static ms_err convert(struct ms_buf *out, size_t start, const char **why)
 {
     char copy[MS_IDN_MAX];
-    struct ms_span name = ms_span(copy, out->to - start);
+    size_t n = out->to - start;
 
-    if (name.n > MS_IDN_MAX)
+    if (n > MS_IDN_MAX)
         return bad(why, "the host is longer than 255 bytes");
-    memcpy(copy, out->p + start, name.n);
-    if (memchr(copy, '\0', name.n))
+    memcpy(copy, out->p + start, n);
+    if (memchr(copy, '\0', n))
         return bad(why, forbidden);
     out->to = start;
-    ms_err err = ms_idn_put(out, name, why);
+    ms_err err = ms_idn_put(out, ms_span(copy, n), why);
     if (err)
         return err;
     if (out->to == start)

@@ -135,12 +135,13 @@ static int map_again(const char *ace, uint8_t **mapped)
     return IDN2_INVALID_ALABEL;
 }
 
-static ms_err put_label(struct ms_buf *out, const char *label, const char **why)
+/* `behind` it so many bytes will have room. */
+static ms_err put_label(struct ms_buf *out, const char *label, size_t behind,
+                        const char **why)
 {
-    struct ms_span from = ms_span_text(label);
     uint8_t *mapped;
-    int result =
-        ace_at(from, 0) ? map_again(label, &mapped) : map_best(label, &mapped);
+    int result = ace_at(ms_span_text(label), 0) ? map_again(label, &mapped)
+                                                : map_best(label, &mapped);
 
     if (result == IDN2_MALLOC)
         return MS_ENOMEM;
@@ -149,10 +150,7 @@ static ms_err put_label(struct ms_buf *out, const char *label, const char **why)
         return MS_EURL;
     }
     struct ms_span to = ms_span_text((const char *)mapped);
-    size_t free_room = out->cap - out->to;
-    ms_err err = MS_OK;
-    if (to.n > from.n)
-        err = ms_buf_reserve(out, free_room + to.n - from.n);
+    ms_err err = ms_buf_reserve(out, to.n + behind);
     if (!err)
         ms_buf_put(out, to);
     idn2_free(mapped);
@@ -188,6 +186,7 @@ ms_err ms_idn_put(struct ms_buf *out, struct ms_span name, const char **why)
 {
     char label[MS_IDN_MAX + 1];
     size_t start = out->to;
+    size_t behind = out->cap - out->to - name.n; /* the name */
     ms_err err = MS_OK;
 
     assert(name.n <= out->cap - out->to && name.n <= MS_IDN_MAX);
@@ -199,7 +198,7 @@ ms_err ms_idn_put(struct ms_buf *out, struct ms_span name, const char **why)
         memcpy(label, name.p, n);
         label[n] = '\0';
         if (is_foreign)
-            err = put_label(out, label, why);
+            err = put_label(out, label, name.n - n + behind, why);
         else
             ms_buf_put(out, ms_span(label, n));
         if (!err && stop)
