@@ -50,12 +50,29 @@ describe("credentials are not shown", function()
         for k, v in pairs(way[1]) do opts[k] = v end
         local res, err = ms.fetch(url_of(base, way[2]), opts)
         if res then assert_hidden(tostring(res), "response") end
+        if res and res.body then assert_hidden(tostring(select(2, res:json())), "json") end
         if err then
           assert_hidden(tostring(err), "error")
           assert_hidden(err.url, "err.url")
         end
       end
     end
+  end))
+
+  it("by the errors of a body", async(function()
+    local head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=klingon\r\n"
+    local p <close> = peer.start { { { "request" },
+      { "send", head .. "Content-Length: 2\r\n\r\nok" },
+      { "request" }, { "send", head .. "Content-Length: 5000000\r\n\r\ndata: " },
+      { "fill", 4999994 } } }
+    local url = p:url():gsub("//", "//anna:secret@", 1)
+    local _, err = assert(ms.fetch(url)):text()
+    assert_hidden(tostring(err), "text")
+    local res <const> = assert(ms.fetch(url, { stream = true }))
+    _, err = pcall(function() for _ in res:events() do error("there is none") end end)
+    assert.equal("body_too_large", err.code)
+    assert_hidden(tostring(err), "events")
+    assert_hidden(err.url, "err.url of events")
   end))
 
   it("by a dump", function()

@@ -63,6 +63,9 @@ local function apart(row)
 end
 
 local WORD = { words = "a string or false", types = { string = true }, also = { "", false } }
+local BAD_VERSION =
+  'option "version" must be "auto", "1.1", "2" or "2-prior-knowledge"'
+local BAD_IP = 'option "ip" must be 4, 6 or false'
 local PORT = 'option "local_port" must be a whole number from 1 to 65535, not '
 
 -- A map of strings to `what`.
@@ -134,7 +137,7 @@ local ENGINE = {
   allow_downgrade = BOOLEAN,
   unrestricted_auth = BOOLEAN,
   retry = group("a number, a table or false", { number = true, table = true },
-    { max = number(0), status = STATUSES, methods = NAMES, max_delay = number(0),
+    { max = number(0), status = STATUSES, methods = NAMES, max_delay = number(1),
       budget = number(0) }, number(0).more, "max"),
   max_body = number(0),
   max_header_size = number(1),
@@ -151,8 +154,7 @@ local ENGINE = {
   expect_continue = BOOLEAN,
   version = { words = "a string", types = { string = true },
     also = { "auto", "1.1", "2", "2-prior-knowledge" },
-    said = { ["3"] = "version: bad option value", ["2.0"] = "version: bad option value",
-      [""] = "version: bad option value" } },
+    said = { ["3"] = BAD_VERSION, ["2.0"] = BAD_VERSION, [""] = BAD_VERSION } },
   priority = STRING,
   cookies = { words = "a boolean or a jar", types = { boolean = true },
     also = { true, false, core.jar() } },
@@ -164,7 +166,7 @@ local ENGINE = {
     also = { true, false, "", "/x" }, said = { ["a\0b"] = 'option "netrc" has a NUL in it' } },
   ip = { words = "a number or false", apart = false, types = { number = true },
     also = { 4, 6, false }, more = whole(4),
-    said = { [5] = "ip: bad option value", [7] = "ip: bad option value" } },
+    said = { [5] = BAD_IP, [7] = BAD_IP } },
   interface = WORD,
   unix_socket = WORD,
   tcp_keepalive = BOOLEAN,

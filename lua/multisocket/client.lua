@@ -352,6 +352,19 @@ end
 
 function Handle.__close(self) Handle.close(self) end
 
+-- A task fetches; `op` stands for it, and is no operation of the engine.
+local function start_special(self, owner, on_wake, ...)
+  local op = { owner = owner, special = true }
+  op.task = task.spawn_watched(function(t)
+    op.task = nil
+    if t.status == "done" then op.res = t.values[1] else op.err = t.error end
+    if not op.owner then return task.report_failure(t) end
+    op.on_wake = on_wake
+    task.later(op)
+  end, run_special, self, ...)
+  return op
+end
+
 ---Starts a transfer for code that waits in its own way: on_wake(op) is called
 ---in the run queue and takes the result with client.outcome.
 ---@param owner any kept in op.owner
@@ -360,7 +373,7 @@ function Handle.__close(self) Handle.close(self) end
 ---@return table op
 function client.start(self, owner, on_wake, url)
   local address, options, fail, special = prepare(self.defaults, url)
-  if special then errors.usage("bad_option", "each sends and takes whole bodies only") end
+  if special then return start_special(self, owner, on_wake, address, options, fail, special) end
   local op = start(self.engine, address, options, fail)
   op.owner, op.on_wake = owner, on_wake
   return op
@@ -369,12 +382,17 @@ end
 ---The result of such a transfer, which is over with that.
 ---@return multisocket.Response?
 ---@return multisocket.Error?
-function client.outcome(op) return transfers.outcome(op) end
+function client.outcome(op)
+  if op.special then return op.res, op.err end
+  return transfers.outcome(op)
+end
 
 ---Ends such a transfer; nobody is called.
 function client.abandon(op)
   op.owner = nil
-  abandon(op)
+  if not op.special then return abandon(op) end
+  op.on_wake = nil
+  if op.task then op.task:cancel("nobody waits for it any more") end
 end
 
 -- ---- the end ---------------------------------------------------------------

@@ -77,6 +77,7 @@ function Headers:each() end
 ---@field trailers multisocket.Headers
 ---@field timings multisocket.Timings
 ---@field reused boolean the connection had served a request before
+---@field attempts integer how often the request (the last one, behind redirects) was tried
 ---@field decoded string[] content codings that were undone, in the order they were done
 ---@field cookies table<integer|string, multisocket.Cookie|string> those it sets, in order; by name the value
 ---@field redirects { status: integer, url: string, location: string }[] that were followed

@@ -13,7 +13,7 @@ local stream = require "multisocket.stream"
 local response = core.response_methods
 local check = core.attached -- raises for what is no response
 
-local NO_BODY = "the body was not collected: it went to on_data"
+local NO_BODY = "the body was not collected: it went to on_data, a sink or whoever reads it"
 
 local function body_error(res, message, cause)
   return core.error({ category = "body", code = "decode_failed", message = message, cause = cause,
@@ -59,7 +59,7 @@ function response:text()
   local text = charset.decode(body_text, label)
   if text then return text end
   return nil, body_error(self, ('the body from %s is in the charset "%s", which is not known')
-    :format(self.url, label))
+    :format(core.shown_url(self.url), label))
 end
 
 -- Decoders differ: cjson.safe gives nil, why; dkjson nil, position, why; others
@@ -85,8 +85,8 @@ function response:json(decoder)
   if not text then return nil, err end
   local value, why = decode(decoder or body.json_codec().decode, text)
   if why == nil then return value end
-  return nil, body_error(self, ("the body from %s is not JSON: %s"):format(self.url,
-    errors.text(why)), why)
+  return nil, body_error(self, ("the body from %s is not JSON: %s"):format(
+    core.shown_url(self.url), errors.text(why)), why)
 end
 
 ---Returns the response, or raises an err of code "status" when its status is
@@ -222,9 +222,10 @@ local function next_event(res, state)
     local text, err = next_of(res, ALL)
     if not text then return nil, err end
     if not parser:feed(text) then
-      local why = ("an event from %s is larger than %d bytes"):format(res.url, events.MOST)
+      local url = core.shown_url(res.url)
+      local why = ("an event from %s is larger than %d bytes"):format(url, events.MOST)
       return nil, core.error({ category = "body", code = "body_too_large", message = why,
-        phase = "body", url = res.url, retryable = false })
+        phase = "body", url = url, retryable = false })
     end
   end
 end

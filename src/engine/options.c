@@ -26,6 +26,7 @@
  * one that is down is not asked much more often than before. */
 #define DEFAULT_RETRY_BUDGET 100
 #define DEFAULT_RETRY_STATUS "408,429,502,503,504"
+#define NO_CONTROLS          "has no control characters such as line ends"
 
 struct option {
     struct ms_option_info info;
@@ -96,7 +97,7 @@ struct option {
     X(RETRY_MAX, "retry.max", INT, 0, retry_max, SAME)                         \
     X(RETRY_STATUS, "retry.status", LIST, ',', retry_status, SAME)             \
     X(RETRY_METHODS, "retry.methods", LIST, ',', retry_methods, SAME)          \
-    X(RETRY_MAX_DELAY, "retry.max_delay", INT, 0, retry_max_delay, SAME)       \
+    X(RETRY_MAX_DELAY, "retry.max_delay", INT, 1, retry_max_delay, SAME)       \
     X(RETRY_BUDGET, "retry.budget", INT, 0, retry_budget, SAME)                \
     X(TLS_VERIFY, "tls.verify", BOOL, 0, tls.flag[MS_TLS_VERIFY], TLS)         \
     X(TLS_VERIFY_HOST, "tls.verify_host", BOOL, 0,                             \
@@ -579,14 +580,23 @@ static ms_err add_user_field(struct ms_options *o, struct ms_span name,
     bool is_framing;
 
     value = ms_span_trim(value);
+    o->why = "a header's name is letters, digits and some signs (a token), its "
+             "value " NO_CONTROLS;
     if (!ms_wire_is_token(name) || !ms_wire_is_value(value))
         return MS_EHEADER;
+    o->why = "Content-Length has to be that of the body, and Transfer-Encoding "
+             "is not given by hand";
     ms_err err = check_framing(o, name, value, &is_framing);
-    if (err || is_framing)
+    if (err)
         return err;
+    o->why = NULL;
+    if (is_framing)
+        return MS_OK;
     if (ms_span_equal_nocase(name, MS_SPAN("host"))) {
+        o->why = "there is one Host, and it is not empty";
         if (o->host.p || !value.n)
             return MS_EHEADER;
+        o->why = NULL;
         o->host = value;
         return MS_OK;
     }
@@ -604,7 +614,11 @@ static ms_err compile_route(struct ms_options *o)
     spec.number[MS_ROUTE_KEEPALIVE] = o->tcp_keepalive;
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
         spec.text[i] = ms_buf_span(&o->way_text[i]);
-    return ms_route_new(&o->route, &spec);
+    ms_err err = ms_route_new(&o->route, &spec);
+
+    if (err == MS_EOPTION)
+        o->why = ms_route_flaw(&spec);
+    return err;
 }
 
 /* A line by hand, or that there is to be none, comes before all options. */
@@ -663,11 +677,16 @@ static ms_err compile(struct ms_options *o)
                  ms_buf_len(&o->body));
     /* CONNECT makes a tunnel: what follows its answer is no response. */
     if (!ms_wire_is_token(ms_options_method(o)) ||
-        ms_span_equal(ms_options_method(o), MS_SPAN("CONNECT")))
+        ms_span_equal(ms_options_method(o), MS_SPAN("CONNECT"))) {
+        o->why = "a method is letters, digits and some signs (a token), and "
+                 "not CONNECT";
         return MS_EOPTION;
+    }
     if (!ms_wire_is_value(agent) ||
-        !ms_wire_is_value(ms_buf_span(&o->priority)))
+        !ms_wire_is_value(ms_buf_span(&o->priority))) {
+        o->why = "user_agent or priority: its value " NO_CONTROLS;
         return MS_EHEADER;
+    }
     if ((err = ms_buf_reserve(&o->sent.text, USUAL_BLOCK)))
         return err;
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||

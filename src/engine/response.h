@@ -36,6 +36,7 @@ struct ms_response {
     struct ms_addr remote;
     struct ms_trip *trip;    /* owned; of a copy: in its memory. NULL: none */
     struct ms_tls_info *tls; /* a reference; of a copy: lent. NULL: none */
+    uint32_t attempts;       /* how often the last hop was tried */
     bool streamed;           /* the body was sent while it was produced */
     bool expecting;          /* the request said Expect: 100-continue */
     bool reused;

@@ -473,7 +473,7 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
 {
     struct ms_response *r = e->response;
 
-    e->error.attempts++;
+    r->attempts = ++e->error.attempts;
     r->reused = c->exchanges > 1;
     r->remote = c->remote;
     if (c->tls) {

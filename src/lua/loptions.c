@@ -161,8 +161,22 @@ static bool is_false(lua_State *L, int index)
     return lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index);
 }
 
+/* What the options are that only some words or numbers fit. */
+static const char *words_for(const char *name)
+{
+    if (strcmp(name, "ip") == 0)
+        return "4, 6 or false";
+    if (strcmp(name, "version") == 0)
+        return "\"auto\", \"1.1\", \"2\" or \"2-prior-knowledge\"";
+    return NULL;
+}
+
 static void check(struct parse *p, ms_err err, const char *name)
 {
+    const char *words = err == MS_EOPTION ? words_for(name) : NULL;
+
+    if (words)
+        lb_usage(p->L, "bad_option", "option \"%s\" must be %s", name, words);
     if (err)
         lb_raise(p->L, err, name);
 }
