@@ -71,6 +71,37 @@ local function add_header(headers, name, value)
   return list
 end
 
+-- The length that a Content-Length by hand gives a body of unknown length, and
+-- the headers without it. Nil where there is none, and where it is nonsense,
+-- which the engine refuses.
+local function take_length(headers)
+  local length, rest = nil, {}
+  for key, pair in pairs(headers) do
+    local is_list = math.type(key) == "integer"
+    local name, value = key, pair
+    if is_list then
+      if type(pair) ~= "table" then return nil end
+      name, value = pair[1], pair[2]
+    end
+    if type(name) ~= "string" or name:lower() ~= "content-length" then
+      rest[is_list and #rest + 1 or key] = pair
+    else
+      local digits = (math.type(value) == "integer" or type(value) == "string") and tostring(value)
+      if length or not digits or not digits:find("^%d+$") then return nil end
+      length = math.tointeger(tonumber(digits))
+      if not length then return nil end
+    end
+  end
+  return length, rest
+end
+
+-- A body that a function gives is sent in chunks, unless its length is said.
+local function set_length(source, t)
+  if source.length or type(t.headers) ~= "table" then return end
+  local length, rest = take_length(t.headers)
+  if length then source.length, t.headers = length, rest end
+end
+
 -- ---- options ---------------------------------------------------------------
 
 -- The engine's half of `opts`; `json`, `form` and `multipart` become a body,
@@ -218,7 +249,10 @@ local function prepare_ours(defaults, url, opts, method)
   local t, source = translate(opts, FETCH)
   source = source or upload.source(opts.body)
   t.method = t.method or method or source and "POST"
-  if source then t.body = nil end
+  if source then
+    t.body = nil
+    set_length(source, t)
+  end
   local streaming = check_streaming(defaults, opts, source)
   local options = core.options(t, defaults.options)
   return rewrite(defaults, url, opts.query), options, fail, streaming
