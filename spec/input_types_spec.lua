@@ -41,7 +41,6 @@ end
 local BOOLEAN = { words = "a boolean", types = { boolean = true }, also = { false } }
 local FUNCTION = { words = "a function or false", types = { ["function"] = true },
   also = { false } }
-local STRING = { words = "a string", types = { string = true }, also = { "" } }
 
 local function group(words, types, members, more, first, listed)
   local row = { words = words, types = types, members = members, also = { false, {} } }
@@ -102,10 +101,11 @@ local TLS = { words = "a table", types = { table = true }, also = { {} }, member
 
 -- Options of the engine: taken by fetch, client and easy alike.
 local ENGINE = {
-  method = STRING,
-  body = STRING,
+  method = UNSET,
+  body = UNSET,
   headers = { words = "a table", types = { table = true },
-    also = { {}, { A = "1" }, { A = 1 }, { A = { "1", 2 } }, { A = false }, { { "A", "1" } } },
+    also = { {}, false,
+      { A = "1" }, { A = 1 }, { A = { "1", 2 } }, { A = false }, { { "A", "1" } } },
     said = {
       [{ 1 }] = 'option "headers" ' .. MAP,
       [{ { "A", "1" }, 2 }] = 'option "headers" ' .. MAP,
@@ -153,9 +153,9 @@ local ENGINE = {
   fresh_connection = BOOLEAN,
   expect_continue = BOOLEAN,
   version = { words = "a string", types = { string = true },
-    also = { "auto", "1.1", "2", "2-prior-knowledge" },
+    also = { "auto", "1.1", "2", "2-prior-knowledge", false },
     said = { ["3"] = BAD_VERSION, ["2.0"] = BAD_VERSION, [""] = BAD_VERSION } },
-  priority = STRING,
+  priority = UNSET,
   cookies = { words = "a boolean or a jar", types = { boolean = true },
     also = { true, false, core.jar() } },
   auth = group("a table or false", { table = true },
@@ -254,8 +254,8 @@ local PLAIN = { words = "a number", types = { number = true }, more = whole(1),
 -- Options of a multi; a client hands on the numbers.
 local MULTI = {
   max_idle = number(0),
-  max_concurrent_streams = PLAIN,
-  ping_interval = PLAIN,
+  max_concurrent_streams = number(1),
+  ping_interval = number(1),
   idle_timeout = PLAIN,
   max_connections = number(1),
   max_connections_per_host = number(1),

@@ -182,6 +182,7 @@ end
 ---@field base_url string?
 ---@field query string? encoded
 ---@field fail boolean?
+---@field method string?
 ---@field cookies multisocket.Jar?
 ---@field on_headers function?
 ---@field rewrites boolean URLs are not taken as they are
@@ -202,7 +203,8 @@ function request.defaults(opts)
   end
   return { options = core.options(t), by_method = {}, base_url = base_url,
     query = query, fail = check_fail(opts.fail), cookies = t.cookies or nil,
-    on_headers = opts.on_headers or nil, rewrites = (base_url or query) ~= nil }
+    method = opts.method or nil, on_headers = opts.on_headers or nil,
+    rewrites = (base_url or query) ~= nil }
 end
 
 local function options_of_method(defaults, method)
@@ -240,6 +242,9 @@ local function check_streaming(defaults, opts, source)
   return { stream = true, sink = target, on_headers = on_headers or nil, source = source }
 end
 
+-- The client's method, which stays when the call neither has one nor wants none.
+local function kept_method(defaults, t) return t.method == nil and defaults.method end
+
 local function prepare_ours(defaults, url, opts, method)
   if method and opts.method then
     errors.usage("bad_option", "the method is %s already", method)
@@ -248,13 +253,15 @@ local function prepare_ours(defaults, url, opts, method)
   if fail == nil then fail = defaults.fail end
   local t, source = translate(opts, FETCH)
   source = source or upload.source(opts.body)
-  t.method = t.method or method or source and "POST"
+  t.method = t.method or method or source and not kept_method(defaults, t) and "POST" or t.method
   if source then
     t.body = nil
     set_length(source, t)
   end
   local streaming = check_streaming(defaults, opts, source)
-  local options = core.options(t, defaults.options)
+  local base = defaults.options
+  if opts.headers == false and t.headers then base = core.options({ headers = false }, base) end
+  local options = core.options(t, base)
   return rewrite(defaults, url, opts.query), options, fail, streaming
 end
 

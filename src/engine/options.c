@@ -402,6 +402,7 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
         return MS_EUSAGE;
     if (!value) {
         ms_buf_free(member);
+        o->has_body &= id != MS_OPT_BODY;
         return MS_OK;
     }
     ms_err err = set_string(member, ms_span(value, n));
@@ -486,6 +487,15 @@ ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
     for (size_t i = 0; (i = ms_fields_find(&o->headers, n, i)) != SIZE_MAX; i++)
         if (mode == MS_HEADER_REMOVE || i != last)
             o->headers.refs[i].name_len = 0;
+    return MS_OK;
+}
+
+ms_err ms_options_no_headers(struct ms_options *o)
+{
+    if (o->frozen)
+        return MS_EUSAGE;
+    ms_fields_clear(&o->headers);
+    ms_fields_clear(&o->removed);
     return MS_OK;
 }
 

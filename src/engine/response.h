@@ -36,13 +36,15 @@ struct ms_response {
     struct ms_addr remote;
     struct ms_trip *trip;    /* owned; of a copy: in its memory. NULL: none */
     struct ms_tls_info *tls; /* a reference; of a copy: lent. NULL: none */
-    uint32_t attempts;       /* how often the last hop was tried */
     bool streamed;           /* the body was sent while it was produced */
     bool expecting;          /* the request said Expect: 100-continue */
     bool reused;
     bool decoded;   /* the codings of its body are undone */
     bool owns_url;  /* `url` is this response's own memory */
     bool delivered; /* the body went to on_data */
+    /* How often the last hop was tried, as far as that goes: a response has no
+     * byte to spare. */
+    uint16_t attempts;
 };
 
 /* An empty response, NULL when there is no memory. */
