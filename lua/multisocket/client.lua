@@ -21,6 +21,9 @@ local upload = require "multisocket.upload"
 
 local await, prepare, isyieldable = task.await, request.prepare, coroutine.isyieldable
 
+-- So much of what a refusal says is kept: more than people read of one.
+local MOST_OF_REFUSAL = 64 * 1024
+
 -- The methods of every fetch, looked up once.
 local sample = core.easy()
 local begin, take = sample.begin, sample.take
@@ -159,9 +162,19 @@ local transfers = { start = start, abandon = abandon, outcome = function(op)
 end }
 
 -- The response is there when its head is; a sink gets the body first.
+-- A status that is a failure: nothing goes to a sink, and what the server says
+-- about it is there to be read, while nobody need do it for the connection's sake.
+local function refused(res, fail, special)
+  if special.sink then stream.of(res):settle(MOST_OF_REFUSAL) end
+  return checked(res, nil, fail)
+end
+
+local function is_refused(res, fail) return fail and res.status >= 400 end
+
 local function run_stream(self, url, options, fail, special, on_start)
   local res, err = stream.open(self.engine, transfers, url, options, special.on_headers, on_start)
-  if not res or fail and res.status >= 400 then return checked(res, err, fail) end
+  if not res then return nil, err end
+  if is_refused(res, fail) then return refused(res, fail, special) end
   if special.sink then
     local ok, why = sink.drain(res, special.sink)
     if not ok then return nil, why end
@@ -176,9 +189,8 @@ local function run_download(self, url, options, fail, special)
   while true do
     local with = core.options(resume.options(plan), options)
     local res, err = stream.open(self.engine, transfers, url, with, special.on_headers)
-    if not res or fail and res.status >= 400 and res.status ~= 416 then
-      return checked(res, err, fail)
-    end
+    if not res then return nil, err end
+    if is_refused(res, fail) and res.status ~= 416 then return refused(res, fail, special) end
     local ok, why = resume.save(plan, res)
     if not ok then return nil, why end
     if res.status ~= 416 or not plan.from then return checked(res, nil, fail) end
