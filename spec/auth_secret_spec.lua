@@ -50,6 +50,7 @@ describe("credentials are not shown", function()
         for k, v in pairs(way[1]) do opts[k] = v end
         local res, err = ms.fetch(url_of(base, way[2]), opts)
         if res then assert_hidden(tostring(res), "response") end
+        if res and res.body then assert_hidden(tostring(select(2, res:json())), "json") end
         if err then
           assert_hidden(tostring(err), "error")
           assert_hidden(err.url, "err.url")

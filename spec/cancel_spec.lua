@@ -168,7 +168,7 @@ local WAYS = {
 -- The loop's body runs when something has ended, so the others have begun.
 local CANNOT = { ["break out of a loop over each"] = { queued = true } }
 
--- It takes whole bodies only.
+-- A response that it gave is read by others.
 local NO_STREAM = { ["break out of a loop over each"] = true,
   ["an error in a loop over each"] = true }
 

@@ -67,6 +67,30 @@ describe("a client", function()
     assert(c:fetch(nginx:url("/status/500"), { fail = false }))
   end))
 
+  it("has options that a call switches off with false", async(function()
+    local c <close> = ms.client({ headers = { ["X-Test"] = "client" }, method = "PUT",
+      body = "mine", priority = "u=1", version = "2-prior-knowledge" })
+    local off = { headers = false, method = false, body = false, priority = false,
+      version = false }
+    local res = assert(c:fetch(nginx:url("/inspect"), off))
+    local seen = inspect(res)
+    assert.equal("GET", seen.method)
+    assert.equal("HTTP/1.1", seen.protocol)
+    assert.equal("", seen["x-test"])
+    assert.equal("", seen["content-length"])
+    assert.is_nil(res.request.headers.priority)
+    off.json = { 1 }
+    seen = inspect(c:fetch(nginx:url("/inspect"), off))
+    assert.equal("application/json", seen["content-type"])
+    assert.equal("", seen["x-test"])
+    assert.equal("POST", seen.method)
+    seen = inspect(c:fetch(nginx:url("/inspect"), { version = "1.1", body = function() end }))
+    assert.equal("PUT", seen.method)
+    seen = inspect(c:fetch(nginx:url("/inspect"), { version = "1.1", method = false,
+      body = function() end }))
+    assert.equal("POST", seen.method)
+  end))
+
   it("has all functions for methods", async(function()
     local c <close> = ms.client({ base_url = nginx:url("/") })
     for _, name in ipairs({ "get", "post", "put", "patch", "delete", "options" }) do

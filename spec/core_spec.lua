@@ -125,7 +125,7 @@ describe("core:", function()
     it("have types", function()
       local function wrong(t) return raised(core.options, t).message end
       assert.equal('option "method" must be a string, not number', wrong { method = 1 })
-      assert.equal('option "body" must be a string, not boolean', wrong { body = false })
+      assert.equal('option "body" must be a string, not boolean', wrong { body = true })
       assert.equal('option "timeout" must be a number, a table or false, not string',
         wrong { timeout = "1" })
       assert.equal('option "timeout" must be a number, a table or false, not boolean',

@@ -73,6 +73,41 @@ describe("each", function()
     assert.equal(21, made)
   end))
 
+  it("takes requests whose bodies go to sinks, are streamed or produced", async(function()
+    local path, pieces = os.tmpname(), 0
+    local requests = {
+      { url = nginx:url("/bytes/10000"), sink = path },
+      { url = nginx:url("/bytes/100"), sink = function(chunk) pieces = pieces + #chunk end },
+      { url = nginx:url("/bytes/1000"), stream = true },
+      { url = nginx:url("/sink"), body = { path = path } },
+      { url = nginx:url("/small"), sink = "/nowhere/at/all" },
+      { url = nginx:url("/nothing"), sink = path, fail = true },
+    }
+    local seen = 0
+    for i, res, err in ms.each(requests, { concurrency = 1 }) do
+      seen = seen + 1
+      if i == 3 then assert.equal(1000, #res:read("a")) end
+      if i == 4 then assert.equal("read 10000 bytes\n", res.body) end
+      local code = i == 5 and "save_failed" or i == 6 and "status" or nil
+      assert.equal(code, err and err.code)
+    end
+    assert.equal(6, seen)
+    assert.equal(100, pieces)
+    os.remove(path)
+  end))
+
+  it("ends a request with a sink when the loop is left", async(function()
+    local client <close> = ms.client()
+    local path = os.tmpname()
+    os.remove(path)
+    for i in client:each({ nginx:url("/small"), { url = nginx:url("/slow"), sink = path } }) do
+      if i == 1 then break end
+    end
+    assert.equal(0, client:stats().running)
+    assert.is_nil(io.open(path))
+    assert.is_nil(io.open(path .. ".part"))
+  end))
+
   it("lets the iterator wait", async(function()
     local left = 5
     local n = 0

@@ -122,9 +122,9 @@ describe("res:events() " .. v.over, function()
   end))
 
   it("has what came before an event that is too large", async(function()
-    local p <close> = peer.start { { { "request" }, { "send", HEAD .. "data: 1\n\n" },
+    local p <close> = v:peer { { { "request" }, { "send", HEAD .. "data: 1\n\n" },
       { "fill", events.MOST + 20000 }, { "hang" } } }
-    local client <close> = ms.client()
+    local client <close> = v:client()
     local next_event = assert(client:fetch(p:url(), { stream = true })):events()
     assert.equal("1", next_event().data)
     for _ = 1, 2 do

@@ -32,7 +32,9 @@ describe("I: input", function()
   it("I1: no line end or NUL gets into a header", async(function()
     for _, evil in ipairs(SPLITS) do
       refused("bad_header", p:url(), { headers = { ["X-A"] = "a" .. evil .. "b" } })
-      refused("bad_header", p:url(), { headers = { ["X" .. evil] = "a" } })
+      refused("bad_header", p:url(), { headers = { ["X" .. evil] = "a" } },
+        "a header's name is letters, digits and some signs (a token), "
+          .. "its value has no control characters such as line ends")
       refused("bad_header", p:url(), { headers = { Host = "h" .. evil .. "i" } })
       refused("bad_header", p:url(), { headers = { Cookie = "a=b" .. evil .. ";" } })
       local client <close> = ms.client({ user_agent = "a" .. evil .. "b" })
@@ -46,7 +48,8 @@ describe("I: input", function()
   it("I1: no line end or NUL gets into a method", async(function()
     for _, evil in ipairs({ "GET\r\n", "GE\0T", "GET /x HTTP/1.1\r\nA:", "", " GET", "G(T",
       "GÉT" }) do
-      refused("bad_option", p:url(), { method = evil })
+      refused("bad_option", p:url(), { method = evil },
+        "a method is letters, digits and some signs (a token), and not CONNECT")
     end
   end))
 

@@ -41,7 +41,6 @@ end
 local BOOLEAN = { words = "a boolean", types = { boolean = true }, also = { false } }
 local FUNCTION = { words = "a function or false", types = { ["function"] = true },
   also = { false } }
-local STRING = { words = "a string", types = { string = true }, also = { "" } }
 
 local function group(words, types, members, more, first, listed)
   local row = { words = words, types = types, members = members, also = { false, {} } }
@@ -63,6 +62,9 @@ local function apart(row)
 end
 
 local WORD = { words = "a string or false", types = { string = true }, also = { "", false } }
+local BAD_VERSION =
+  'option "version" must be "auto", "1.1", "2" or "2-prior-knowledge"'
+local BAD_IP = 'option "ip" must be 4, 6 or false'
 local PORT = 'option "local_port" must be a whole number from 1 to 65535, not '
 
 -- A map of strings to `what`.
@@ -99,10 +101,11 @@ local TLS = { words = "a table", types = { table = true }, also = { {} }, member
 
 -- Options of the engine: taken by fetch, client and easy alike.
 local ENGINE = {
-  method = STRING,
-  body = STRING,
+  method = UNSET,
+  body = UNSET,
   headers = { words = "a table", types = { table = true },
-    also = { {}, { A = "1" }, { A = 1 }, { A = { "1", 2 } }, { A = false }, { { "A", "1" } } },
+    also = { {}, false,
+      { A = "1" }, { A = 1 }, { A = { "1", 2 } }, { A = false }, { { "A", "1" } } },
     said = {
       [{ 1 }] = 'option "headers" ' .. MAP,
       [{ { "A", "1" }, 2 }] = 'option "headers" ' .. MAP,
@@ -134,7 +137,7 @@ local ENGINE = {
   allow_downgrade = BOOLEAN,
   unrestricted_auth = BOOLEAN,
   retry = group("a number, a table or false", { number = true, table = true },
-    { max = number(0), status = STATUSES, methods = NAMES, max_delay = number(0),
+    { max = number(0), status = STATUSES, methods = NAMES, max_delay = number(1),
       budget = number(0) }, number(0).more, "max"),
   max_body = number(0),
   max_header_size = number(1),
@@ -150,10 +153,9 @@ local ENGINE = {
   fresh_connection = BOOLEAN,
   expect_continue = BOOLEAN,
   version = { words = "a string", types = { string = true },
-    also = { "auto", "1.1", "2", "2-prior-knowledge" },
-    said = { ["3"] = "version: bad option value", ["2.0"] = "version: bad option value",
-      [""] = "version: bad option value" } },
-  priority = STRING,
+    also = { "auto", "1.1", "2", "2-prior-knowledge", false },
+    said = { ["3"] = BAD_VERSION, ["2.0"] = BAD_VERSION, [""] = BAD_VERSION } },
+  priority = UNSET,
   cookies = { words = "a boolean or a jar", types = { boolean = true },
     also = { true, false, core.jar() } },
   auth = group("a table or false", { table = true },
@@ -164,7 +166,7 @@ local ENGINE = {
     also = { true, false, "", "/x" }, said = { ["a\0b"] = 'option "netrc" has a NUL in it' } },
   ip = { words = "a number or false", apart = false, types = { number = true },
     also = { 4, 6, false }, more = whole(4),
-    said = { [5] = "ip: bad option value", [7] = "ip: bad option value" } },
+    said = { [5] = BAD_IP, [7] = BAD_IP } },
   interface = WORD,
   unix_socket = WORD,
   tcp_keepalive = BOOLEAN,
@@ -252,8 +254,8 @@ local PLAIN = { words = "a number", types = { number = true }, more = whole(1),
 -- Options of a multi; a client hands on the numbers.
 local MULTI = {
   max_idle = number(0),
-  max_concurrent_streams = PLAIN,
-  ping_interval = PLAIN,
+  max_concurrent_streams = number(1),
+  ping_interval = number(1),
   idle_timeout = PLAIN,
   max_connections = number(1),
   max_connections_per_host = number(1),

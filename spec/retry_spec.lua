@@ -67,7 +67,22 @@ describe("retry: by status", function()
     local res = assert(ms.fetch(p:url(), { retry = retry({ max = 2 }) }))
     assert.equal(503, res.status)
     assert.equal("busy", res.body)
+    assert.equal(3, res.attempts)
     assert.equal(3, #p:requests())
+  end))
+
+  it("and with fail its err says how often it was tried, and whether to again", async(function()
+    for method, passing in pairs({ GET = true, POST = false }) do
+      local p <close> = reluctant(10, busy(503))
+      local err = failure("status", ms.fetch(p:url(), { fail = true, method = method,
+        retry = retry({ max = 2, methods = { "GET", "POST" } }) }))
+      assert.equal(3, err.attempts)
+      assert.equal(passing, err.retryable)
+    end
+    local p <close> = reluctant(10, busy(500))
+    local err = failure("status", ms.fetch(p:url(), { fail = true }))
+    assert.equal(1, err.attempts)
+    assert.is_false(err.retryable)
   end))
 
   it("other ones by retry.status", async(function()
@@ -401,7 +416,7 @@ describe("retry: the budget", function()
     local client <close> = ms.client()
     for budget, count in pairs({ [0] = 1, [false] = 121 }) do
       local before = #p:requests()
-      assert(client:get(p:url(), { retry = { max = 120, max_delay = 0, budget = budget } }))
+      assert(client:get(p:url(), { retry = { max = 120, max_delay = 1, budget = budget } }))
       assert.equal(count, #p:requests() - before)
     end
   end))

@@ -503,11 +503,35 @@ describe("a sink", function()
     assert.is_nil(uv.fs_stat(path .. ".part"))
   end))
 
+  it("gets nothing of a refusal, which holds no connection and can be read", async(function()
+    for _, size in ipairs({ 7, 5000000 }) do
+      local p <close> = peer.start({ { { "request" },
+        { "send", "HTTP/1.1 500 No\r\nContent-Length: " .. size .. "\r\n\r\n" },
+        { "fill", size }, { "repeat" } } })
+      local client <close> = ms.client()
+      for _, target in ipairs({ path, { path = path, resume = true } }) do
+        local res, err = client:fetch(p:url(), { sink = target, fail = true })
+        assert.is_nil(res)
+        assert.equal("status", err.code)
+        assert.equal(0, client:stats().running)
+        local text, why = err.response:read(7)
+        assert.equal("xxxxxxx", text)
+        if size == 7 then assert.is_nil(why) end
+        assert.is_nil(uv.fs_stat(path .. ".part"))
+      end
+    end
+  end))
+
   it("that fails ends the transfer", async(function()
     local client <close> = ms.client()
     local res, err = client:fetch(nginx:url("/slow"), { sink = "/nowhere/at/all" })
     assert.is_nil(res)
     assert.equal("save_failed", err.code)
+    assert.equal(2, err.errno) -- ENOENT
+    res, err = client:fetch(nginx:url("/slow"), { sink = function() return nil, "full" end })
+    assert.is_nil(res)
+    assert.equal("save_failed", err.code)
+    assert.equal("full", err.cause)
     res, err = client:fetch(nginx:url("/slow"), { sink = function() error({ "mine" }) end })
     assert.is_nil(res)
     assert.equal("callback_error", err.code)
@@ -515,6 +539,7 @@ describe("a sink", function()
     res, err = client:fetch(nginx:url("/bytes/100000"), { sink = io.open("/dev/full", "wb") })
     assert.is_nil(res)
     assert.equal("save_failed", err.code)
+    assert.equal(28, err.errno) -- ENOSPC
     assert.equal(0, client:stats().running)
   end))
 end)

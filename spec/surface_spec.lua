@@ -132,9 +132,6 @@ describe("surface: multisocket", function()
           { concurrency = 0 }),
         bad("bad_argument", "the URL must be a string, not a boolean", function()
           for _ in ms.each({ { url = true } }) do error("there is none") end
-        end),
-        bad("bad_option", "each sends and takes whole bodies only", function()
-          for _ in ms.each({ { url = small(), stream = true } }) do error("there is none") end
         end) },
     }
   end

@@ -54,6 +54,26 @@ describe("a body", function()
     end
   end))
 
+  it("from a function has the length that a header says", async(function()
+    local p <close> = peer.start({ SERVE[1], SERVE[1], { { "eof" } } })
+    for i, headers in ipairs({ { ["content-length"] = "4", ["X-A"] = "1" },
+      { { "Content-Length", 4 }, { "X-A", "1" } } }) do
+      assert(ms.fetch(p:url(), { body = producer({ "ab", "cd" }), headers = headers,
+        fresh_connection = true }))
+      local head, rest = sent(p, i)
+      assert.matches("\r\nContent%-Length: 4\r\n", head)
+      assert.matches("\r\nX%-A: 1\r\n", head)
+      assert.is_nil(head:lower():find("transfer%-encoding"))
+      assert.equal("abcd", rest)
+    end
+    for length, code in pairs({ [3] = "upload_failed", [5] = "upload_failed", x = "bad_header" }) do
+      local res, err = ms.fetch(p:url(), { body = producer({ "ab", "cd" }),
+        headers = { ["Content-Length"] = length }, fresh_connection = true })
+      assert.is_nil(res)
+      assert.equal(code, err.code)
+    end
+  end))
+
   it("is told of in res.request.headers, as on the wire", async(function()
     local p <close> = peer.start(SERVE)
     local client <close> = ms.client()

@@ -225,6 +225,8 @@ MS_API bool ms_response_redirect(const struct ms_response *r, size_t index,
                                  struct ms_redirect *redirect);
 
 MS_API bool ms_response_reused(const struct ms_response *r);
+/* How often the request was tried; behind redirects the last one. */
+MS_API unsigned ms_response_attempts(const struct ms_response *r);
 
 /* What was agreed on with the peer, of its connection. Lives as long as
  * somebody holds a reference; the response holds one. */

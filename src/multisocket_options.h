@@ -206,6 +206,10 @@ MS_API ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
                                 const char *name, size_t name_len,
                                 const char *value, size_t value_len);
 
+/* Forgets what ms_options_header() said, there and in the set that this one was
+ * made of. */
+MS_API ms_err ms_options_no_headers(struct ms_options *o);
+
 /* Asked before a connection is made, with the very address: MS_OK allows it,
  * anything else, usually MS_EADDRESS, is why it is not tried. `address` is text
  * without port and brackets. May call what any callback may. */

@@ -21,6 +21,9 @@ local upload = require "multisocket.upload"
 
 local await, prepare, isyieldable = task.await, request.prepare, coroutine.isyieldable
 
+-- So much of what a refusal says is kept: more than people read of one.
+local MOST_OF_REFUSAL = 64 * 1024
+
 -- The methods of every fetch, looked up once.
 local sample = core.easy()
 local begin, take = sample.begin, sample.take
@@ -159,9 +162,19 @@ local transfers = { start = start, abandon = abandon, outcome = function(op)
 end }
 
 -- The response is there when its head is; a sink gets the body first.
+-- A status that is a failure: nothing goes to a sink, and what the server says
+-- about it is there to be read, while nobody need do it for the connection's sake.
+local function refused(res, fail, special)
+  if special.sink then stream.of(res):settle(MOST_OF_REFUSAL) end
+  return checked(res, nil, fail)
+end
+
+local function is_refused(res, fail) return fail and res.status >= 400 end
+
 local function run_stream(self, url, options, fail, special, on_start)
   local res, err = stream.open(self.engine, transfers, url, options, special.on_headers, on_start)
-  if not res or fail and res.status >= 400 then return checked(res, err, fail) end
+  if not res then return nil, err end
+  if is_refused(res, fail) then return refused(res, fail, special) end
   if special.sink then
     local ok, why = sink.drain(res, special.sink)
     if not ok then return nil, why end
@@ -176,9 +189,8 @@ local function run_download(self, url, options, fail, special)
   while true do
     local with = core.options(resume.options(plan), options)
     local res, err = stream.open(self.engine, transfers, url, with, special.on_headers)
-    if not res or fail and res.status >= 400 and res.status ~= 416 then
-      return checked(res, err, fail)
-    end
+    if not res then return nil, err end
+    if is_refused(res, fail) and res.status ~= 416 then return refused(res, fail, special) end
     local ok, why = resume.save(plan, res)
     if not ok then return nil, why end
     if res.status ~= 416 or not plan.from then return checked(res, nil, fail) end
@@ -352,6 +364,19 @@ end
 
 function Handle.__close(self) Handle.close(self) end
 
+-- A task fetches; `op` stands for it, and is no operation of the engine.
+local function start_special(self, owner, on_wake, ...)
+  local op = { owner = owner, special = true }
+  op.task = task.spawn_watched(function(t)
+    op.task = nil
+    if t.status == "done" then op.res = t.values[1] else op.err = t.error end
+    if not op.owner then return task.report_failure(t) end
+    op.on_wake = on_wake
+    task.later(op)
+  end, run_special, self, ...)
+  return op
+end
+
 ---Starts a transfer for code that waits in its own way: on_wake(op) is called
 ---in the run queue and takes the result with client.outcome.
 ---@param owner any kept in op.owner
@@ -360,7 +385,7 @@ function Handle.__close(self) Handle.close(self) end
 ---@return table op
 function client.start(self, owner, on_wake, url)
   local address, options, fail, special = prepare(self.defaults, url)
-  if special then errors.usage("bad_option", "each sends and takes whole bodies only") end
+  if special then return start_special(self, owner, on_wake, address, options, fail, special) end
   local op = start(self.engine, address, options, fail)
   op.owner, op.on_wake = owner, on_wake
   return op
@@ -369,12 +394,17 @@ end
 ---The result of such a transfer, which is over with that.
 ---@return multisocket.Response?
 ---@return multisocket.Error?
-function client.outcome(op) return transfers.outcome(op) end
+function client.outcome(op)
+  if op.special then return op.res, op.err end
+  return transfers.outcome(op)
+end
 
 ---Ends such a transfer; nobody is called.
 function client.abandon(op)
   op.owner = nil
-  abandon(op)
+  if not op.special then return abandon(op) end
+  op.on_wake = nil
+  if op.task then op.task:cancel("nobody waits for it any more") end
 end
 
 -- ---- the end ---------------------------------------------------------------

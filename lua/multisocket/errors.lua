@@ -86,6 +86,12 @@ function errors.timed_out(message)
     retryable = false })
 end
 
+-- Statuses of servers that may answer better soon, and methods that may be
+-- asked again: the defaults of the option retry.
+local PASSING = { [408] = true, [429] = true, [502] = true, [503] = true, [504] = true }
+local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true,
+  TRACE = true }
+
 ---The err of a response with a status of 400 or more.
 ---@param res multisocket.Response
 ---@return multisocket.Error
@@ -94,7 +100,8 @@ function errors.status(res)
   local url = core.shown_url(res.url)
   return core.error({ category = "http", code = "status", url = url, response = res,
     message = ("the server answered %s for %s"):format(line, url), phase = "body",
-    retryable = false })
+    attempts = res.attempts,
+    retryable = (PASSING[res.status] and IDEMPOTENT[res.request.method]) == true })
 end
 
 -- Typing errors between two words: letters left out, added or changed, and

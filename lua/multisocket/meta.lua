@@ -77,6 +77,7 @@ function Headers:each() end
 ---@field trailers multisocket.Headers
 ---@field timings multisocket.Timings
 ---@field reused boolean the connection had served a request before
+---@field attempts integer how often the request (the last one, behind redirects) was tried
 ---@field decoded string[] content codings that were undone, in the order they were done
 ---@field cookies table<integer|string, multisocket.Cookie|string> those it sets, in order; by name the value
 ---@field redirects { status: integer, url: string, location: string }[] that were followed
@@ -168,6 +169,7 @@ function Response:cancel(reason) end
 
 ---A map, or a list of { name, value } where order matters.
 ---@alias multisocket.Fields table<string, multisocket.FieldValue>|[string, multisocket.FieldValue][]
+---@alias multisocket.HeaderFields table<string, multisocket.FieldValue|false>|[string, multisocket.FieldValue|false][]
 
 ---Milliseconds; false: no limit.
 ---@class multisocket.Timeouts
@@ -212,19 +214,19 @@ function Response:cancel(reason) end
 ---Options of one request. A client's are its defaults; `false` switches a
 ---default off.
 ---@class multisocket.Options
----@field method? string default GET, or POST with a body
----@field headers? table<string, multisocket.FieldValue|false>|[string, multisocket.FieldValue|false][] false removes a default one
+---@field method? string|false default GET, or POST with a body
+---@field headers? false|multisocket.HeaderFields false removes a default one
 ---@field query? multisocket.Fields|false is put behind the URL's own query
----@field body? string|file*|{ path: string }|fun(): string?, any bytes, or what gives them
+---@field body? string|false|file*|{ path: string }|fun(): string?, any bytes, or what gives them
 ---@field json? any is encoded; Content-Type: application/json
 ---@field form? multisocket.Fields Content-Type: application/x-www-form-urlencoded
 ---@field multipart? multisocket.Part[]|false Content-Type: multipart/form-data
 ---@field timeout? number|multisocket.Timeouts|false ms; a number is `total`
 ---@field tls? multisocket.TlsOptions
 ---@field fail? boolean a status of 400 or more is nil, err
----@field version? "auto"|"1.1"|"2"|"2-prior-knowledge" of HTTP; default "auto"
+---@field version? "auto"|"1.1"|"2"|"2-prior-knowledge"|false of HTTP; default "auto"
 ---@field cookies? boolean|multisocket.Jar a jar; true: the client's, or one for this call's redirects
----@field priority? string the Priority header (RFC 9218), such as "u=1, i"
+---@field priority? string|false the Priority header (RFC 9218), such as "u=1, i"
 ---@field auth? multisocket.Auth|false { user, password [, digest = true] }
 ---@field bearer? string|false a token
 ---@field netrc? string|boolean path of a netrc file; true: $NETRC, or .netrc in $HOME
@@ -305,8 +307,8 @@ function Response:cancel(reason) end
 ---@field idle_timeout? integer ms one is kept, default 60000
 ---@field max_age? integer|false ms after which one is not used again; default no limit
 ---@field per_host? multisocket.PerHost|false
----@field max_concurrent_streams? integer on one HTTP/2 connection, default 100
----@field ping_interval? integer ms of silence until an HTTP/2 peer is asked whether it lives
+---@field max_concurrent_streams? integer|false on one HTTP/2 connection, default 100
+---@field ping_interval? integer|false ms of silence until an HTTP/2 peer is asked whether it lives
 
 ---A request under way.
 ---@class multisocket.Handle
@@ -762,8 +764,8 @@ function Multi:close() end
 ---@field per_host? multisocket.PerHost|false
 ---@field max_idle? integer|false
 ---@field idle_timeout? integer
----@field max_concurrent_streams? integer
----@field ping_interval? integer
+---@field max_concurrent_streams? integer|false
+---@field ping_interval? integer|false
 ---@field edge_triggered? boolean the loop tells a readiness once, as with EPOLLET
 
 ---One transfer, which may be used again and again.

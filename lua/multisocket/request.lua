@@ -72,6 +72,37 @@ local function add_header(headers, name, value)
   return list
 end
 
+-- The length that a Content-Length by hand gives a body of unknown length, and
+-- the headers without it. Nil where there is none, and where it is nonsense,
+-- which the engine refuses.
+local function take_length(headers)
+  local length, rest = nil, {}
+  for key, pair in pairs(headers) do
+    local is_list = math.type(key) == "integer"
+    local name, value = key, pair
+    if is_list then
+      if type(pair) ~= "table" then return nil end
+      name, value = pair[1], pair[2]
+    end
+    if type(name) ~= "string" or name:lower() ~= "content-length" then
+      rest[is_list and #rest + 1 or key] = pair
+    else
+      local digits = (math.type(value) == "integer" or type(value) == "string") and tostring(value)
+      if length or not digits or not digits:find("^%d+$") then return nil end
+      length = math.tointeger(tonumber(digits))
+      if not length then return nil end
+    end
+  end
+  return length, rest
+end
+
+-- A body that a function gives is sent in chunks, unless its length is said.
+local function set_length(source, t)
+  if source.length or type(t.headers) ~= "table" then return end
+  local length, rest = take_length(t.headers)
+  if length then source.length, t.headers = length, rest end
+end
+
 -- ---- options ---------------------------------------------------------------
 
 -- The engine's half of `opts`; `json`, `form` and `multipart` become a body,
@@ -132,6 +163,7 @@ end
 ---@field unrestricted boolean? they do not, whatever the options say
 ---@field query string? encoded
 ---@field fail boolean?
+---@field method string?
 ---@field cookies multisocket.Jar?
 ---@field on_headers function?
 ---@field rewrites boolean URLs are not taken as they are
@@ -165,7 +197,8 @@ function request.defaults(opts)
   end
   return add_elsewhere({ options = core.options(t), by_method = {}, base_url = base,
     query = query, fail = check_fail(opts.fail), cookies = t.cookies or nil,
-    on_headers = opts.on_headers or nil, rewrites = (base or query) ~= nil }, t)
+    method = opts.method or nil, on_headers = opts.on_headers or nil,
+    rewrites = (base or query) ~= nil }, t)
 end
 
 local function options_of_method(defaults, method)
@@ -213,6 +246,9 @@ local function check_streaming(defaults, opts, source)
   return { stream = true, sink = target, on_headers = on_headers or nil, source = source }
 end
 
+-- The client's method, which stays when the call neither has one nor wants none.
+local function kept_method(defaults, t) return t.method == nil and defaults.method end
+
 local function prepare_ours(defaults, url, opts, method)
   if method and opts.method then
     errors.usage("bad_option", "the method is %s already", method)
@@ -221,11 +257,15 @@ local function prepare_ours(defaults, url, opts, method)
   if fail == nil then fail = defaults.fail end
   local t, source = translate(opts, FETCH)
   source = source or upload.source(opts.body)
-  t.method = t.method or method or source and "POST"
-  if source then t.body = nil end
+  t.method = t.method or method or source and not kept_method(defaults, t) and "POST" or t.method
+  if source then
+    t.body = nil
+    set_length(source, t)
+  end
   local streaming = check_streaming(defaults, opts, source)
-  local options = core.options(t, defaults.options)
-  return add_query(defaults, url, opts.query), options, fail, streaming
+  local base = defaults.options
+  if opts.headers == false and t.headers then base = core.options({ headers = false }, base) end
+  return add_query(defaults, url, opts.query), core.options(t, base), fail, streaming
 end
 
 ---The URL and options of one call, and whether a status of 400 or more is a

@@ -61,7 +61,7 @@ function response:text()
   local body_text = self.body
   if not body_text then
     return nil, body_error(self, "decode_failed",
-      "the body from %s was not collected: it went to on_data")
+      "the body from %s was not collected: it went to on_data, a sink or whoever reads it")
   end
   local label = named_charset(self)
   local text = charset.decode(body_text, label)

@@ -86,27 +86,23 @@ local function open(self, res)
   resume.forget(self)
   self.validator = validator_of(res)
   if self.validator then
-    local tag, why = io.open(self.tag, "wb")
-    if not tag then return nil, why end
+    local tag, why, errno = io.open(self.tag, "wb")
+    if not tag then return nil, why, errno end
     tag:write(self.validator, "\n", self.url, "\n")
     tag:close()
   end
   return io.open(self.part, "wb")
 end
 
-local function not_written(res, why)
-  return nil, sink.failed(res, "save_failed", "body", "cannot write: " .. why, why)
-end
-
 local function finish(self, res, file)
   local size, total = file:seek("end"), total_of(res)
-  local ok, why = file:close()
+  local ok, why, errno = file:close()
   if ok and total and size ~= total then
     return nil, sink.failed(res, "unexpected_eof", "protocol",
       ("%d of %d bytes came"):format(size, total))
   end
-  if ok then ok, why = os.rename(self.part, self.path) end
-  if not ok then return not_written(res, why) end
+  if ok then ok, why, errno = os.rename(self.part, self.path) end
+  if not ok then return nil, sink.not_written(res, why, errno) end
   os.remove(self.tag)
   return true
 end
@@ -137,10 +133,10 @@ function resume.save(self, res)
     return nil, sink.failed(res, "bad_response", "protocol",
       "the rest of something else than was asked for")
   end
-  local file, why = open(self, res)
+  local file, why, errno = open(self, res)
   if not file then
     res:cancel("it could not be written")
-    return not_written(res, why)
+    return nil, sink.not_written(res, why, errno)
   end
   local _ <close> = setmetatable({}, { __close = function()
     if io.type(file) == "file" then file:close() end

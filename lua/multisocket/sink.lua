@@ -37,7 +37,16 @@ end
 ---The err of a body that could not be saved.
 function sink.failed(res, code, category, why, cause)
   return core.error({ category = category, code = code, message = why, cause = cause,
-    phase = "body", url = core.shown_url(res.url), retryable = false })
+    phase = "body", url = core.shown_url(res.url), retryable = false, attempts = res.attempts })
+end
+
+---The err of a file that could not be written, by what the function of io said.
+---@param why string
+---@param errno integer?
+function sink.not_written(res, why, errno)
+  local err = sink.failed(res, "save_failed", "body", "cannot write: " .. why, why)
+  err.errno = errno
+  return err
 end
 
 -- A sink that waits may be closed there, and then nobody reads on.
@@ -71,14 +80,18 @@ end
 
 local function to_file(res, file)
   return pour(res, function(chunk)
-    local ok, why = file:write(chunk)
-    if not ok then return sink.failed(res, "save_failed", "body", "cannot write: " .. why, why) end
+    local ok, why, errno = file:write(chunk)
+    if not ok then return sink.not_written(res, why, errno) end
   end)
 end
 
 local function to_function(res, fn)
   return pour(res, function(chunk)
-    local ok, cause = pcall(fn, chunk)
+    local ok, cause, refusal = pcall(fn, chunk)
+    if ok and cause == nil and refusal ~= nil then
+      return sink.failed(res, "save_failed", "body", "the sink failed: " .. errors.text(refusal),
+        refusal)
+    end
     if ok then return end
     local why = "the sink raised: " .. errors.text(cause)
     return sink.failed(res, "callback_error", "callback", why, cause)
@@ -88,10 +101,10 @@ end
 -- Written beside its place and moved there when it is whole: who looks at the
 -- path finds all of it or what was there before.
 local function to_path(res, path)
-  local file, why = io.open(path .. PART, "wb")
+  local file, why, errno = io.open(path .. PART, "wb")
   if not file then
     stream.of(res):cancel("it could not be written")
-    return nil, sink.failed(res, "save_failed", "body", "cannot write: " .. why, why)
+    return nil, sink.not_written(res, why, errno)
   end
   local _ <close> = setmetatable({}, { __close = function()
     if io.type(file) == "file" then -- given up, or it failed
@@ -101,11 +114,11 @@ local function to_path(res, path)
   end })
   local ok, err = to_file(res, file)
   if not ok then return nil, err end
-  ok, why = file:close()
-  if ok then ok, why = os.rename(path .. PART, path) end
+  ok, why, errno = file:close()
+  if ok then ok, why, errno = os.rename(path .. PART, path) end
   if ok then return true end
   os.remove(path .. PART)
-  return nil, sink.failed(res, "save_failed", "body", "cannot write: " .. why, why)
+  return nil, sink.not_written(res, why, errno)
 end
 
 ---Takes the rest of the body; true when all of it went there.

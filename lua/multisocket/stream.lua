@@ -182,6 +182,14 @@ function Stream:next(most)
   return nil, self.err
 end
 
+---Waits for the end, but for no more than `most` bytes (fewer than HIGH), and
+---keeps what came for who reads it later; the transfer is over.
+---@param most integer
+function Stream:settle(most)
+  wait(self, function() return self.over or self.size >= most end)
+  end_with(self, errors.cancelled("the rest of its body was not wanted", "the transfer"))
+end
+
 ---Raises where reading on would have to wait and nobody can: for readers that
 ---take several pieces, none of which may be lost.
 function Stream:check_can_read()

@@ -91,11 +91,12 @@ local function from_path(path)
   end }
 end
 
----What a `body` option that is no string stands for; nil for a string or none.
+---What a `body` option that is no string stands for; nil for a string, false or
+---none.
 ---@param body any
 ---@return multisocket.Source?
 function upload.source(body)
-  if body == nil or type(body) == "string" then return nil end
+  if not body or type(body) == "string" then return nil end
   if type(body) == "function" then
     return { rewinds = false, open = function() return body, nothing end }
   end

@@ -92,7 +92,7 @@ struct option {
     X(RETRY_MAX, "retry.max", INT, 0, retry_max, SAME)                         \
     X(RETRY_STATUS, "retry.status", LIST, ',', retry_status, SAME)             \
     X(RETRY_METHODS, "retry.methods", LIST, ',', retry_methods, SAME)          \
-    X(RETRY_MAX_DELAY, "retry.max_delay", INT, 0, retry_max_delay, SAME)       \
+    X(RETRY_MAX_DELAY, "retry.max_delay", INT, 1, retry_max_delay, SAME)       \
     X(RETRY_BUDGET, "retry.budget", INT, 0, retry_budget, SAME)                \
     X(TLS_VERIFY, "tls.verify", BOOL, 0, tls.flag[MS_TLS_VERIFY], TLS)         \
     X(TLS_VERIFY_HOST, "tls.verify_host", BOOL, 0,                             \
@@ -463,6 +463,7 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
     member = own_text(o, member);
     if (!value) {
         ms_buf_free(member);
+        o->has_body &= id != MS_OPT_BODY;
         return MS_OK;
     }
     ms_err err = set_string(member, ms_span(value, n));
@@ -548,6 +549,15 @@ ms_err ms_options_header(struct ms_options *o, enum ms_header_mode mode,
     if (mode == MS_HEADER_SET)
         kill_fields(&o->headers, n);
     return ms_fields_add(&o->headers, n, ms_span(value, value_len));
+}
+
+ms_err ms_options_no_headers(struct ms_options *o)
+{
+    if (o->frozen)
+        return MS_EUSAGE;
+    ms_fields_clear(&o->headers);
+    ms_fields_clear(&o->removed);
+    return MS_OK;
 }
 
 struct ms_span ms_options_method(const struct ms_options *o)

@@ -11,6 +11,8 @@
 /* What the fields of most requests take: room that is made once. */
 #define USUAL_BLOCK 256
 
+#define NO_CONTROLS "has no control characters such as line ends"
+
 static bool is_removed(const struct ms_options *o, struct ms_span name)
 {
     return o->removed.count && ms_fields_find(&o->removed, name, 0) != SIZE_MAX;
@@ -96,6 +98,20 @@ static ms_err check_framing(const struct ms_options *o, struct ms_span name,
     return MS_OK;
 }
 
+static ms_err refuse(struct ms_options *o, ms_err err, const char *why)
+{
+    o->why = why;
+    return err;
+}
+
+static ms_err add_host(struct ms_options *o, struct ms_span value)
+{
+    if (o->asked.host.p || !value.n)
+        return refuse(o, MS_EHEADER, "there is one Host, and it is not empty");
+    o->asked.host = value;
+    return MS_OK;
+}
+
 static ms_err add_user_field(struct ms_options *o, struct ms_span name,
                              struct ms_span value)
 {
@@ -103,16 +119,18 @@ static ms_err add_user_field(struct ms_options *o, struct ms_span name,
 
     value = ms_span_trim(value);
     if (!ms_wire_is_token(name) || !ms_wire_is_value(value))
-        return MS_EHEADER;
+        return refuse(o, MS_EHEADER,
+                      "a header's name is letters, digits and some signs (a "
+                      "token), its value " NO_CONTROLS);
     ms_err err = check_framing(o, name, value, &is_framing);
-    if (err || is_framing)
-        return err;
-    if (ms_span_equal_nocase(name, MS_SPAN("host"))) {
-        if (o->asked.host.p || !value.n)
-            return MS_EHEADER;
-        o->asked.host = value;
+    if (err)
+        return refuse(o, err,
+                      "Content-Length has to be that of the body, and "
+                      "Transfer-Encoding is not given by hand");
+    if (is_framing)
         return MS_OK;
-    }
+    if (ms_span_equal_nocase(name, MS_SPAN("host")))
+        return add_host(o, value);
     if (ms_span_equal_nocase(name, MS_SPAN("connection")))
         o->close |= asks_to_close(value);
     return add_line(o, name, value);
@@ -127,7 +145,9 @@ static ms_err compile_route(struct ms_options *o)
     spec.number[MS_ROUTE_KEEPALIVE] = o->tcp_keepalive;
     for (size_t i = 0; i < MS_ROUTE_TEXTS; i++)
         spec.text[i] = ms_buf_span(&o->way_text[i]);
-    return ms_route_new(&o->route, &spec);
+    ms_err err = ms_route_new(&o->route, &spec);
+
+    return err == MS_EOPTION ? refuse(o, err, ms_route_flaw(&spec)) : err;
 }
 
 /* A line by hand, or that there is to be none, comes before all options. */
@@ -192,10 +212,13 @@ static ms_err compile(struct ms_options *o)
     /* CONNECT makes a tunnel: what follows its answer is no response. */
     if (!ms_wire_is_token(o->asked.method) ||
         ms_span_equal(o->asked.method, MS_SPAN("CONNECT")))
-        return MS_EOPTION;
+        return refuse(o, MS_EOPTION,
+                      "a method is letters, digits and some signs (a token), "
+                      "and not CONNECT");
     if (!ms_wire_is_value(agent) ||
         !ms_wire_is_value(ms_buf_span(&o->priority)))
-        return MS_EHEADER;
+        return refuse(o, MS_EHEADER,
+                      "user_agent or priority: its value " NO_CONTROLS);
     if ((err = ms_buf_reserve(&o->asked.sent.text, USUAL_BLOCK)))
         return err;
     if ((agent.n && (err = add_default(o, MS_SPAN("User-Agent"), agent))) ||

@@ -449,6 +449,11 @@ struct ms_tls_info *ms_response_tls(const struct ms_response *r)
     return r->tls;
 }
 
+unsigned ms_response_attempts(const struct ms_response *r)
+{
+    return r->attempts;
+}
+
 bool ms_response_reused(const struct ms_response *r)
 {
     return r->reused;

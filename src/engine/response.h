@@ -47,6 +47,9 @@ struct ms_response {
     bool owns_url;  /* `url` is this response's own memory */
     bool delivered; /* the body went to on_data */
     bool whole;     /* a copy that refers to no options */
+    /* How often the last hop was tried, as far as that goes: a response has no
+     * byte to spare. */
+    uint16_t attempts;
 };
 
 /* An empty response, NULL when there is no memory. */

@@ -497,6 +497,8 @@ static void note_connection(struct ms_easy *e, struct ms_conn *c)
     struct ms_response *r = e->response;
 
     e->error.attempts++;
+    r->attempts = (uint16_t)(e->error.attempts < UINT16_MAX ? e->error.attempts
+                                                            : UINT16_MAX);
     r->reused = c->exchanges > 1;
     r->remote = c->remote;
     if (c->tls) {

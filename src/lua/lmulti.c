@@ -194,8 +194,8 @@ static const struct {
 } options[] = {
     {"max_idle", LIMIT, MS_MULTI_MAX_IDLE, 0},
     {"idle_timeout", NUMBER, MS_MULTI_IDLE_TIMEOUT, 1},
-    {"max_concurrent_streams", NUMBER, MS_MULTI_MAX_CONCURRENT_STREAMS, 1},
-    {"ping_interval", NUMBER, MS_MULTI_PING_INTERVAL, 1},
+    {"max_concurrent_streams", LIMIT, MS_MULTI_MAX_CONCURRENT_STREAMS, 1},
+    {"ping_interval", LIMIT, MS_MULTI_PING_INTERVAL, 1},
     {"max_connections", LIMIT, MS_MULTI_MAX_CONNECTIONS, 1},
     {"max_connections_per_host", LIMIT, MS_MULTI_MAX_CONNECTIONS_PER_HOST, 1},
     {"max_age", LIMIT, MS_MULTI_MAX_AGE, 1},
@@ -364,9 +364,10 @@ static void set_number(lua_State *L, struct lb_multi *lm, int which)
 {
     lua_Integer value = lua_tointeger(L, -1);
 
-    if (lua_isboolean(L, -1)) /* of a limit: none */
-        value =
-            which == MS_MULTI_EDGE_TRIGGERED ? lua_toboolean(L, -1) : MS_MOST;
+    if (which == MS_MULTI_EDGE_TRIGGERED)
+        value = lua_toboolean(L, -1);
+    else if (lua_isboolean(L, -1)) /* of a limit: none; of pings, too */
+        value = which == MS_MULTI_PING_INTERVAL ? -1 : MS_MOST;
     struct lb_entry outer = lb_enter(L, lm, 1);
     ms_err err = ms_multi_set(lm->m, (enum ms_multi_option)which, value);
 

@@ -161,8 +161,22 @@ static bool is_false(lua_State *L, int index)
     return lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index);
 }
 
+/* What the options are that only some words or numbers fit. */
+static const char *words_for(const char *name)
+{
+    if (strcmp(name, "ip") == 0)
+        return "4, 6 or false";
+    if (strcmp(name, "version") == 0)
+        return "\"auto\", \"1.1\", \"2\" or \"2-prior-knowledge\"";
+    return NULL;
+}
+
 static void check(struct parse *p, ms_err err, const char *name)
 {
+    const char *words = err == MS_EOPTION ? words_for(name) : NULL;
+
+    if (words)
+        lb_usage(p->L, "bad_option", "option \"%s\" must be %s", name, words);
     if (err)
         lb_raise(p->L, err, name);
 }
@@ -210,14 +224,21 @@ static void unset_string(struct parse *p, const struct ms_option_info *info)
     check(p, ms_options_set_string(p->o, info->id, none, 0), info->name);
 }
 
-/* user_agent has a default that false switches off; a setting of TLS has one
- * that it goes back to; credentials are none then. */
+/* user_agent has a default that false switches off; the others have one that
+ * they go back to, or there is none of it. The texts of a route have their own
+ * words for that. */
 static bool may_be_unset(const struct ms_option_info *info)
 {
-    return info->id == MS_OPT_USER_AGENT || info->id == MS_OPT_AUTH_USER ||
-           info->id == MS_OPT_AUTH_PASSWORD || info->id == MS_OPT_BEARER ||
-           info->id == MS_OPT_NETRC || info->id == MS_OPT_RANGE ||
-           info->type == MS_TYPE_LIST || strncmp(info->name, "tls.", 4) == 0;
+    static const enum ms_option ids[] = {MS_OPT_USER_AGENT,    MS_OPT_AUTH_USER,
+                                         MS_OPT_AUTH_PASSWORD, MS_OPT_BEARER,
+                                         MS_OPT_NETRC,         MS_OPT_RANGE,
+                                         MS_OPT_METHOD,        MS_OPT_BODY,
+                                         MS_OPT_VERSION,       MS_OPT_PRIORITY};
+
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        if (info->id == ids[i])
+            return true;
+    return info->type == MS_TYPE_LIST || strncmp(info->name, "tls.", 4) == 0;
 }
 
 #define RANGE_WORDS "{ from, to }, a string or false"
@@ -483,6 +504,10 @@ static void set_headers(struct parse *p, int table)
 {
     lua_State *L = p->L;
 
+    if (is_false(L, table)) {
+        check(p, ms_options_no_headers(p->o), "headers");
+        return;
+    }
     if (lua_type(L, table) != LUA_TTABLE)
         lb_wrong_type(L, "headers", "a table", table);
     lua_Integer n = (lua_Integer)lua_rawlen(L, table);

@@ -188,13 +188,14 @@ enum info {
     DECODED,
     COOKIES,
     REDIRECTS,
+    ATTEMPTS,
     TIMING /* and so on, one for each enum ms_timing */
 };
 
 static const char *const field_names[] = {
-    "status",  "body",     "ok",      "reason",   "version",        "url",
-    "headers", "trailers", "timings", "reused",   "remote_address", "request",
-    "tls",     "decoded",  "cookies", "redirects"};
+    "status",  "body",     "ok",      "reason",    "version",        "url",
+    "headers", "trailers", "timings", "reused",    "remote_address", "request",
+    "tls",     "decoded",  "cookies", "redirects", "attempts"};
 #define FIELDS ((int)(sizeof(field_names) / sizeof(field_names[0])))
 
 /* The enum info of a field of responses, 0 when there is none of that name. */
@@ -575,6 +576,9 @@ void lb_push_info(lua_State *L, const struct ms_response *r, int info, int self)
         break;
     case REUSED:
         lua_pushboolean(L, ms_response_reused(r));
+        break;
+    case ATTEMPTS:
+        lua_pushinteger(L, ms_response_attempts(r));
         break;
     case REMOTE:
         push_remote(L, r);

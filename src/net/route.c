@@ -196,21 +196,35 @@ static bool is_plain(struct ms_span s)
     return !s.n || !memchr(s.p, '\0', s.n);
 }
 
-static bool parse(struct ms_route *r)
+/* What the first wrong text should be, NULL when there is none. */
+static const char *parse(const struct ms_span *text, struct ms_net_options *net)
 {
-    const struct ms_span *text = r->spec.text;
-    struct ms_span unix_path = text[MS_ROUTE_UNIX];
-    struct ms_span allow = text[MS_ROUTE_ALLOW];
+    struct ms_span allow = text[MS_ROUTE_ALLOW], path = text[MS_ROUTE_UNIX];
 
-    r->public_only = ms_span_equal(allow, MS_SPAN("public"));
-    return (!allow.n || r->public_only ||
-            ms_span_equal(allow, MS_SPAN("any"))) &&
-           are_entries(text[MS_ROUTE_RESOLVE], is_override) &&
-           are_entries(text[MS_ROUTE_CONNECT_TO], is_redirection) &&
-           is_plain(text[MS_ROUTE_SERVERS]) &&
-           is_plain(text[MS_ROUTE_INTERFACE]) &&
-           parse_ports(text[MS_ROUTE_LOCAL_PORT], &r->net) &&
-           (!unix_path.n || ms_net_is_unix_path(unix_path));
+    if (allow.n && !ms_span_equal(allow, MS_SPAN("public")) &&
+        !ms_span_equal(allow, MS_SPAN("any")))
+        return "allow_address is \"public\", \"any\" or a function";
+    if (!are_entries(text[MS_ROUTE_RESOLVE], is_override))
+        return "resolve is a map from \"host\" or \"host:port\" to addresses";
+    if (!are_entries(text[MS_ROUTE_CONNECT_TO], is_redirection))
+        return "connect_to is a map from \"host\" or \"host:port\" to "
+               "\"host:port\"";
+    if (!is_plain(text[MS_ROUTE_SERVERS]))
+        return "dns.servers is a list of \"address\" or \"address:port\"";
+    if (!is_plain(text[MS_ROUTE_INTERFACE]))
+        return "interface is a name or an address";
+    if (!parse_ports(text[MS_ROUTE_LOCAL_PORT], net))
+        return "local_port is a port, or the first and the last one";
+    if (path.n && !ms_net_is_unix_path(path))
+        return "unix_socket is too long, or has a NUL byte";
+    return NULL;
+}
+
+const char *ms_route_flaw(const struct ms_route_spec *spec)
+{
+    struct ms_net_options net = {0};
+
+    return parse(spec->text, &net);
 }
 
 /* ---- routes -------------------------------------------------------------- */
@@ -297,6 +311,8 @@ static void compile(struct ms_route *r)
     int64_t cache = r->spec.number[MS_ROUTE_DNS_CACHE_MS];
 
     r->hash = hash_of(&r->spec);
+    r->public_only =
+        ms_span_equal(r->spec.text[MS_ROUTE_ALLOW], MS_SPAN("public"));
     r->net.keepalive = r->spec.number[MS_ROUTE_KEEPALIVE];
     r->delay_ms = r->spec.number[MS_ROUTE_DELAY_MS] < 0
                       ? -1
@@ -319,7 +335,7 @@ ms_err ms_route_new(struct ms_route **out, const struct ms_route_spec *spec)
     struct ms_route *r = copy(spec);
     if (!r)
         return MS_ENOMEM;
-    if (!parse(r)) {
+    if (parse(r->spec.text, &r->net)) {
         ms_route_unref(r);
         return MS_EOPTION;
     }

@@ -102,6 +102,9 @@ extern const struct ms_route_spec ms_route_defaults;
 ms_err ms_route_new(struct ms_route **out,
                     const struct ms_route_spec *spec) MS_MUST_CHECK;
 
+/* What the text should be that ms_route_new() did not take. */
+const char *ms_route_flaw(const struct ms_route_spec *spec);
+
 /* Both take NULL. */
 struct ms_route *ms_route_ref(struct ms_route *r);
 void ms_route_unref(struct ms_route *r);
