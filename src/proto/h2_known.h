@@ -6,7 +6,8 @@
  * hands the same buffers up each time. A field that was found well formed and
  * means nothing to the session is remembered by them, at its place in the
  * head; a reference keeps them from being used for anything else. It need not
- * be looked at again then.
+ * be looked at again then. Where that was of no use, because the server sends
+ * literals or says something else each time, it is tried less and less often.
  *
  * What it is not: for fields with a meaning, like Content-Length.
  */
@@ -21,11 +22,16 @@
 #define MS_H2_KNOWN_FIELDS 16
 /* A longer field is not kept: what is remembered takes 4 KiB at most. */
 #define MS_H2_KNOWN_BYTES 256
+/* The most fields that go by untried: an 8-bit count. */
+#define MS_H2_KNOWN_WAITS 127
 
 struct ms_h2_known_field {
     nghttp2_rcbuf *name_buf, *value_buf; /* references; NULL: none */
     const char *name, *value;            /* in there */
     uint16_t name_len, value_len;
+    bool of_use;   /* it came again */
+    uint8_t waits; /* fields to come at this place before it is tried, */
+    uint8_t next;  /* and how many that will be the next time */
 };
 
 struct ms_h2_known {
@@ -34,20 +40,35 @@ struct ms_h2_known {
 
 /* The field at that place of the head, when it is this one; otherwise NULL. */
 static inline const struct ms_h2_known_field *ms_h2_known_find(
-    const struct ms_h2_known *k, unsigned place, const nghttp2_rcbuf *name,
+    struct ms_h2_known *k, unsigned place, const nghttp2_rcbuf *name,
     const nghttp2_rcbuf *value)
 {
-    const struct ms_h2_known_field *f = &k->fields[place];
+    struct ms_h2_known_field *f = &k->fields[place];
 
-    return place < MS_H2_KNOWN_FIELDS && f->name_buf == name &&
-                   f->value_buf == value
-               ? f
-               : NULL;
+    if (place >= MS_H2_KNOWN_FIELDS || f->value_buf != value ||
+        f->name_buf != name)
+        return NULL;
+    f->of_use = true;
+    return f;
 }
 
-/* The field at that place may be taken unseen from now on. */
-void ms_h2_known_add(struct ms_h2_known *k, unsigned place, nghttp2_rcbuf *name,
+/* Remembers it in place of what is there. */
+void ms_h2_known_set(struct ms_h2_known_field *f, nghttp2_rcbuf *name,
                      nghttp2_rcbuf *value);
+
+/* The field at that place may be taken unseen from now on. */
+static inline void ms_h2_known_add(struct ms_h2_known *k, unsigned place,
+                                   nghttp2_rcbuf *name, nghttp2_rcbuf *value)
+{
+    struct ms_h2_known_field *f = &k->fields[place];
+
+    if (place >= MS_H2_KNOWN_FIELDS)
+        return;
+    if (f->waits)
+        f->waits--;
+    else
+        ms_h2_known_set(f, name, value);
+}
 
 /* Forgets all. */
 void ms_h2_known_clear(struct ms_h2_known *k);
