@@ -234,8 +234,7 @@ static struct lb_easy *push_new_slot(lua_State *L, struct lb_fetcher *f)
 
 static struct lb_easy *push_free(lua_State *L, struct lb_fetcher *f)
 {
-    bool again = f->warm && f->warm->thread == L;
-    struct lb_easy **from = again ? &f->warm : &f->free, *le = *from;
+    struct lb_easy **from = f->warm ? &f->warm : &f->free, *le = *from;
 
     if (!le)
         return push_new_slot(L, f);
