@@ -43,8 +43,10 @@ struct lb_fetcher {
 /* User values of a fetcher. */
 enum {
     FETCHER_TURN = 1,
-    FETCHER_EASIES, /* slot -> easy */
-    FETCHER_CLOSED, /* function(): a transfer went without an end */
+    FETCHER_EASIES,  /* slot -> easy */
+    FETCHER_WAITERS, /* slot -> the coroutine that waits for that easy, or the
+                      * operation in its place */
+    FETCHER_CLOSED,  /* function(): a transfer went without an end */
     FETCHER_UVS = FETCHER_CLOSED
 };
 
@@ -53,6 +55,7 @@ enum {
     FETCH_FETCHER = LB_UPVALUES + 1,
     FETCH_MULTI,
     FETCH_EASIES,
+    FETCH_WAITERS,
     FETCH_TOKEN,
     FETCH_OPTIONS, /* of calls without any; fetch_with has no more than the
                     * ones above */
@@ -102,12 +105,21 @@ static void resume(struct lb_multi *lm, struct lb_easy *le)
     call_hook(lm, TURN_RESUMED, 3);
 }
 
-/* The easy at the top becomes the operation that waits in its place. */
-static void replace_by_adopter(lua_State *L, struct lb_easy *le)
+/* Pushes the waiters of the fetcher of the multi at `multi`. */
+static void push_waiters(lua_State *L, int multi)
+{
+    lua_getiuservalue(L, multi, LB_MULTI_FETCHER);
+    lua_getiuservalue(L, -1, FETCHER_WAITERS);
+    lua_replace(L, -2);
+}
+
+/* Pushes the operation that waits for the easy. */
+static void push_adopter(struct lb_multi *lm, struct lb_easy *le)
 {
     le->adopted = false;
-    lua_getiuservalue(L, -1, LB_EASY_THREAD);
-    lua_replace(L, -2);
+    push_waiters(lm->L, lm->self);
+    lua_rawgeti(lm->L, -1, le->slot);
+    lua_replace(lm->L, -2);
 }
 
 void lb_fetched(struct lb_multi *lm, struct lb_easy *le)
@@ -115,9 +127,10 @@ void lb_fetched(struct lb_multi *lm, struct lb_easy *le)
     struct lb_turn *t = le->home->turn;
 
     if (le->adopted || t->taken || t->queued) {
-        lb_push_easy(lm, le->e);
         if (le->adopted)
-            replace_by_adopter(lm->L, le);
+            push_adopter(lm, le);
+        else
+            lb_push_easy(lm, le->e);
         call_hook(lm, TURN_WAKE, 1);
         return;
     }
@@ -195,7 +208,10 @@ static int turn_adopt(lua_State *L)
     if (!lb_is_awaited(le))
         return lb_usage(L, "wrong_context", "nobody waits for this easy");
     lua_settop(L, 3);
-    lua_setiuservalue(L, 2, LB_EASY_THREAD);
+    lua_rawgetp(L, lua_upvalueindex(LB_MULTIS), le->home->lm);
+    push_waiters(L, 4);
+    lua_pushvalue(L, 3);
+    lua_rawseti(L, -2, le->slot);
     le->thread = NULL;
     le->waiter = NULL;
     le->adopted = true;
@@ -249,6 +265,17 @@ static void release(struct lb_easy *le)
     le->home->warm = le;
 }
 
+static void forget_tls(lua_State *L, struct lb_multi *lm, struct lb_easy *le)
+{
+    le->tls = NULL;
+    lua_getiuservalue(L, lm->self, LB_MULTI_FETCHER);
+    lua_getiuservalue(L, -1, FETCHER_EASIES);
+    lua_rawgeti(L, -1, le->slot);
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, LB_EASY_TLS);
+    lua_pop(L, 3);
+}
+
 void lb_fetch_tidy(lua_State *L, struct lb_multi *lm)
 {
     struct lb_fetcher *f = lm->fetcher;
@@ -256,24 +283,18 @@ void lb_fetch_tidy(lua_State *L, struct lb_multi *lm)
 
     if (!f->warm)
         return;
-    lua_getiuservalue(L, lm->self, LB_MULTI_FETCHER);
-    lua_getiuservalue(L, -1, FETCHER_EASIES);
+    push_waiters(L, lm->self);
     while ((le = f->warm)) {
         f->warm = le->next;
         le->next = f->free;
         f->free = le;
         le->thread = NULL;
-        lua_rawgeti(L, -1, le->slot);
         lua_pushnil(L);
-        lua_setiuservalue(L, -2, LB_EASY_THREAD);
-        if (le->tls) {
-            le->tls = NULL;
-            lua_pushnil(L);
-            lua_setiuservalue(L, -2, LB_EASY_TLS);
-        }
-        lua_pop(L, 1);
+        lua_rawseti(L, -2, le->slot);
+        if (le->tls)
+            forget_tls(L, lm, le);
     }
-    lua_pop(L, 2);
+    lua_pop(L, 1);
 }
 
 /* nil and the err, which names the URL also when it is none. */
@@ -323,7 +344,7 @@ static void add(lua_State *L, struct lb_fetcher *f, struct lb_easy *le)
 {
     if (le->thread != L) {
         lua_pushthread(L);
-        lua_setiuservalue(L, 3, LB_EASY_THREAD);
+        lua_rawseti(L, lua_upvalueindex(FETCH_WAITERS), le->slot);
         le->thread = L;
     }
     le->waiter = L;
@@ -474,6 +495,9 @@ void lb_fetch_closed(lua_State *L, struct lb_easy *le)
     lua_getiuservalue(L, 3, FETCHER_EASIES);
     lua_pushnil(L);
     lua_rawseti(L, 4, le->slot);
+    push_waiters(L, 2);
+    lua_pushnil(L);
+    lua_rawseti(L, 5, le->slot);
     struct lb_entry outer = lb_enter(L, le->home->lm, 2);
     ms_easy_close(e);
     lb_leave(L, &outer);
@@ -489,6 +513,7 @@ static void push_fetch(lua_State *L, lua_CFunction function, bool plain)
     lua_pushvalue(L, 6);
     lua_pushvalue(L, 1);
     lua_getiuservalue(L, 6, FETCHER_EASIES);
+    lua_getiuservalue(L, 6, FETCHER_WAITERS);
     lua_getiuservalue(L, 2, TURN_TOKEN);
     if (plain) {
         lua_pushvalue(L, 4);
@@ -522,6 +547,8 @@ static int new_fetcher(lua_State *L)
     lua_setiuservalue(L, 6, FETCHER_TURN);
     lua_newtable(L);
     lua_setiuservalue(L, 6, FETCHER_EASIES);
+    lua_newtable(L);
+    lua_setiuservalue(L, 6, FETCHER_WAITERS);
     lua_pushvalue(L, 3);
     lua_setiuservalue(L, 6, FETCHER_CLOSED);
     lua_pushvalue(L, 2);
