@@ -86,7 +86,6 @@ enum {
     LB_EASY_CAUSE,       /* error of one of its callbacks */
     LB_EASY_TRACEBACK,
     LB_EASY_RESPONSE, /* of the last run, once asked for */
-    LB_EASY_THREAD,   /* of a fetcher: what waits for it */
     LB_EASY_TLS,      /* of a fetcher: what TLS left of its last run */
     LB_EASY_UVS = LB_EASY_TLS
 };
@@ -135,10 +134,10 @@ struct lb_easy {
 
     /* Of a fetcher (lfetch.c). */
     struct lb_fetcher *home;
-    lua_State *thread; /* what LB_EASY_THREAD is, if a coroutine */
+    lua_State *thread; /* what the fetcher keeps for it, if a coroutine */
     lua_State *waiter; /* the coroutine that waits for its end, or NULL */
     const struct ms_tls_info *tls; /* of LB_EASY_TLS, NULL for none */
-    bool adopted; /* LB_EASY_THREAD is an operation that waits instead */
+    bool adopted;         /* that is an operation, which waits instead */
     struct lb_easy *next; /* on the list of those that are free */
     lua_Integer slot;     /* where the fetcher keeps it, 0: not a fetcher's */
 };

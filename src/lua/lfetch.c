@@ -45,8 +45,10 @@ struct lb_fetcher {
 /* User values of a fetcher. */
 enum {
     FETCHER_TURN = 1,
-    FETCHER_EASIES, /* slot -> easy */
-    FETCHER_CLOSED, /* function(): a transfer went without an end */
+    FETCHER_EASIES,  /* slot -> easy */
+    FETCHER_WAITERS, /* slot -> the coroutine that waits for that easy, or the
+                      * operation in its place */
+    FETCHER_CLOSED,  /* function(): a transfer went without an end */
     FETCHER_UVS = FETCHER_CLOSED
 };
 
@@ -55,6 +57,7 @@ enum {
     FETCH_FETCHER = LB_UPVALUES + 1,
     FETCH_MULTI,
     FETCH_EASIES,
+    FETCH_WAITERS,
     FETCH_TOKEN,
     FETCH_OPTIONS, /* of calls without any; fetch_with has no more than the
                     * ones above */
@@ -106,12 +109,21 @@ static void resume(struct lb_multi *lm, struct lb_easy *le)
     call_hook(lm, TURN_RESUMED, 3);
 }
 
-/* The easy at the top becomes the operation that waits in its place. */
-static void replace_by_adopter(lua_State *L, struct lb_easy *le)
+/* Pushes the waiters of the fetcher of the multi at `multi`. */
+static void push_waiters(lua_State *L, int multi)
+{
+    lua_getiuservalue(L, multi, LB_MULTI_FETCHER);
+    lua_getiuservalue(L, -1, FETCHER_WAITERS);
+    lua_replace(L, -2);
+}
+
+/* Pushes the operation that waits for the easy. */
+static void push_adopter(struct lb_multi *lm, struct lb_easy *le)
 {
     le->adopted = false;
-    lua_getiuservalue(L, -1, LB_EASY_THREAD);
-    lua_replace(L, -2);
+    push_waiters(lm->L, lm->self);
+    lua_rawgeti(lm->L, -1, le->slot);
+    lua_replace(lm->L, -2);
 }
 
 void lb_fetched(struct lb_multi *lm, struct lb_easy *le)
@@ -119,9 +131,10 @@ void lb_fetched(struct lb_multi *lm, struct lb_easy *le)
     struct lb_turn *t = le->home->turn;
 
     if (le->adopted || t->taken || t->queued) {
-        lb_push_easy(lm, le->e);
         if (le->adopted)
-            replace_by_adopter(lm->L, le);
+            push_adopter(lm, le);
+        else
+            lb_push_easy(lm, le->e);
         call_hook(lm, TURN_WAKE, 1);
         return;
     }
@@ -201,7 +214,10 @@ static int turn_adopt(lua_State *L)
     if (!lb_is_awaited(le))
         return lb_usage(L, "wrong_context", "nobody waits for this easy");
     lua_settop(L, 3);
-    lua_setiuservalue(L, 2, LB_EASY_THREAD);
+    lua_rawgetp(L, lua_upvalueindex(LB_MULTIS), le->home->lm);
+    push_waiters(L, 4);
+    lua_pushvalue(L, 3);
+    lua_rawseti(L, -2, le->slot);
     le->thread = NULL;
     le->waiter = NULL;
     le->adopted = true;
@@ -240,8 +256,7 @@ static struct lb_easy *push_new_slot(lua_State *L, struct lb_fetcher *f)
 
 static struct lb_easy *push_free(lua_State *L, struct lb_fetcher *f)
 {
-    bool again = f->warm && f->warm->thread == L;
-    struct lb_easy **from = again ? &f->warm : &f->free, *le = *from;
+    struct lb_easy **from = f->warm ? &f->warm : &f->free, *le = *from;
 
     if (!le)
         return push_new_slot(L, f);
@@ -256,6 +271,17 @@ static void release(struct lb_easy *le)
     le->home->warm = le;
 }
 
+static void forget_tls(lua_State *L, struct lb_multi *lm, struct lb_easy *le)
+{
+    le->tls = NULL;
+    lua_getiuservalue(L, lm->self, LB_MULTI_FETCHER);
+    lua_getiuservalue(L, -1, FETCHER_EASIES);
+    lua_rawgeti(L, -1, le->slot);
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, LB_EASY_TLS);
+    lua_pop(L, 3);
+}
+
 void lb_fetch_tidy(lua_State *L, struct lb_multi *lm)
 {
     struct lb_fetcher *f = lm->fetcher;
@@ -263,24 +289,18 @@ void lb_fetch_tidy(lua_State *L, struct lb_multi *lm)
 
     if (!f->warm)
         return;
-    lua_getiuservalue(L, lm->self, LB_MULTI_FETCHER);
-    lua_getiuservalue(L, -1, FETCHER_EASIES);
+    push_waiters(L, lm->self);
     while ((le = f->warm)) {
         f->warm = le->next;
         le->next = f->free;
         f->free = le;
         le->thread = NULL;
-        lua_rawgeti(L, -1, le->slot);
         lua_pushnil(L);
-        lua_setiuservalue(L, -2, LB_EASY_THREAD);
-        if (le->tls) {
-            le->tls = NULL;
-            lua_pushnil(L);
-            lua_setiuservalue(L, -2, LB_EASY_TLS);
-        }
-        lua_pop(L, 1);
+        lua_rawseti(L, -2, le->slot);
+        if (le->tls)
+            forget_tls(L, lm, le);
     }
-    lua_pop(L, 2);
+    lua_pop(L, 1);
 }
 
 /* nil and the err, which names the URL also when it is none. */
@@ -349,7 +369,7 @@ static void add(lua_State *L, struct lb_fetcher *f, struct lb_easy *le)
 {
     if (le->thread != L) {
         lua_pushthread(L);
-        lua_setiuservalue(L, 3, LB_EASY_THREAD);
+        lua_rawseti(L, lua_upvalueindex(FETCH_WAITERS), le->slot);
         le->thread = L;
     }
     le->waiter = L;
@@ -498,6 +518,9 @@ void lb_fetch_closed(lua_State *L, struct lb_easy *le)
     lua_getiuservalue(L, 3, FETCHER_EASIES);
     lua_pushnil(L);
     lua_rawseti(L, 4, le->slot);
+    push_waiters(L, 2);
+    lua_pushnil(L);
+    lua_rawseti(L, 5, le->slot);
     struct lb_entry outer = lb_enter(L, le->home->lm, 2);
     ms_easy_close(e);
     lb_leave(L, &outer);
@@ -513,6 +536,7 @@ static void push_fetch(lua_State *L, lua_CFunction function, bool plain)
     lua_pushvalue(L, 6);
     lua_pushvalue(L, 1);
     lua_getiuservalue(L, 6, FETCHER_EASIES);
+    lua_getiuservalue(L, 6, FETCHER_WAITERS);
     lua_getiuservalue(L, 2, TURN_TOKEN);
     if (plain) {
         lua_pushvalue(L, 4);
@@ -547,6 +571,8 @@ static int new_fetcher(lua_State *L)
     lua_setiuservalue(L, 6, FETCHER_TURN);
     lua_newtable(L);
     lua_setiuservalue(L, 6, FETCHER_EASIES);
+    lua_newtable(L);
+    lua_setiuservalue(L, 6, FETCHER_WAITERS);
     lua_pushvalue(L, 3);
     lua_setiuservalue(L, 6, FETCHER_CLOSED);
     lua_pushvalue(L, 2);
