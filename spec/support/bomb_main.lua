@@ -44,7 +44,7 @@ local function leave()
 end
 
 ms.run(function()
-  assert(ms.fetch((url:gsub("/bomb/%d+", "/gzip")), { version = version })) -- all is loaded
+  assert(ms.fetch((url:gsub("/bomb/.*", "/gzip")), { version = version })) -- all is loaded
   collectgarbage()
   local before, most = process.rss_kib(), 0
   local function look() most = math.max(most, process.rss_kib() - before) end
