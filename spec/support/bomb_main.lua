@@ -15,14 +15,11 @@ local options = { version = version, max_body = tonumber(max_body), stream = how
 local LEFT = 300 -- a decoder takes 40 KiB and more
 
 -- A reader that is slow, so that everything that can fill up does.
-local function read(res, look)
+local function read(res)
   local n = 0
   for chunk in res:chunks() do
     n = n + #chunk
-    if n // (16 * MiB) > (n - #chunk) // (16 * MiB) then
-      ms.sleep(5)
-      look()
-    end
+    if n // (16 * MiB) > (n - #chunk) // (16 * MiB) then ms.sleep(5) end
   end
   return n
 end
@@ -44,17 +41,16 @@ local function leave()
 end
 
 ms.run(function()
-  assert(ms.fetch((url:gsub("/bomb/%d+", "/gzip")), { version = version })) -- all is loaded
+  assert(ms.fetch((url:gsub("/bomb/.*", "/gzip")), { version = version })) -- all is loaded
   collectgarbage()
-  local before, most = process.rss_kib(), 0
-  local function look() most = math.max(most, process.rss_kib() - before) end
+  process.forget_peak()
+  local before = process.peak_kib()
   local res, err
   if how == "leave" then leave() else res, err = ms.fetch(url, options) end
   local n = res and res.body and #res.body or 0
   if res and how == "chunks" then
-    local ok, result = pcall(read, res, look)
+    local ok, result = pcall(read, res)
     if ok then n = result else err = result end
   end
-  look()
-  print(n, err and err.code or "ok", most)
+  print(n, err and err.code or "ok", process.peak_kib() - before)
 end)

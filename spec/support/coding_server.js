@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Answers with a text in the codings that the path names, /gzip+br, in the order
-// they are done (/bomb/N is N MiB of zeros, /plain the text): gzip, x-gzip, deflate, bare-deflate, br, zstd, identity. Prints
+// they are done (/bomb/N is N MiB of zeros, /bomb/N/twice the same coded twice,
+// /plain the text): gzip, x-gzip, deflate, bare-deflate, br, zstd, identity. Prints
 // its ports, of HTTP/1.1 and of HTTP/2. With the arguments `encode gzip+br` it
 // codes what comes in on stdin instead.
 "use strict";
@@ -68,6 +69,12 @@ function bomb(response, mebibytes) {
   response.end(end);
 }
 
+function twice(response, mebibytes) {
+  const names = ["gzip", "gzip"];
+  response.writeHead(200, { "content-encoding": names.join(", ") });
+  response.end(encode(names, Buffer.alloc(mebibytes * MIB)));
+}
+
 // 40 MiB at a hundred to one: 99 of 100 bytes are zeros.
 function large(response) {
   const data = Buffer.alloc(40 * MIB);
@@ -83,7 +90,8 @@ function large(response) {
 function answer(request, response) {
   if (request.url === "/plain") return response.end(TEXT);
   if (request.url === "/large") return large(response);
-  const size = request.url.match(/^\/bomb\/(\d+)$/);
+  const size = request.url.match(/^\/bomb\/(\d+)(\/twice)?$/);
+  if (size && size[2]) return twice(response, Number(size[1]));
   if (size) return bomb(response, Number(size[1]));
   const names = request.url.slice(1).split("+");
   response.writeHead(200, {

@@ -198,4 +198,16 @@ function process.rss_kib(pid)
   return tonumber(text:match("VmRSS:%s*(%d+)")) or 0
 end
 
+---The most memory in use, since the last call of process.forget_peak.
+---@return integer
+function process.peak_kib()
+  return tonumber(read_file("/proc/self/status"):match("VmHWM:%s*(%d+)"))
+end
+
+---From now on what is in use counts as the most that was (proc(5), clear_refs).
+function process.forget_peak()
+  local f <close> = assert(io.open("/proc/self/clear_refs", "w"))
+  f:write("5")
+end
+
 return process

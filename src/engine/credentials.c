@@ -59,7 +59,7 @@ static ms_err search_netrc(struct ms_easy *e, const char *path,
                            struct ms_span text, const char **why)
 {
     struct ms_credentials *c = &e->agent->credentials;
-    const struct ms_url *url = ms_agent_url(e);
+    const struct ms_url *url = MS_MUTANT_IS(441) ? &e->url : ms_agent_url(e);
     struct ms_netrc n = {.found = false};
     struct ms_span user = ms_buf_span(&c->user); /* of the URL, if it has one */
     const char *what;

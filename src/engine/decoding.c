@@ -11,7 +11,7 @@ struct ms_decoding {
     const char *failure;
     size_t owed;    /* 1: the first byte that comes was decoded already */
     size_t waiting; /* bytes of `piece` that were refused */
-    char piece[MS_DECODING_PIECE];
+    char piece[MS_MUTANT_IS(323) ? 64 << 20 : MS_DECODING_PIECE];
 };
 
 ms_err ms_decoding_new(struct ms_decoding **out, const struct ms_fields *fields,
