@@ -182,15 +182,20 @@ describe("Digest with Apache " .. v.over, function()
     { path = "/digest/hello", user = "anna", password = "wrong", requests = 2 },
     { path = "/digest/hello", user = "otto", password = "secret", requests = 2 },
     { path = "/digest/hello", user = "j\xc3\xbcrgen", password = "geheim", requests = 2 },
-    { path = "/digest/echo", user = "anna", password = "secret", body = "hello", requests = 2 },
+    { path = "/digest/hello", user = "anna", password = "secret", body = "hello", requests = 2 },
+    -- Over HTTP/2 mod_reflector answers without having read.
+    { path = "/digest/echo", user = "anna", password = "secret", body = "hello", requests = 2,
+      only = "1.1" },
     { path = "/once/hello", user = "anna", password = "secret", requests = 2 },
     { path = "/digest/moved", user = "anna", password = "secret", requests = 3 },
     { path = "/basic/hello", user = "anna", password = "secret", requests = 1 },
   }
 
   for _, row in ipairs(ROWS) do
-    it(("does as curl does: %s as %s:%s"):format(row.path, row.user, row.password),
+    local what = (row.body and "POST " or "") .. row.path
+    it(("does as curl does: %s as %s:%s"):format(what, row.user, row.password),
       async(function()
+        if row.only and row.only ~= v.name then return end
         local from = #server:log() + 1
         local status, body = ours(row)
         local by_us = logged(from, row.requests)

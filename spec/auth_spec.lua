@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Credentials: where they come from, whom they go to, what is done about a
--- 401. Against the scripted peer, which shows every byte; servers that check
--- them are in auth_digest_spec.lua.
+-- 401. Against the scripted peer, over HTTP/1.1 and HTTP/2; servers that check
+-- them are in auth_wire_spec.lua and auth_digest_spec.lua.
 local async = require "spec.support.async"
 local files = require "spec.support.files"
 local ms = require "multisocket"
-local peer = require "spec.support.peer"
 local port = require "spec.support.port"
+local redirects = require "spec.support.redirects"
+local wire = require "spec.support.wire"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 local REFUSED = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %s\r\nContent-Length: 3\r\n\r\nwho"
@@ -19,7 +20,7 @@ local LIMIT = 10000 -- ms
 local BASIC = { anna = "Basic YW5uYTpzZWNyZXQ=", otto = "Basic b3R0bzpnZWhlaW0=",
   empty = "Basic YW5uYTo=" }
 
-local function authorization(request) return request:match("\r\nAuthorization: ([^\r]*)\r\n") end
+local function authorization(request) return (redirects.header(request, "authorization")) end
 
 -- What each request had, "-" for nothing; of Digest the nonce and count.
 local function sent(p)
@@ -54,10 +55,12 @@ local function with_login(p, login, path)
   return (p:url(path):gsub("//", function() return "//" .. login .. "@" end, 1))
 end
 
-describe("credentials", function()
+for _, v in ipairs(wire.VERSIONS) do
+
+describe("credentials " .. v.over, function()
   local p
 
-  before_each(function() p = peer.start(SERVE) end)
+  before_each(function() p = v:peer(SERVE) end)
   after_each(function() p:stop() end)
 
   local ROWS = {
@@ -89,7 +92,7 @@ describe("credentials", function()
     it("are " .. row[1], async(function()
       local opts = row[3]
       opts.timeout = LIMIT
-      local res = assert(ms.fetch(row.login and with_login(p, row.login) or p:url(), opts))
+      local res = assert(v:fetch(row.login and with_login(p, row.login) or p:url(), opts))
       assert.equal("ok", res.body)
       local value = p:requests()[1]:match("\r\n[Aa]uthorization: ([^\r]*)\r\n") or "-"
       assert.equal(row[2], value)
@@ -110,14 +113,14 @@ describe("credentials", function()
       { "-", { bearer = "t" }, { bearer = false } },
     }
     for i, row in ipairs(calls) do
-      local client <close> = ms.client(row[2])
+      local client <close> = v:client(row[2])
       assert(client:fetch(p:url(), row[3]))
       assert.equal(row[1], sent(p)[i], tostring(i))
     end
   end))
 
   it("go with the request, not with the connection (J3)", async(function()
-    local client <close> = ms.client({})
+    local client <close> = v:client({})
     for _, user in ipairs({ "anna", "otto", "anna" }) do
       assert(client:fetch(p:url(), { auth = { user, "" } }))
     end
@@ -140,7 +143,7 @@ describe("credentials", function()
       { { auth = { digest = true } }, "may not hold control characters", login = "%00:secret" },
     }
     for _, row in ipairs(rows) do
-      local res, err = ms.fetch(row.login and with_login(p, row.login) or p:url(), row[1])
+      local res, err = v:fetch(row.login and with_login(p, row.login) or p:url(), row[1])
       assert.is_nil(res)
       assert.equal("bad_option", err.code)
       assert.matches(row[2], err.message, 1, true)
@@ -151,12 +154,12 @@ describe("credentials", function()
   end))
 end)
 
-describe("a 401", function()
+describe("a 401 " .. v.over, function()
   it("to Basic is the response: no password is sent twice", async(function()
     for _, opts in ipairs({ { auth = { "anna", "secret" } }, { bearer = "t" }, {} }) do
-      local p <close> = peer.start(answers(REFUSED:format('Basic realm="r"')))
+      local p <close> = v:peer(answers(REFUSED:format('Basic realm="r"')))
       opts.timeout = LIMIT
-      local res = assert(ms.fetch(p:url(), opts))
+      local res = assert(v:fetch(p:url(), opts))
       assert.same({ 401, "who" }, { res.status, res.body })
       assert.equal('Basic realm="r"', res.headers["www-authenticate"])
       assert.equal(1, #p:requests())
@@ -196,8 +199,8 @@ describe("a 401", function()
     it(row[1], async(function()
       local list, seen = { table.unpack(row[2]) }, {}
       list[#list + 1] = OK -- for a request that should not be
-      local p <close> = peer.start(answers(table.unpack(list)))
-      local res = assert(ms.fetch(p:url("/a?b"), { auth = ANNA, timeout = LIMIT,
+      local p <close> = v:peer(answers(table.unpack(list)))
+      local res = assert(v:fetch(p:url("/a?b"), { auth = ANNA, timeout = LIMIT,
         on_headers = function(head) seen[#seen + 1] = head.status end }))
       assert.equal(row[4], res.status)
       assert.same({ row[4] }, seen, "on_headers has what is delivered")
@@ -210,18 +213,18 @@ describe("a 401", function()
   end
 
   it("that ends the connection is answered on another", async(function()
-    local p <close> = peer.start {
+    local p <close> = v:peer {
       { { "request" }, { "send", "HTTP/1.1 401 No\r\nConnection: close\r\nWWW-Authenticate: "
         .. challenge("1") .. "\r\n\r\nsome body" }, { "close" } },
       { { "request" }, { "send", OK }, { "hang" } } }
-    assert.equal("ok", assert(ms.fetch(p:url(), { auth = ANNA, timeout = LIMIT })).body)
+    assert.equal("ok", assert(v:fetch(p:url(), { auth = ANNA, timeout = LIMIT })).body)
     assert.equal(2, p:connections())
   end))
 
   it("has a body that nobody gets", async(function()
-    local p <close> = peer.start(answers(refused("1"), OK))
+    local p <close> = v:peer(answers(refused("1"), OK))
     local pieces = {}
-    assert(ms.fetch(p:url(), { auth = ANNA, timeout = LIMIT,
+    assert(v:fetch(p:url(), { auth = ANNA, timeout = LIMIT,
       on_data = function(piece) pieces[#pieces + 1] = piece end }))
     assert.equal("ok", table.concat(pieces))
   end))
@@ -230,10 +233,11 @@ describe("a 401", function()
     local path = os.tmpname()
     files.write(path, "hello")
     for _, body in ipairs({ "hello", { path = path } }) do
-      local p <close> = peer.start(answers(refused("1"), OK))
-      assert(ms.fetch(p:url(), { auth = ANNA, method = "PUT", body = body, timeout = LIMIT }))
+      local p <close> = v:peer(answers(refused("1"), OK))
+      assert(v:fetch(p:url(), { auth = ANNA, method = "PUT", body = body, timeout = LIMIT }))
       for _, request in ipairs(p:requests()) do
-        assert.matches("^PUT / .*\r\nContent%-Length: 5\r\n", request)
+        assert.matches("^PUT / ", request)
+        assert.equal("5", redirects.header(request, "content-length"))
         assert.matches("\r\n\r\nhello$", request)
       end
       assert.same({ "-", "1 1" }, sent(p))
@@ -242,9 +246,9 @@ describe("a 401", function()
   end))
 
   it("is an error where the body cannot be had again", async(function()
-    local p <close> = peer.start(answers(refused("1"), OK))
+    local p <close> = v:peer(answers(refused("1"), OK))
     local given = false
-    local res, err = ms.fetch(p:url(), { auth = ANNA, timeout = LIMIT, body = function()
+    local res, err = v:fetch(p:url(), { auth = ANNA, timeout = LIMIT, body = function()
       if given then return nil end
       given = true
       return "hello"
@@ -256,12 +260,12 @@ describe("a 401", function()
   end))
 
   it("that comes before the body spares it", async(function()
-    local p <close> = peer.start {
+    local p <close> = v:peer {
       { { "head" }, { "send", refused("1") }, { "hang" } },
       { { "head" }, { "send", "HTTP/1.1 100 Continue\r\n\r\n" }, { "bytes", 10 }, { "send", OK },
         { "hang" } } }
     local given = 0
-    assert.equal("ok", assert(ms.fetch(p:url(), { auth = ANNA, timeout = LIMIT, method = "PUT",
+    assert.equal("ok", assert(v:fetch(p:url(), { auth = ANNA, timeout = LIMIT, method = "PUT",
       expect_continue = true, body = function()
         given = given + 1
         return given == 1 and "hello" or nil
@@ -270,13 +274,13 @@ describe("a 401", function()
   end))
 
   it("may stay unanswered", async(function()
-    local p <close> = peer.start { { { "request" }, { "send", refused("1") }, { "request" },
+    local p <close> = v:peer { { { "request" }, { "send", refused("1") }, { "request" },
       { "hang" } } }
-    local res, err = ms.fetch(p:url(), { auth = ANNA, timeout = 200 })
+    local res, err = v:fetch(p:url(), { auth = ANNA, timeout = 200 })
     assert.is_nil(res)
     assert.equal("timed_out", err.code)
-    local client <close> = ms.client({})
-    local q <close> = peer.start { { { "request" }, { "send", refused("1") }, { "request" },
+    local client <close> = v:client({})
+    local q <close> = v:peer { { { "request" }, { "send", refused("1") }, { "request" },
       { "hang" } } }
     local handle = client:request(q:url(), { auth = ANNA }, function() end)
     q:wait(function() return #q:requests() == 2 end, LIMIT, function() ms.sleep(1) end)
@@ -284,46 +288,46 @@ describe("a 401", function()
   end))
 end)
 
-describe("what a server said about Digest", function()
+describe("what a server said about Digest " .. v.over, function()
   -- Fetches `n` times as `auth`; what the requests had.
   local function after(client, p, auth, n)
     local before = #p:requests()
-    for _ = 1, n or 1 do assert(client:fetch(p:url(), { auth = auth, timeout = LIMIT })) end
+    for _ = 1, n or 1 do assert(client:fetch(p:url(), v:options({ auth = auth }))) end
     return table.concat(sent(p), ", ", before + 1)
   end
 
   it("is used at once, and counted", async(function()
-    local p <close> = peer.start(answers(refused("1"), OK, OK, OK))
-    local client <close> = ms.client({})
+    local p <close> = v:peer(answers(refused("1"), OK, OK, OK))
+    local client <close> = v:client({})
     assert.equal("-, 1 1", after(client, p, ANNA))
     assert.equal("1 2, 1 3", after(client, p, ANNA, 2))
   end))
 
   it("is of no use to another login, nor to another client", async(function()
-    local p <close> = peer.start(answers(refused("1"), OK, OK, OK, OK, OK))
-    local client <close> = ms.client({})
-    local other <close> = ms.client({})
+    local p <close> = v:peer(answers(refused("1"), OK, OK, OK, OK, OK))
+    local client <close> = v:client({})
+    local other <close> = v:client({})
     assert.equal("-, 1 1", after(client, p, ANNA))
     assert.equal("-", after(client, p, { "otto", "secret", digest = true }))
     assert.equal("-", after(client, p, { "anna", "geheim", digest = true }))
     assert.equal("1 2", after(client, p, ANNA))
     p:stop()
-    local q <close> = peer.start(SERVE)
+    local q <close> = v:peer(SERVE)
     assert.equal("-", after(client, q, ANNA), "another origin")
     assert.equal("-", after(other, q, ANNA))
   end))
 
   it("is forgotten when it does not do", async(function()
-    local p <close> = peer.start(answers(refused("1"), refused("2"), OK, OK))
-    local client <close> = ms.client({})
+    local p <close> = v:peer(answers(refused("1"), refused("2"), OK, OK))
+    local client <close> = v:client({})
     assert.equal("-, 1 1", after(client, p, ANNA))
     assert.equal("-", after(client, p, ANNA))
   end))
 
   it("is used by nobody else before an answer was accepted", async(function()
-    local p <close> = peer.start { { { "request" }, { "send", refused("1") }, { "request" },
+    local p <close> = v:peer { { { "request" }, { "send", refused("1") }, { "request" },
       { "hang" } }, { { "request" }, { "send", OK }, { "hang" } } }
-    local client <close> = ms.client({})
+    local client <close> = v:client({})
     local handle = client:request(p:url(), { auth = ANNA }, function() end)
     p:wait(function() return #p:requests() == 2 end, LIMIT, function() ms.sleep(1) end)
     assert.equal("-", after(client, p, ANNA))
@@ -331,8 +335,8 @@ describe("what a server said about Digest", function()
   end))
 
   it("is not what it was when the server starts again", async(function()
-    local p <close> = peer.start(answers(refused("1"), OK, refused("2"), OK, OK))
-    local client <close> = ms.client({})
+    local p <close> = v:peer(answers(refused("1"), OK, refused("2"), OK, OK))
+    local client <close> = v:client({})
     assert.equal("-, 1 1", after(client, p, ANNA))
     assert.equal("1 2, 2 1", after(client, p, ANNA))
     assert.equal("2 2", after(client, p, ANNA))
@@ -340,25 +344,25 @@ describe("what a server said about Digest", function()
 
   it("goes on with the nonce that a response names", async(function()
     local next_one = OK:gsub("\r\n", '\r\nAuthentication-Info: qop=auth, nextnonce="%%d"\r\n', 1)
-    local p <close> = peer.start(answers(refused("1"), (next_one:gsub("%%d", "2")), OK))
-    local client <close> = ms.client({})
+    local p <close> = v:peer(answers(refused("1"), (next_one:gsub("%%d", "2")), OK))
+    local client <close> = v:client({})
     assert.equal("-, 1 1", after(client, p, ANNA))
     assert.equal("2 1", after(client, p, ANNA))
   end))
 
   it("holds for what the URL says", async(function()
-    local p <close> = peer.start(answers(refused("1"), OK, OK))
-    local client <close> = ms.client({ auth = { digest = true } })
+    local p <close> = v:peer(answers(refused("1"), OK, OK))
+    local client <close> = v:client({ auth = { digest = true } })
     for _ = 1, 2 do assert(client:fetch(with_login(p, "anna:secret"))) end
     assert.same({ "-", "1 1", "1 2" }, sent(p))
     for _, request in ipairs(p:requests()) do assert.is_nil(request:find("secret", 1, true)) end
   end))
 
   it("outlives a redirect and a retry", async(function()
-    local p <close> = peer.start(answers(refused("1"),
+    local p <close> = v:peer(answers(refused("1"),
       "HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n",
       "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", OK))
-    local res = assert(ms.fetch(p:url("/here"), { auth = ANNA, timeout = LIMIT,
+    local res = assert(v:fetch(p:url("/here"), { auth = ANNA, timeout = LIMIT,
       retry = { max = 1, max_delay = 1 } }))
     assert.equal(200, res.status)
     assert.same({ "-", "1 1", "1 2", "1 3" }, sent(p))
@@ -366,18 +370,18 @@ describe("what a server said about Digest", function()
   end))
 end)
 
-describe("D2: on a redirect", function()
+describe("D2: on a redirect " .. v.over, function()
   local function moved(to)
     return ("HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"):format(to)
   end
 
   -- What the other origin gets, of a fetch that is sent there by the first.
   local function other_gets(opts, login, target_login)
-    local b <close> = peer.start(SERVE)
+    local b <close> = v:peer(SERVE)
     local to = target_login and with_login(b, target_login) or b:url()
-    local a <close> = peer.start(answers(moved(to)))
+    local a <close> = v:peer(answers(moved(to)))
     opts.timeout = LIMIT
-    assert.equal("ok", assert(ms.fetch(login and with_login(a, login) or a:url(), opts)).body)
+    assert.equal("ok", assert(v:fetch(login and with_login(a, login) or a:url(), opts)).body)
     assert.equal(1, #b:requests())
     return sent(b)[1], sent(a)[1]
   end
@@ -406,21 +410,23 @@ describe("D2: on a redirect", function()
   end))
 
   it("a challenge from elsewhere is not answered", async(function()
-    local b <close> = peer.start(answers(refused("1"), OK))
-    local a <close> = peer.start(answers(moved(b:url())))
-    assert.equal(401, assert(ms.fetch(a:url(), { auth = ANNA, timeout = LIMIT })).status)
+    local b <close> = v:peer(answers(refused("1"), OK))
+    local a <close> = v:peer(answers(moved(b:url())))
+    assert.equal(401, assert(v:fetch(a:url(), { auth = ANNA, timeout = LIMIT })).status)
     assert.same({ "-" }, sent(b))
   end))
 
   it("the URL's go on within the origin, and are not back after leaving it", async(function()
-    local a <close> = peer.start(answers(moved("/x"), OK))
-    assert(ms.fetch(with_login(a, "anna:secret"), { timeout = LIMIT }))
+    local a <close> = v:peer(answers(moved("/x"), OK))
+    assert(v:fetch(with_login(a, "anna:secret"), { timeout = LIMIT }))
     assert.same({ BASIC.anna, BASIC.anna }, sent(a))
     local number = port.free()
-    local b <close> = peer.start(answers(moved(("http://127.0.0.1:%d/back"):format(number))))
-    local again <close> = peer.start(answers(moved(b:url()), OK), { port = number })
-    assert(ms.fetch(with_login(again, "anna:secret"), { timeout = LIMIT }))
+    local b <close> = v:peer(answers(moved(("http://127.0.0.1:%d/back"):format(number))))
+    local again <close> = v:peer(answers(moved(b:url()), OK), { port = number })
+    assert(v:fetch(with_login(again, "anna:secret"), { timeout = LIMIT }))
     assert.same({ "-" }, sent(b))
     assert.same({ BASIC.anna, "-" }, sent(again), "stays dropped (D1)")
   end))
 end)
+
+end

@@ -188,6 +188,19 @@ describe("res:events() of a real server " .. v.over, function()
     assert.equal(v.is_h2 and 1 or 3, client:stats().opened)
   end))
 
+  it("has each when it comes in a coding, too", async(function()
+    for _, coding in ipairs { "gzip", "deflate", ms.features().brotli and "br" or nil } do
+      local res = assert(v:fetch(node:url("/coded-events/" .. coding), { stream = true }))
+      assert.same({ coding }, res.decoded)
+      local seen = 0
+      for ev in res:events() do -- it has no end
+        seen = seen + 1
+        assert.same(event(tostring(seen)), ev)
+        if seen == 10 then break end
+      end
+    end
+  end))
+
   it("raises when it is cut", async(function()
     local res = assert(v:fetch(node:url("/cut"), { stream = true }))
     local list = {}

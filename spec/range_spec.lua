@@ -2,9 +2,11 @@
 --
 -- Parts of bodies: what is asked for, and what is taken for an answer; over
 -- HTTP/1.1 and HTTP/2, and beside curl.
+local apache = require "spec.support.apache"
 local async = require "spec.support.async"
 local redirects = require "spec.support.redirects"
 local server = require "spec.support.server"
+local servers = require "spec.support.h2_servers"
 local wire = require "spec.support.wire"
 
 local header = redirects.header
@@ -44,6 +46,28 @@ describe("a part of a body " .. v.over, function()
     local client <close> = v:client { range = { 1, 2 } }
     assert.equal("el", assert(client:fetch(nginx:url("/small"))).body)
     assert.equal(200, assert(client:fetch(nginx:url("/small"), { range = false })).status)
+  end))
+
+  it("is what Apache and h2o send, and all of it where nghttpd knows no parts", async(function()
+    local h2o <close> = servers.h2o()
+    local httpd <close> = apache.start()
+    local nghttpd <close> = servers.nghttpd()
+    local DIGITS = ("0123456789"):rep(servers.BIG // 10)
+    for url, body in pairs { [h2o:url("/big")] = DIGITS,
+      [httpd:url("/open/hello")] = "hello, world\n" } do
+      for _, row in ipairs { { { range = { 5, 9 } }, body:sub(6, 10) }, { { range = { -7 } },
+        body:sub(-7) }, { { resume_from = 8 }, body:sub(9) }, { { range = "0-0" }, body:sub(1, 1) },
+        { { range = { 0, 1 << 40 } }, body }, { { range = { 1, 2 }, method = "HEAD" }, "" } } do
+        local res = assert(v:fetch(url, row[1]))
+        assert.same({ 206, v.name }, { res.status, res.version })
+        assert.is_true(row[2] == res.body)
+      end
+      assert.equal(416, assert(v:fetch(url, { resume_from = 1 << 40 })).status)
+    end
+    if not v.is_h2 then return end -- it speaks nothing else
+    assert.equal(200, assert(v:fetch(nghttpd:url("/big"), { range = { 5, 9 } })).status)
+    local _, err = v:fetch(nghttpd:url("/big"), { resume_from = 5 })
+    assert.equal("range_ignored", err.code)
   end))
 
   it("beyond the end is 416", async(function()

@@ -260,10 +260,20 @@ describe("a 417 " .. v.over, function()
 end)
 
 describe("an answer that comes before the body is sent " .. v.over, function()
-  local node
+  local node, nginx
 
-  setup(function() node = v:node() end)
-  teardown(function() node:stop() end)
+  setup(function()
+    node, nginx = v:node(), v:nginx({ locations = [[
+      location = /small-only { client_max_body_size 1k; proxy_pass http://127.0.0.1:9; }
+      location = /refused { return 403 "no"; }
+      location = /elsewhere { return 307 /upload/large; }
+      location = /taken { return 200 "taken"; }
+    ]] })
+  end)
+  teardown(function()
+    node:stop()
+    nginx:stop()
+  end)
 
   it("stops it", async(function()
     local client <close> = v:client()
@@ -279,6 +289,33 @@ describe("an answer that comes before the body is sent " .. v.over, function()
     ms.sleep(20)
     assert.is_true(n <= after + 1)
     assert.equal(v.is_h2 and 1 or 2, client:stats().opened)
+  end))
+
+  -- So large that it cannot be under way as a whole.
+  local SIZE = 24 * #LARGE
+
+  local function endless() return LARGE end
+
+  it("is what a program gets, and not how the sending of the body went", async(function()
+    local text = LARGE:rep(24)
+    for _ = 1, 5 do
+      for _, body in ipairs { text, endless } do
+        for path, status in pairs { ["/small-only"] = 413, ["/refused"] = 403, ["/auth"] = 401,
+          ["/taken"] = 200 } do
+          local last
+          local res = assert(v:fetch(nginx:url(path), { method = "PUT", body = body,
+            on_progress = function(now) last = now.up end }))
+          assert.equal(status, res.status)
+          assert.is_true(last < SIZE)
+        end
+      end
+    end
+  end))
+
+  it("may say where to send it, from the start", async(function()
+    local res = assert(v:fetch(nginx:url("/elsewhere"), { method = "PUT", body = LARGE:rep(24) }))
+    assert.is_true(res.status == 201 or res.status == 204)
+    assert.is_true(LARGE:rep(24) == nginx:uploaded("large"))
   end))
 end)
 

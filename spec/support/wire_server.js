@@ -21,6 +21,7 @@
 //   /silent              the same, without a word before the body is there
 //   /events/N            N server-sent events, one by one; the first says the
 //                        Last-Event-ID that came; without N it goes on
+//   /coded-events/CODING the same without N, in gzip, deflate or br
 //   /trickle             a byte of body every 20 ms
 //   /cut                 less body than it said, and the end
 //   /flood               body without an end; /flooded says how much went out
@@ -33,6 +34,7 @@ const http = require("http");
 const http2 = require("http2");
 const https = require("https");
 const fs = require("fs");
+const zlib = require("zlib");
 const [, , key, cert] = process.argv;
 const BLOCK = Buffer.alloc(65536, "x");
 const asked = new Map(), held = new Map(), most = new Map();
@@ -89,6 +91,16 @@ function events(req, res, n) {
   res.on("close", () => clearInterval(timer));
 }
 
+function codedEvents(res, coding) {
+  const coder = { gzip: zlib.createGzip, deflate: zlib.createDeflate,
+    br: zlib.createBrotliCompress }[coding]();
+  let i = 0;
+  res.writeHead(200, { "content-type": "text/event-stream", "content-encoding": coding });
+  coder.pipe(res);
+  const timer = setInterval(() => { coder.write(`data: ${++i}\n\n`); coder.flush(); }, 2);
+  res.on("close", () => { clearInterval(timer); coder.destroy(); });
+}
+
 function trickle(res) {
   res.writeHead(200, {});
   const timer = setInterval(() => res.write("."), 20);
@@ -138,6 +150,7 @@ function answer(req, res) {
     early: () => end(res, Number(rest[0]), {}, "no\n"),
     silent: () => inspect(req, res),
     events: () => events(req, res, rest[0]),
+    "coded-events": () => codedEvents(res, rest[0]),
     trickle: () => trickle(res),
     cut: () => cut(res),
     flood: () => flood(res),
