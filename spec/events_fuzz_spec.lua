@@ -9,10 +9,11 @@ local events = require "multisocket.events"
 local COUNT = tonumber(os.getenv("COUNT")) or 4000
 local SEED = tonumber(os.getenv("SEED")) or 1
 
-local PIECES = { "data", "event", "id", "retry", "Data", ":", ":", ": ", ":  ", " ", "\n", "\n",
-  "x", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n", "0", "12", "99999999999999999999", "\0",
-  "\xEF\xBB\xBF", "\u{e4}", "\u{1F600}", "\xE4", "\xF0\x9F", "\xED\xA0\x80", "\t", "data: a\n", "data:b\r\n",
-  "data\n\n", "data: c\r\r", "event: e\n", "id: b\r", "id\n", "retry: 7\n" }
+local PIECES = { "data", "event", "id", "retry", "Data", "x", ":", ":", ": ", ":  ", " ", "\t",
+  "\n", "\n", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n", "0", "12", "99999999999999999999", "\0",
+  "\xEF\xBB\xBF", "\u{e4}", "\u{1F600}", "\xE4", "\xF0\x9F", "\xED\xA0\x80",
+  "data: a\n", "data:b\r\n", "data\n\n", "data: c\r\r", "event: e\n", "id: b\r", "id\n",
+  "retry: 7\n" }
 
 local function make(random)
   local t = {}
