@@ -222,9 +222,9 @@ fuzz: ## fuzz every target of spec/fuzz for SECONDS (60)
 
 # The modules that the targets are there for. Less than LEAST % of the lines
 # of one: a target stopped reaching it.
-FUZZED := $(addprefix src/proto/,auth_digest challenge coding_zlib cookie cookie_date decode h1 \
-            h1_request h2 h2_field h2_in h2_known h2_mem h2_out h2_prepared h2_window header \
-            host idn jar jar_file jar_take netrc upload url wire) \
+FUZZED := $(addprefix src/proto/,auth_digest auth_proof challenge coding_zlib cookie cookie_date \
+             date decode h1 h1_request h2 h2_field h2_in h2_known h2_mem h2_out h2_prepared \
+             h2_window header host idn jar jar_file jar_take netrc upload url userinfo wire) \
           $(addprefix src/net/,addr hosts)
 LEAST  := 90
 fuzz-coverage: ## fail when the corpora alone reach < 90 % of a fuzzed module's lines

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proto/auth.h"
+#include "proto/auth_proof.h"
 #include "proto/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -43,9 +44,10 @@ static void expect_text(const struct ms_challenge *c, struct ms_span name,
     ms_buf_free(&text);
 }
 
+static const struct ms_login login = {{"u\"\xc3\xa4", 4}, {"p", 1}};
+
 static void check_answer(struct ms_digest *d)
 {
-    struct ms_login login = {MS_SPAN("u\"\xc3\xa4"), MS_SPAN("p")};
     struct ms_digest_request req = {MS_SPAN("GET"), MS_SPAN("/"), MS_SPAN(""),
                                     true};
     struct ms_buf out = {0};
@@ -63,6 +65,33 @@ static void check_answer(struct ms_digest *d)
     ms_buf_free(&out);
 }
 
+/* What nobody with the password said is refused if it claims to be a proof. */
+static void check_proof(const struct ms_digest *d, struct ms_span info)
+{
+    struct ms_proof p = {.hash = 0};
+    struct ms_challenge c;
+    bool wrong, claims = false;
+
+    expect(!ms_proof_begin(&p, d, &login, MS_SPAN("/")));
+    if (ms_proof_has_body(&p))
+        expect(!ms_proof_add(&p, info.p, info.n) && !ms_proof_end(&p));
+    if (ms_challenge_params(info, &c))
+        for (size_t i = 0; i < c.count; i++)
+            claims |=
+                ms_span_equal_nocase(c.params[i].name, MS_SPAN("rspauth"));
+    expect(!ms_proof_check(&p, info, &wrong) && wrong == claims);
+    ms_proof_free(&p);
+}
+
+/* Parameters alone, as Authentication-Info has them. */
+static struct ms_span params_of(struct ms_span all)
+{
+    const char *space = memchr(all.p, ' ', all.n);
+
+    return space ? ms_span(space + 1, (size_t)(all.p + all.n - space) - 1)
+                 : all;
+}
+
 static void check_challenge(const struct ms_challenge *c, struct ms_span all)
 {
     struct ms_digest d = {0};
@@ -78,7 +107,8 @@ static void check_challenge(const struct ms_challenge *c, struct ms_span all)
         return;
     expect(!ms_digest_take(&d, c, true, zeros));
     check_answer(&d);
-    expect(!ms_digest_info(&d, all, zeros));
+    check_proof(&d, params_of(all));
+    expect(!ms_digest_info(&d, params_of(all), zeros));
     check_answer(&d);
     ms_digest_free(&d);
 }

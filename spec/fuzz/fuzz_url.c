@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Fuzzes URLs: what was parsed parses to itself, alone and relative to
- * anything, and its parts lie in order within it.
+ * anything, and its parts lie in order within it. What is shown of one is the
+ * URL without user and password; of what is none, nothing before an '@'.
  *
  * Input: a URL, or a base and a reference with a line feed between them.
  */
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "proto/url.h"
+#include "proto/userinfo.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,6 +48,39 @@ static void check_again(const struct ms_url *u, const struct ms_url *base)
     ms_url_free(&again);
 }
 
+/* The same URL but for its user and password. */
+static void check_shown_url(const struct ms_url *u, struct ms_span shown)
+{
+    struct ms_url v = {0};
+
+    expect(!ms_url_parse(&v, shown, NULL, NULL));
+    expect(v.username == v.password_end);
+    expect(ms_span_equal(ms_url_authority(u), ms_url_authority(&v)));
+    expect(ms_span_equal(ms_url_part(u, u->path, u->fragment_end),
+                         ms_url_part(&v, v.path, v.fragment_end)));
+    ms_url_free(&v);
+}
+
+/* `u` is NULL for what is no URL. */
+static void check_shown(const struct ms_url *u, struct ms_span text,
+                        const struct ms_url *base)
+{
+    struct ms_buf shown = {0};
+    size_t from, to;
+
+    ms_userinfo_find(text, base, &from, &to);
+    expect(from <= to && to <= text.n);
+    expect(from == to || text.p[to - 1] == '@');
+    expect(!ms_buf_add(&shown, text.p, from) &&
+           !ms_buf_add(&shown, text.p + to, text.n - to));
+    struct ms_span s = ms_buf_span(&shown);
+    if (u && !base) /* with one, the login may be the base's */
+        check_shown_url(u, s);
+    else if (!u && from < to)
+        expect(s.n == from || !memchr(s.p + from, '@', s.n - from));
+    ms_buf_free(&shown);
+}
+
 static bool parse(struct ms_url *u, const char *p, size_t n,
                   const struct ms_url *base)
 {
@@ -56,6 +91,7 @@ static bool parse(struct ms_url *u, const char *p, size_t n,
     if (n)
         memcpy(copy, p, n);
     ms_err err = ms_url_parse(u, ms_span(copy, n), base, &why);
+    check_shown(err ? NULL : u, ms_span(copy, n), base);
     free(copy);
     expect(!err == !why);
     if (!err)

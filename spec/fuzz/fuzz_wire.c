@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "net/addr.h"
+#include "proto/header.h"
 #include "proto/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -105,6 +106,26 @@ static void check_wire(struct ms_span s)
     expect(ms_wire_is_target(s) == is_target(s.p, s.n));
 }
 
+/* Lines that were added are there, and are lines. */
+static void check_fields(struct ms_span s)
+{
+    struct ms_fields f = {0};
+    struct ms_span at = ms_span(s.p, s.n / 2);
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < 9; i++) {
+        expect(!ms_fields_add_line(&f, at, s) && f.count == i + 1);
+        bytes += at.n + s.n + 4;
+    }
+    for (uint32_t i = 0; i < f.count; i++)
+        expect(ms_span_equal(ms_fields_name(&f, i), at) &&
+               ms_span_equal(ms_fields_value(&f, i), s));
+    struct ms_span text = ms_buf_span(&f.text);
+    expect(text.n == bytes && !memcmp(text.p + text.n - 2, "\r\n", 2));
+    expect(ms_fields_find(&f, at, 1) == 1);
+    ms_fields_free(&f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *p = malloc(size + !size);
@@ -117,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_list(s);
     check_decimal(s);
     check_addr(s);
+    check_fields(s);
     free(p);
     return 0;
 }
