@@ -42,6 +42,7 @@ function build.tools()
   process.must({ "mkdir", "-p", "build/bench" }, { timeout = TIMEOUT })
   compile("measure")
   compile("hold_server")
+  compile("send_file")
 end
 
 --- The libcurl client. Returns libcurl's version; raises when its headers are missing.

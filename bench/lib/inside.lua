@@ -12,6 +12,7 @@ local report = require "report"
 local held_at_once = require "scale"
 local secure = require "secure"
 local server = require "server"
+local upload = require "upload"
 
 local inside = {}
 
@@ -95,6 +96,7 @@ inside.all = {
 table.move(idle.all, 1, #idle.all, #inside.all + 1, inside.all)
 table.move(held_at_once.all, 1, #held_at_once.all, #inside.all + 1, inside.all)
 table.move(secure.all, 1, #secure.all, #inside.all + 1, inside.all)
+table.move(upload.all, 1, #upload.all, #inside.all + 1, inside.all)
 
 -- ---- the Lua programs, which report themselves -------------------------
 

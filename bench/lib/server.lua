@@ -49,7 +49,7 @@ http {
 }
 ]]
 
--- A large file to read and a place to write to, over TLS.
+-- A large file to read and a place to write to.
 local BULK = [[
 daemon off;
 pid nginx.pid;
@@ -85,6 +85,7 @@ local SECURITY = [[
 ---@field port integer
 ---@field turn integer how many runs it has served
 ---@field networks integer it listens in so many
+---@field dir string? of the large files
 ---@field ca string? for TLS: the certificate to trust
 
 local function free_port()
@@ -187,18 +188,18 @@ local function nghttpd(name)
   return { child = child, port = port, turn = 0, ca = files.ca, networks = TLS_NETWORKS }
 end
 
--- nginx with TLS, a file of 1 GiB to be fetched from /download, and /upload to be written.
-local function bulk(name)
+-- nginx with a file of 1 GiB to be fetched from /download, and /upload to be written.
+local function bulk(name, kind)
   local layout = machine.layout()
   local dir = directory(name)
   local port = free_port()
-  local files = tls_files()
+  local files = kind.tls and tls_files() or {}
   uv.fs_mkdir(dir .. "/upload.d", tonumber("777", 8))
   uv.fs_chmod(dir .. "/upload.d", tonumber("777", 8)) -- the workers may be nobody
   write_file(dir .. "/nginx.conf", (BULK:gsub("%u%u%u%u+", {
     WORKERS = tostring(layout.workers),
-    LISTEN = listen_lines(port, { tls = true }),
-    SECURITY = SECURITY:format(files.cert, files.key),
+    LISTEN = listen_lines(port, kind),
+    SECURITY = kind.tls and SECURITY:format(files.cert, files.key) or "",
   })))
   local file = assert(uv.fs_open(dir .. "/download", "w", tonumber("644", 8)))
   assert(uv.fs_ftruncate(file, BULK_SIZE)) -- no block of it is on the disk
@@ -207,7 +208,8 @@ local function bulk(name)
     { "nginx", "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" },
     { cpus = layout.server })
   wait_until_up(child, port)
-  return { child = child, port = port, turn = 0, ca = files.ca, networks = TLS_NETWORKS }
+  return { child = child, port = port, turn = 0, ca = files.ca, networks = networks_of(kind),
+    dir = dir }
 end
 
 -- A server that prints its port when it is up.
@@ -239,7 +241,9 @@ local KINDS = {
     return nginx(name, { http2 = true, requests = GOAWAY_EVERY })
   end,
   nghttpd = nghttpd,
-  bulk = bulk,
+  bulk = function(name) return bulk(name, { tls = true }) end,
+  ["bulk-h2"] = function(name) return bulk(name, { tls = true, http2 = true }) end,
+  ["bulk-plain"] = function(name) return bulk(name, {}) end,
   hold = hold,
   ["hold-h2"] = hold_h2,
 }
@@ -248,7 +252,7 @@ local running = {}
 
 --- The server called `name`, started when it is first asked for: "nginx", "nginx-h2" (in the
 --- clear), "nginx-h2-goaway", "nginx-tls", "nginx-h2-tls", "nghttpd" (HTTP/2 and TLS), "hold",
---- "hold-h2" or "bulk" (TLS).
+--- "hold-h2" or "bulk" (TLS), "bulk-h2", "bulk-plain".
 ---@param name string
 ---@return bench.server
 function server.get(name)

@@ -22,11 +22,13 @@ local common = {}
 ---@field driver string? "poll" or "epoll": how the loop watches sockets
 ---@field with_options boolean every call has options of its own
 ---@field new_coroutines boolean every fetch runs in a coroutine of its own
+---@field file string? what upload.lua sends
+---@field string boolean or a string
 
 local NUMBERS = { requests = true, concurrency = true, hosts = true, held = true }
-local TEXTS = { url = true, held_url = true, driver = true, ca = true }
+local TEXTS = { url = true, held_url = true, driver = true, ca = true, file = true }
 local SWITCHES = { new_connections = true, http2 = true, no_resume = true, with_options = true,
-  new_coroutines = true }
+  new_coroutines = true, string = true }
 
 local function usage()
   io.stderr:write("usage: ", arg[0], [[ --url URL [--requests N] [--concurrency C]
@@ -35,6 +37,7 @@ local function usage()
   [--driver poll|epoll]
   [--with-options]    headers and a timeout with every call
   [--new-coroutines]  a coroutine for every fetch
+  [--file FILE | --string]   what upload.lua sends
 ]])
   os.exit(2)
 end
