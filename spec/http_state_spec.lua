@@ -49,7 +49,8 @@ describe("make http-state", function()
 
   it("knows where RFC 6265bis has something else", function()
     local result = run({ case("0004", { "only" }, NONE) }, "jar", "fetch")
-    assert.matches("jar: 0 of 1 as the suite has it, 1 as RFC 6265bis has it", result.stdout, 1, true)
+    assert.matches("jar: 0 of 1 as the suite has it, 1 as RFC 6265bis has it", result.stdout, 1,
+      true)
     assert.equal(0, result.code, result.stderr)
     assert.equal(1, run({ case("ANOTHER", { "only" }, NONE) }, "jar").code) -- case by case
   end)
