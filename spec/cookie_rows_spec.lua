@@ -5,6 +5,7 @@
 -- on the same server.
 local ms = require "multisocket"
 local async = require "spec.support.async"
+local certs = require "spec.support.certs"
 local classes = require "spec.support.cookie_rows"
 local process = require "spec.support.process"
 local server = require "spec.support.server"
@@ -21,41 +22,65 @@ for _, name in ipairs({ "a.example.test", "x.a.example.test", "b.example.test", 
 
 local nginx
 
-setup(function() nginx = server.start({ locations = LOCATIONS }) end)
+setup(function()
+  nginx = server.start({ locations = LOCATIONS, more = {
+    { port = true, tls = certs.get("valid") } } })
+end)
 teardown(function() nginx:stop() end)
 
-local function at(host, path) return ("http://%s:%d%s"):format(host, nginx.port, path) end
+-- A line, or what a place stands for, without its "tls:"; and whether it had one.
+local function without_tls(text)
+  local rest = text:match("^tls:(.*)$")
+  return rest or text, rest ~= nil
+end
 
-local function from() return at("a.example.test", "/set/here") end
+local function at(tls, host, path)
+  return ("%s://%s:%d%s"):format(tls and "https" or "http", host,
+    tls and nginx.ports[1] or nginx.port, path)
+end
+
+local OWN = "a.example.test"
 
 -- The URL that a row's WHERE stands for.
 local function place(where)
-  if where == "" then return from() end
-  return where:find("^/") and at("a.example.test", where) or at(where, "/set/here")
+  local rest, tls = without_tls(where)
+  if rest:find("^/") then return at(tls, OWN, rest) end
+  return at(tls, rest == "" and OWN or rest, "/set/here")
+end
+
+-- Goes through the lines: where each is from, and what it says.
+local function each(lines, fn)
+  for _, line in ipairs(lines) do
+    local rest, tls = without_tls(line)
+    fn(at(tls, OWN, "/set/here"), rest)
+  end
 end
 
 local function by_jar(lines, where)
   local jar, list = ms.jar(), {}
-  for _, line in ipairs(lines) do jar:set(from(), line) end
+  each(lines, function(from, line) jar:set(from, line) end)
   for i, c in ipairs(assert(jar:get(where))) do
     list[i] = c.name == "" and c.value or c.name .. "=" .. c.value
   end
   return table.concat(list, "; ")
 end
 
+-- Another name than the certificate's: what is looked at are the cookies.
 local function by_us(lines, where)
-  local client <close> = ms.client({ cookies = true, resolve = RESOLVE })
-  for _, line in ipairs(lines) do
-    assert.equal(200, assert(client:fetch(from(), { headers = { ["X-Set"] = line } })).status)
-  end
+  local client <close> = ms.client({ cookies = true, resolve = RESOLVE, tls = { verify = false } })
+  each(lines, function(from, line)
+    assert.equal(200, assert(client:fetch(from, { headers = { ["X-Set"] = line } })).status)
+  end)
   return assert(client:fetch(where)).request.headers.cookie or ""
 end
 
 local function curl(jar, where, ...)
-  local argv = { "curl", "-s", "-v", "-b", jar, "-c", jar, where, ... }
+  local argv = { "curl", "-s", "-v", "-k", "--http1.1", "-b", jar, "-c", jar, where, ... }
   for name in pairs(RESOLVE) do
-    argv[#argv + 1] = "--resolve"
-    argv[#argv + 1] = ("%s:%d:127.0.0.1"):format(name, nginx.port)
+    for _, port in ipairs({ nginx.port, nginx.ports[1] }) do
+      argv[#argv + 1] = "--resolve"
+      argv[#argv + 1] = ("%s:%d:127.0.0.1"):format(name, port)
+    end
   end
   local result = process.run(argv, { env = { LD_PRELOAD = false } })
   assert.equal(0, result.code, result.stderr)
@@ -64,7 +89,7 @@ end
 
 local function by_curl(lines, where)
   local jar = os.tmpname()
-  for _, line in ipairs(lines) do curl(jar, from(), "-H", "X-Set: " .. line) end
+  each(lines, function(from, line) curl(jar, from, "-H", "X-Set: " .. line) end)
   local cookie = curl(jar, where)
   os.remove(jar)
   return cookie

@@ -7,7 +7,8 @@
 --
 -- LINES are the Set-Cookie fields of http://a.example.test/set/here, one
 -- request each. WHERE is who is asked then: "" the same URL, "/path" a path
--- there, a name the same path of another host. EXPECTED is the Cookie line,
+-- there, a name the same path of another host. "tls:" in front of a line or a
+-- place: by https. EXPECTED is the Cookie line,
 -- "" for none. CURL is that of curl 7.88 where it differs: docs/differences.md
 -- has the reasons, and a later curl may agree.
 local LONG = ("x"):rep(4090)
@@ -195,6 +196,37 @@ class("Secure, and what it is not", {
   { { "a=1; secure x" }, "", "a=1" },
   { { 'a=1; "secure"' }, "", "a=1" },
   { { "secure=1" }, "", "secure=1" },
+})
+
+class("Secure and https", {
+  { { "tls:a=1; secure" }, "tls:", "a=1" },
+  { { "tls:a=1; secure" }, "", "" },
+  { { "a=1; secure" }, "tls:", "" },
+  { { "tls:a=1" }, "", "a=1" },
+  { { "a=1" }, "tls:", "a=1" },
+  { { "tls:a=1; secure", "a=2" }, "tls:", "a=1" },
+  { { "tls:a=1; secure", "a=; max-age=0" }, "tls:", "a=1" },
+  { { "tls:a=1; secure", "A=2" }, "tls:", "a=1; A=2", "a=1" },
+  { { "tls:a=1; secure", "a=2; domain=example.test" }, "tls:", "a=1", "a=1; a=2" },
+  { { "tls:a=1; secure; domain=example.test", "a=2" }, "tls:", "a=1", "a=2; a=1" },
+  { { "tls:a=1; secure; path=/", "a=2; path=/set/here" }, "tls:", "a=1" },
+  { { "tls:a=1; secure; path=/set/here", "a=2; path=/" }, "tls:", "a=1; a=2" },
+  { { "tls:a=1; secure", "tls:a=2" }, "", "a=2" },
+  { { "tls:a=1", "a=2" }, "tls:", "a=2" },
+  { { "tls:a=1; samesite=none" }, "tls:", "", "a=1" },
+  { { "tls:a=1; samesite=none; secure" }, "tls:", "a=1" },
+  { { "tls:__Secure-a=1; secure" }, "tls:", "__Secure-a=1" },
+  { { "tls:__Secure-a=1; secure; domain=example.test" }, "tls:b.example.test", "__Secure-a=1" },
+  { { "tls:__Secure-a=1" }, "tls:", "" },
+  { { "tls:__secure-a=1" }, "tls:", "" },
+  { { "__Secure-a=1; secure" }, "tls:", "" },
+  { { "tls:__Host-a=1; secure; path=/" }, "tls:/", "__Host-a=1" },
+  { { "tls:__Host-a=1; secure" }, "tls:", "" },
+  { { "tls:__Host-a=1; path=/" }, "tls:", "" },
+  { { "tls:__Host-a=1; secure; path=/set" }, "tls:", "" },
+  { { "tls:__Host-a=1; secure; path=/; domain=a.example.test" }, "tls:", "" },
+  { { "tls:__Host-a=1; secure; path=/; domain=" }, "tls:", "__Host-a=1" },
+  { { "tls:__HOST-a=1; secure; path=/set" }, "tls:", "" },
 })
 
 class("other attributes", {

@@ -150,6 +150,24 @@ TEST(a_domain_longer_than_a_name_is_refused_as_that)
     end(&w);
 }
 
+/* The two words have one hash, and so have whatever begins with them. */
+TEST(one_hash_makes_no_two_hosts_or_names_the_same)
+{
+    struct world w;
+
+    CHECK(ms_span_hash(MS_SPAN("costarring.org"), 0) ==
+          ms_span_hash(MS_SPAN("liquid.org"), 0));
+    begin(&w);
+    CHECK(!take(&w, "https://costarring.org/", "liquid=1; secure"));
+    CHECK_SENT(&w, "https://liquid.org/", "");
+    CHECK(!take(&w, "http://costarring.org/", "costarring=2"));
+    CHECK(!take(&w, "http://liquid.org/", "liquid=3"));
+    CHECK(take(&w, "http://costarring.org/", "liquid=4"));
+    CHECK_SENT(&w, "https://costarring.org/", "liquid=1; costarring=2");
+    CHECK_SENT(&w, "http://liquid.org/", "liquid=3");
+    end(&w);
+}
+
 /* E2: dots and case. */
 TEST(a_dot_at_the_end_of_a_host_is_nothing)
 {
@@ -414,7 +432,9 @@ TEST(cookies_end_with_their_time)
     w.now_s = NOW + 10;
     CHECK_SENT(&w, AT, "b=2; c=3");
     CHECK(w.jar.count == 2);
-    w.now_s = NOW - 3600; /* the clock was put back */
+    CHECK(!take(&w, AT, "f=6; expires=Tue, 14 Nov 2023 22:13:30 GMT"));
+    CHECK(w.jar.count == 2); /* that is now */
+    w.now_s = NOW - 3600;    /* the clock was put back */
     CHECK_SENT(&w, AT, "b=2; c=3");
     w.now_s = NOW + MS_COOKIE_AGE_MAX_S;
     CHECK_SENT(&w, AT, "c=3");
@@ -538,6 +558,12 @@ TEST(a_line_ends_where_servers_stop_reading)
     const char *got = sent(&w, AT);
     CHECK(strlen(got) == 2 * sizeof(line) + 2);
     CHECK(got[0] == 'a' && got[sizeof(line) + 2] == 'b');
+    line[0] = 'c';
+    size_t rest = MS_JAR_LINE_MAX - 2 * sizeof(line) - 4;
+    CHECK(!take_span(&w, AT, ms_span(line, rest)));
+    CHECK(strlen(sent(&w, AT)) == MS_JAR_LINE_MAX);
+    CHECK(!take_span(&w, AT, ms_span(line, rest + 1)));
+    CHECK(strlen(sent(&w, AT)) == 2 * sizeof(line) + 2);
     end(&w);
 }
 
@@ -602,6 +628,19 @@ static const char *written(struct world *w)
 }
 
 #define HEAD "# Netscape HTTP Cookie File\n\n"
+
+TEST(what_is_over_is_not_written)
+{
+    struct world w;
+
+    begin(&w);
+    CHECK(!take(&w, AT, "a=1; max-age=5"));
+    CHECK(strcmp(written(&w), HEAD));
+    w.now_s += 5;
+    CHECK(!strcmp(written(&w), HEAD));
+    CHECK(w.jar.count == 0);
+    end(&w);
+}
 
 TEST(a_jar_is_written_oldest_first)
 {
@@ -789,6 +828,8 @@ static ms_err use(struct world *w)
         err = ms_jar_take(&w->jar, &w->url, ms_span_text(lines[i]), NOW, &why);
     if (!err)
         err = ms_jar_line(&w->jar, &w->url, NOW, &w->line);
+    CHECK(err ||
+          ms_span_equal(ms_buf_span(&w->line), MS_SPAN("a=2; a=1; a=3")));
     ms_buf_clear(&w->line);
     if (!err)
         err = ms_jar_write(&w->jar, NOW, &w->line);

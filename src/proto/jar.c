@@ -430,11 +430,12 @@ ms_err ms_jar_line(struct ms_jar *j, const struct ms_url *url, int64_t now_s,
 
 const char *ms_jar_check(const struct ms_jar *j)
 {
-    size_t used = 0, expiring = 0, secure = 0, in_heap = 0;
+    size_t used = 0, hosts = 0, expiring = 0, secure = 0, in_heap = 0;
 
     ms_list_each (it, &j->used) {
         struct ms_cookie *c = MS_CONTAINER(it, struct ms_cookie, in_used);
         used++;
+        hosts += c->host->cookies.next == &c->in_host;
         expiring += c->expires_s != MS_COOKIE_SESSION;
         secure += c->secure;
         if (find_host(j, ms_cookie_domain(c)) != c->host)
@@ -444,6 +445,8 @@ const char *ms_jar_check(const struct ms_jar *j)
     }
     if (used != j->count || used > MS_JAR_MAX)
         return "the count is wrong, or too high";
+    if (hosts != j->by_host.count)
+        return "a host has no cookies";
     if (!ms_heap_check(&j->deadlines, &in_heap) || in_heap != expiring)
         return "the heap does not hold what expires";
     return secure == j->secure.count ? NULL : "the secure ones are not all";
