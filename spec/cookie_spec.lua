@@ -149,8 +149,8 @@ describe("ms.registrable_domain", function()
       "example.org", ["WWW.Example.Co.UK."] = "example.co.uk", ["a.b.ck"] = "a.b.ck" }) do
       assert.equal(domain, ms.registrable_domain(host), host)
     end
-    for _, host in ipairs({ "org", "co.uk", "b.ck", "127.0.0.1", "[::1]", "localhost", "", "a b", "a..b",
-      "example.org..",
+    for _, host in ipairs({ "org", "co.uk", "b.ck", "127.0.0.1", "[::1]", "localhost", "", "a b",
+      "a..b", "example.org..",
       ("a"):rep(300) }) do assert.is_nil(ms.registrable_domain(host), host) end
   end)
 end)
