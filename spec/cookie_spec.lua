@@ -142,6 +142,7 @@ describe("ms.registrable_domain", function()
       assert.equal(domain, ms.registrable_domain(host), host)
     end
     for _, host in ipairs({ "org", "co.uk", "b.ck", "127.0.0.1", "[::1]", "localhost", "", "a b",
+      "a..b", "example.org..",
       ("a"):rep(300) }) do assert.is_nil(ms.registrable_domain(host), host) end
   end)
 end)

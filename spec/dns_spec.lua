@@ -193,6 +193,7 @@ describe("the way to a host", function()
   it("may be a Unix socket that is not there", async(function()
     local err = fails("connect_failed", ms.fetch("http://a.test/", { unix_socket = "/no/where" }))
     assert.equal(2, err.errno) -- ENOENT
+    assert.matches("No such file or directory", err.message, 1, true)
     fails("connection_refused", ms.fetch("http://a.test/", { unix_socket = "@ms-nobody" }))
     fails("bad_option", ms.fetch("http://a.test/", { unix_socket = ("x"):rep(200) }))
   end))

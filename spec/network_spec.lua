@@ -244,7 +244,8 @@ describe("a broken network", function()
       for _ = 1, 3 do try("192.0.2.1") end]])
     if not r then return end
     local up, failed = "192.0.2.1 192.0.2.1:8080 \n",
-      "192.0.2.1 connect_failed 192.0.2.1:8080: could not connect (tried 192.0.2.1:8080)\n"
+      "192.0.2.1 connect_failed 192.0.2.1:8080: could not connect "
+        .. "(tried 192.0.2.1:8080 (Cannot assign requested address))\n"
     assert.equal(up .. up .. failed, r.stdout)
   end)
 end)

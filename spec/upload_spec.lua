@@ -127,6 +127,13 @@ describe("a body", function()
     assert.is_nil(res)
     assert.equal("upload_failed", err.code)
     assert.matches("No such file", err.message)
+    for _, opts in ipairs({ { body = { path = path } },
+      { multipart = { { name = "a", path = path } } } }) do
+      err = select(2, ms.fetch(p:url(), opts))
+      assert.equal(2, err.errno) -- ENOENT
+      assert.equal(1, err.attempts)
+      assert.equal(p:url(), err.url)
+    end
   end))
 
   it("that fails or raises ends its transfer", async(function()

@@ -174,8 +174,8 @@ local function open(pieces)
   local function next_piece()
     while true do
       if read then
-        local data, err = read()
-        if data ~= nil or err ~= nil then return data, err end
+        local data, err, errno = read()
+        if data ~= nil or err ~= nil then return data, err, errno end
         close_one()
       end
       at = at + 1

@@ -70,10 +70,10 @@ local function from_path(path)
   if type(path) ~= "string" then
     errors.usage("bad_option", "body.path must be a string, not %s", type(path))
   end
-  local first, why = io.open(path, "rb")
+  local first, why, errno = io.open(path, "rb")
   if not first then
     return { rewinds = false, open = function()
-      return function() return nil, why end, nothing
+      return function() return nil, why, errno end, nothing
     end }
   end
   local length = rest_of(first)
@@ -83,10 +83,10 @@ local function from_path(path)
     first = nil
   end
   return { length = length, rewinds = true, open = function()
-    local file, reason = first, nil
-    if not file then file, reason = io.open(path, "rb") end
+    local file, reason, code = first, nil, nil
+    if not file then file, reason, code = io.open(path, "rb") end
     first = nil
-    if not file then return function() return nil, reason end, nothing end
+    if not file then return function() return nil, reason, code end, nothing end
     return reader(file, 0, length), function() file:close() end
   end }
 end
@@ -120,22 +120,24 @@ end
 local Upload = {}
 Upload.__index = Upload
 
-local function fail(self, code, category, message, cause)
+local function fail(self, code, category, message, cause, errno)
   self.err = core.error({ category = category, code = code, message = message, cause = cause,
-    phase = "send", retryable = false })
+    errno = math.type(errno) == "integer" and errno or nil, phase = "send", retryable = false,
+    attempts = self.round })
   self.abandon()
 end
 
 -- The next piece; false at the end, nil when it failed or another round began
 -- meanwhile.
 local function next_piece(self, read, round)
-  local ok, piece, err = pcall(read)
+  local ok, piece, err, errno = pcall(read)
   if self.round ~= round then return nil end
   if not ok then
     local why = "the body raised: " .. errors.text(piece)
     return fail(self, "callback_error", "callback", why, piece)
   elseif piece == nil and err ~= nil then
-    return fail(self, "upload_failed", "body", "the body failed: " .. errors.text(err), err)
+    return fail(self, "upload_failed", "body", "the body failed: " .. errors.text(err), err,
+      errno)
   elseif piece ~= nil and type(piece) ~= "string" and getmetatable(piece) ~= Stretch then
     return fail(self, "upload_failed", "body",
       ("the body must give strings, not %s"):format(type(piece)))

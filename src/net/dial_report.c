@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 /* How much an error tells. Trouble of our own says that no address would do;
  * then whoever heard from the host itself knows more than who heard from a
@@ -38,7 +39,7 @@ void ms_dial_report_add(struct ms_dial_report *r, const struct ms_addr *addr,
                         ms_err err, int os_errno)
 {
     if (r->count < MS_REPORT_ATTEMPTS)
-        r->tried[r->count] = (struct ms_dial_tried){*addr, err};
+        r->tried[r->count] = (struct ms_dial_tried){*addr, err, os_errno};
     r->count++;
     if (rank(err) <= rank(r->err))
         return;
@@ -51,13 +52,22 @@ static const char *addr_text(const struct ms_addr *a, char *buf)
     return a->any.sa_family == AF_UNSPEC ? "unix socket" : ms_addr_text(a, buf);
 }
 
+/* ECONNECT stands for all that has no code of its own: the system's word is
+ * worth more. */
+static const char *what_happened(const struct ms_dial_tried *t)
+{
+    if (t->err == MS_ECONNECT && t->os_errno)
+        return strerror(t->os_errno);
+    return t->err ? ms_err_text(t->err) : "no answer";
+}
+
 /* What the error is goes without saying where it is the one that is given. */
 static size_t add_entry(const struct ms_dial_report *r,
                         const struct ms_dial_tried *t, char *buf, size_t n)
 {
     char addr[MS_ADDR_TEXT];
-    const char *what = t->err ? ms_err_text(t->err) : "no answer";
-    bool say = t->err != r->err || !t->err;
+    const char *what = what_happened(t);
+    bool say = t->err != r->err || !t->err || t->err == MS_ECONNECT;
     int added = snprintf(buf + n, MS_REPORT_TEXT - n, "%s%s%s%s%s",
                          n ? ", " : "", addr_text(&t->addr, addr),
                          say ? " (" : "", say ? what : "", say ? ")" : "");

@@ -20,6 +20,7 @@
 struct ms_dial_tried {
     struct ms_addr addr; /* with the port */
     ms_err err;          /* MS_OK: it did not end */
+    int os_errno;
 };
 
 struct ms_dial_report {
@@ -35,8 +36,8 @@ void ms_dial_report_add(struct ms_dial_report *r, const struct ms_addr *addr,
                         ms_err err, int os_errno);
 
 /* "[::1]:80 (network unreachable), 127.0.0.1:80" into `buf` of MS_REPORT_TEXT
- * bytes, each with its error where that is not r->err; empty when nothing was
- * tried. Returns it. */
+ * bytes, each with its error where that is not r->err, or says little; empty
+ * when nothing was tried. Returns it. */
 const char *ms_dial_report_text(const struct ms_dial_report *r, char *buf);
 
 #endif

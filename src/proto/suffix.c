@@ -34,7 +34,8 @@ struct ms_span ms_suffix_registrable(struct ms_span host)
 {
     char text[MS_HOST_MAX + 1];
 
-    if (!to_text(host, text))
+    /* Nobody registers a name with an empty label, but libpsl counts them. */
+    if (!to_text(host, text) || strstr(text, "..") || host.p[host.n - 1] == '.')
         return MS_SPAN("");
     const char *found = psl_registrable_domain(psl_builtin(), text);
     if (!found)
