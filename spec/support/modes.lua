@@ -55,8 +55,8 @@ end
 
 -- What a program does that has nothing but poll(2): Lua has it by way of
 -- another multi, which has no sockets of its own.
-function open.raw(multi, observe)
-  local poller, wanted, due = core.multi {}, {}, nil
+function open.raw(multi, observe, lent)
+  local poller, wanted, due = lent or core.multi {}, {}, nil
   local mode = {}
 
   function mode.socket(_, fd, what) wanted[fd] = what ~= core.POLL_REMOVE and what or nil end
@@ -80,7 +80,9 @@ function open.raw(multi, observe)
     multi:socket_action(core.SOCKET_TIMEOUT, 0)
   end
 
-  function mode.close() poller:close() end
+  function mode.close()
+    if not lent then poller:close() end
+  end
 
   return with_observer(observe, mode)
 end
@@ -191,7 +193,8 @@ end
 
 function open.switch(multi, observe)
   local at, turns = 1, 0
-  local current = open[WAYS[1]](multi, observe)
+  local poller = core.multi {}
+  local current = open[WAYS[1]](multi, observe, poller)
   local mode = { socket = current.socket, timer = current.timer }
 
   -- Every other time the callbacks are swapped in one step; otherwise there
@@ -199,7 +202,7 @@ function open.switch(multi, observe)
   local function switch()
     local old = current
     at, turns = at + 1, 0
-    current = open[WAYS[(at - 1) % #WAYS + 1]](multi, observe)
+    current = open[WAYS[(at - 1) % #WAYS + 1]](multi, observe, poller)
     observe.switching(true)
     if at % 2 == 0 then install(multi, nil) end
     if observe.always or at % (2 * #WAYS) ~= 0 then install(multi, current) end
@@ -213,8 +216,14 @@ function open.switch(multi, observe)
     current.turn(ms)
   end
 
-  function mode.close() current.close() end
+  function mode.close()
+    current.close()
+    poller:close()
+  end
 
+  -- What the ways wake up by: later there may be no descriptor left for it.
+  poller:poll(0)
+  multi:poll(0)
   return mode
 end
 
