@@ -40,7 +40,7 @@ enum {
 };
 
 static const unsigned char classes[256] = {
-    [0x00 ... 0x20] = IN_ALL,
+    [0x00 ... 0x20] = MS_MUTANT_IS(421) ? 0 : IN_ALL,
     ['"'] = IN_ALL,
     ['#'] = IN_QUERY | IN_PATH | IN_USERINFO | ENDS,
     ['%'] = NOT_PLAIN,
