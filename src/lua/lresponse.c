@@ -652,8 +652,8 @@ static int response_index(lua_State *L)
 {
     struct lb_response *lr = lb_self(L, LB_RESPONSE);
     size_t n;
-    const char *name =
-        lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &n) : NULL;
+    /* No field has the name of a number: that one may become a string. */
+    const char *name = lua_tolstring(L, 2, &n);
     int info = name ? field_of(name, n) : 0;
 
     if (info == STATUS) {
