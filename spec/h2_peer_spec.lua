@@ -149,6 +149,29 @@ describe("HTTP/2:", function()
     assert.equal(1, p:connections())
   end))
 
+  -- NO_ERROR, INTERNAL_ERROR and CANCEL: something broke behind the server. The
+  -- others name a fault that would be the same again.
+  it("B3 a reset request is repeated where retry is asked for and it may help", async(function()
+    for code = 0, 13 do
+      if code ~= 7 then -- that is B2's
+        local may_help = code == 0 or code == 2 or code == 8
+        for _, first in ipairs { h2.rst(1, code), h2.ok(1) .. h2.rst(1, code),
+          code ~= 0 and h2.goaway(1, code) or nil } do
+          local is_goaway = first:byte(4) == h2.GOAWAY
+          local p <close> = h2.peers({ { "send", first }, is_goaway and { "close" } or { "hang" } },
+            { h2.answer(1, "again"), { "hang" } })
+          local options = { version = "2-prior-knowledge", fresh_connection = true,
+            retry = { max = 1, max_delay = 1 }, timeout = 10000 }
+          local res, err = ms.fetch(p:url("/"), options)
+          local what = ("%d %s"):format(code, is_goaway and "GOAWAY" or "RST_STREAM")
+          assert.equal(may_help, res ~= nil, what .. tostring(err))
+          assert.equal(may_help and "again" or nil, res and res.body, what)
+          if err then assert.same({ false, 1 }, { err.retryable, err.attempts }, what) end
+        end
+      end
+    end
+  end))
+
   it("B4 RST NO_ERROR after the whole response is fine", async(function()
     local res = assert(fetch(sends(h2.ok(1) .. h2.data(1, "all", 1) .. h2.rst(1, 0)),
       { method = "POST", body = ("x"):rep(200000) }))

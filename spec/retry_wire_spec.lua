@@ -69,7 +69,7 @@ describe("a retry " .. v.over, function()
   end))
 
   it("comes when the server says, not before", async(function()
-    for _, after in ipairs { "1", http_date(os.time() + 2) } do
+    for _, after in ipairs { "1", http_date(os.time() + 3) } do
       local begin = uv.hrtime()
       assert.equal("at last 2", assert(v:fetch(node:url(busy(503, 1, after)),
         { retry = RETRY })).body)
@@ -79,6 +79,21 @@ describe("a retry " .. v.over, function()
     assert.equal(503, res.status)
     assert.equal("60", res.headers["retry-after"])
     assert.equal(503, curl(node:url(busy(503, 1, "60")), "--retry-max-time", "5")())
+  end))
+
+  it("is made when a response is cut, unless somebody had the beginning of it", async(function()
+    local opts = { retry = { max = 3, max_delay = SOON } }
+    assert.equal("at last", assert(v:fetch(node:url("/cut/2/c"), opts)).body)
+    local res, err = v:fetch(node:url("/cut"), opts)
+    assert.is_nil(res)
+    assert.same({ 4, true }, { err.attempts, err.retryable })
+    for _, more in ipairs { { on_data = function() end }, { sink = function() end },
+      { method = "POST", body = "x" } } do
+      more.retry = opts.retry
+      res, err = v:fetch(node:url("/cut"), more)
+      assert.is_nil(res)
+      assert.equal(1, err.attempts)
+    end
   end))
 
   it("has the body again, from a path too, and tells of what it came to", async(function()

@@ -24,6 +24,7 @@
 //   /coded-events/CODING the same without N, in gzip, deflate or br
 //   /trickle             a byte of body every 20 ms
 //   /cut                 less body than it said, and the end
+//   /cut/N/ID            so the first N times for that ID, then "at last"
 //   /flood               body without an end; /flooded says how much went out
 //   /bytes/N             N bytes
 //   /hold/MS/ID          an answer after MS ms; /most/ID: how many of them were
@@ -132,7 +133,8 @@ function cookies(req, res) {
   });
 }
 
-function cut(res) {
+function cut(res, [n, id]) {
+  if (n !== undefined && count(asked, id, 1) > Number(n)) return end(res, 200, {}, "at last");
   res.writeHead(200, { "content-length": 100 });
   res.write("data: part\n\n", () => (res.stream ? res.stream.close(2) : res.destroy()));
 }
@@ -152,7 +154,7 @@ function answer(req, res) {
     events: () => events(req, res, rest[0]),
     "coded-events": () => codedEvents(res, rest[0]),
     trickle: () => trickle(res),
-    cut: () => cut(res),
+    cut: () => cut(res, rest),
     flood: () => flood(res),
     flooded: () => end(res, 200, {}, String(flooded)),
     bytes: () => end(res, 200, {}, Buffer.alloc(Number(rest[0]), "x")),

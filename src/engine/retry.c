@@ -165,7 +165,7 @@ static bool is_of_the_moment(const struct ms_easy *e, ms_err err)
 
     if (err == MS_ENOMEM || err == MS_EINTERNAL || ms_run_is_late(e))
         return false;
-    return reached ? ms_run_broke_off(err) && may_be_made_twice(e)
+    return reached ? ms_run_broke_off(e, err) && may_be_made_twice(e)
                    : e->error.retryable;
 }
 

@@ -70,10 +70,12 @@ void ms_run_measure(struct ms_easy *e);
 /* The body that was kept back for a 100 leaves now. */
 void ms_run_send_body(struct ms_easy *e);
 
-/* A connection that broke, or was waited for too long: asking again may
- * help. */
-static inline bool ms_run_broke_off(ms_err err)
+/* A connection or a stream that broke, or was waited for too long: asking
+ * again may help. */
+static inline bool ms_run_broke_off(const struct ms_easy *e, ms_err err)
 {
+    if (err == MS_ESTREAM || err == MS_EHTTP2)
+        return e->stream.broke;
     return err == MS_EEOF || err == MS_ERESET || err == MS_ETRUNCATED ||
            err == MS_ETIMEOUT;
 }

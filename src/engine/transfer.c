@@ -99,7 +99,7 @@ static bool is_passing(const struct ms_easy *e, ms_err err)
         return false;
     if (e->error.phase <= MS_PHASE_TLS || err == MS_EREFUSEDSTREAM)
         return true;
-    return ms_options_idempotent(ms_run_options(e)) && ms_run_broke_off(err);
+    return ms_options_idempotent(ms_run_options(e)) && ms_run_broke_off(e, err);
 }
 
 /* ---- from hop to hop --------------------------------------------------- */

@@ -714,6 +714,7 @@ static ms_err h1_open(struct ms_session *s, struct ms_stream *stream,
     h->extensions = h->trailer_bytes = 0;
     h->stream = stream;
     stream->asked = stream->answered = stream->needs_h1 = false;
+    stream->broke = false;
     stream->passed_over = false;
     stream->takes_files = req->streamed && req->length >= 0;
     stream->sent_us = stream->first_byte_us = 0;

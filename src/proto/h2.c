@@ -224,6 +224,12 @@ static void serve(struct h2 *h)
         serve_one(MS_CONTAINER(node, struct h2_stream, due));
 }
 
+bool ms_h2_is_of_the_peer(uint32_t code)
+{
+    return code == NGHTTP2_NO_ERROR || code == NGHTTP2_INTERNAL_ERROR ||
+           code == NGHTTP2_CANCEL;
+}
+
 /* Tells all that are attached, but those that have all they need if `spare`.
  * A callee may cancel others, so each is looked for anew. */
 static void finish_all(struct h2 *h, bool spare, ms_err err, const char *detail)
@@ -237,6 +243,8 @@ static void finish_all(struct h2 *h, bool spare, ms_err err, const char *detail)
         ms_list_push(&h->live, node);
         if (!s->up || (spare && s->complete))
             continue;
+        if (!s->failed && !h->failed && h->goaway_code)
+            s->up->broke = ms_h2_is_of_the_peer(h->goaway_code);
         if (s->failed)
             finish(s, s->failed, s->detail);
         else
@@ -420,6 +428,7 @@ static void attach(struct h2_stream *s, struct ms_stream *up)
     ms_fields_clear(up->trailers);
     up->asked = up->answered = up->needs_h1 = up->passed_over = false;
     up->takes_files = false; /* frames are made in memory */
+    up->broke = false;
     up->sent_us = up->first_byte_us = 0;
     up->session = &h->base;
     up->part = s;

@@ -552,6 +552,7 @@ static void cut_off(struct h2_stream *s, uint32_t code)
         refused(s);
     } else if (s->reset_by_peer || code == NGHTTP2_REFUSED_STREAM) {
         s->up->needs_h1 = code == NGHTTP2_HTTP_1_1_REQUIRED && !s->got_head;
+        s->up->broke = s->reset_by_peer && ms_h2_is_of_the_peer(code);
         ms_h2_fail(s, MS_ESTREAM, ms_h2_text_reset(code));
     } else {
         ms_h2_fail(s, MS_EHTTP2, ms_h2_text_broken(code));

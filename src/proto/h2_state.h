@@ -129,6 +129,10 @@ void ms_h2_drop(struct h2_stream *s);
 /* Something is to be told to the stream's owner. */
 void ms_h2_due(struct h2_stream *s);
 
+/* Whether the peer says by it that something failed on its side: an upstream
+ * that broke off, most often. The others name a fault of ours, or a wish. */
+bool ms_h2_is_of_the_peer(uint32_t code);
+
 /* The name of an HTTP/2 error in a sentence. */
 const char *ms_h2_text_reset(uint32_t code);  /* the peer reset the stream */
 const char *ms_h2_text_goaway(uint32_t code); /* the peer sent GOAWAY */

@@ -126,6 +126,8 @@ struct ms_stream {
     bool answered;    /* some of a response came */
     bool needs_h1;    /* the peer wants this request over HTTP/1.1 */
     bool takes_files; /* on_pull may use `file` */
+    bool broke;       /* something failed at the peer, which was not the
+                       * request's fault: HTTP/2 has names for that */
     bool passed_over; /* the peer ends the connection, where it served others,
                        * without a look at this request */
     struct ms_session *session; /* NULL while detached */
