@@ -266,6 +266,17 @@ describe("the option cookies", function()
     assert.equal("a=1", shown(on, at(A, "/show"), { cookies = true }))
   end))
 
+  it("that is off keeps none for the redirects of a run either", async(function()
+    local opts = { resolve = RESOLVE, headers = { ["X-Set"] = "a=1; path=/show" } }
+    local off <close> = client({ cookies = false })
+    assert.equal("", shown(off, at(A, "/go"), { headers = opts.headers }))
+    assert.equal("", assert(ms.fetch(at(A, "/go"), opts)).body)
+    opts.cookies = false
+    assert.equal("", assert(ms.fetch(at(A, "/go"), opts)).body)
+    opts.headers.Cookie = "hand=1"
+    assert.equal("hand=1", assert(ms.fetch(at(A, "/go"), opts)).body)
+  end))
+
   it("is a jar that several clients and requests share", async(function()
     local jar = ms.jar()
     local one <close> = client({ cookies = jar })
