@@ -9,6 +9,7 @@ local async = require "spec.support.async"
 local certs = require "spec.support.certs"
 local drive = require "spec.support.drive"
 local peer = require "spec.support.peer"
+local process = require "spec.support.process"
 local server = require "spec.support.server"
 
 -- /set sends the field X-Set back as Set-Cookie, by whatever status is asked
@@ -177,6 +178,22 @@ describe("cookies", function()
     assert(c:fetch(p:url()))
     assert.equal(8 + 8006, #p:requests()[1]:match("Cookie: [^\r]*"))
   end))
+end)
+
+describe("a refused cookie", function()
+  it("is told in the trace, with why and without what it is", function()
+    local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 200 OK\r\n"
+      .. "Set-Cookie: a=SECRET; secure\r\nSet-Cookie: b=FINE\r\nContent-Length: 0\r\n\r\n" } } })
+    local r = process.run({ "lua5.4", "-" }, { env = { MULTISOCKET_TRACE = "xfer" },
+      stdin = ([[
+        local ms = require "multisocket"
+        ms.run(function() assert(ms.get("%s", { cookies = true })) end)]]):format(p:url()) })
+    assert.equal(0, r.code, r.stderr)
+    local _, n = r.stderr:gsub("cookie refused: it is Secure and came without TLS", "")
+    assert.equal(1, n)
+    assert.equal(1, select(2, r.stderr:gsub("cookie refused", "")))
+    assert.is_nil(r.stderr:find("SECRET", 1, true))
+  end)
 end)
 
 -- ---- redirects -------------------------------------------------------------------
