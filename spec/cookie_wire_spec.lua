@@ -9,6 +9,7 @@ local async = require "spec.support.async"
 local certs = require "spec.support.certs"
 local drive = require "spec.support.drive"
 local peer = require "spec.support.peer"
+local process = require "spec.support.process"
 local redirects = require "spec.support.redirects"
 local wire = require "spec.support.wire"
 
@@ -182,6 +183,22 @@ describe("cookies", function()
   end))
 end)
 
+describe("a refused cookie", function()
+  it("is told in the trace, with why and without what it is", function()
+    local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 200 OK\r\n"
+      .. "Set-Cookie: a=SECRET; secure\r\nSet-Cookie: b=FINE\r\nContent-Length: 0\r\n\r\n" } } })
+    local r = process.run({ "lua5.4", "-" }, { env = { MULTISOCKET_TRACE = "xfer" },
+      stdin = ([[
+        local ms = require "multisocket"
+        ms.run(function() assert(ms.get("%s", { cookies = true })) end)]]):format(p:url()) })
+    assert.equal(0, r.code, r.stderr)
+    local _, n = r.stderr:gsub("cookie refused: it is Secure and came without TLS", "")
+    assert.equal(1, n)
+    assert.equal(1, select(2, r.stderr:gsub("cookie refused", "")))
+    assert.is_nil(r.stderr:find("SECRET", 1, true))
+  end)
+end)
+
 -- ---- redirects -------------------------------------------------------------------
 
 describe("on a redirect, cookies", function()
@@ -267,6 +284,17 @@ describe("the option cookies", function()
     assert.equal("", shown(on, at(A, "/show"), { cookies = false }))
     assert(on:fetch(at(A, "/set"), { cookies = false, headers = { ["X-Set"] = "b=2; path=/" } }))
     assert.equal("a=1", shown(on, at(A, "/show"), { cookies = true }))
+  end))
+
+  it("that is off keeps none for the redirects of a run either", async(function()
+    local opts = { resolve = RESOLVE, headers = { ["X-Set"] = "a=1; path=/show" } }
+    local off <close> = client({ cookies = false })
+    assert.equal("", shown(off, at(A, "/go"), { headers = opts.headers }))
+    assert.equal("", assert(v:fetch(at(A, "/go"), opts)).body)
+    opts.cookies = false
+    assert.equal("", assert(v:fetch(at(A, "/go"), opts)).body)
+    opts.headers.Cookie = "hand=1"
+    assert.equal("hand=1", assert(v:fetch(at(A, "/go"), opts)).body)
   end))
 
   it("is a jar that several clients and requests share", async(function()
