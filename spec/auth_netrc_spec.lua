@@ -120,6 +120,18 @@ describe("netrc", function()
     assert.matches("Authorization: " .. ANNA, q:requests()[1], 1, true)
   end))
 
+  it("has a default for the hosts of calls, not for those of redirects", async(function()
+    local q <close> = peer.start(SERVE, { host = "127.0.0.2" })
+    local r <close> = peer.start { { { "request" }, { "send", "HTTP/1.1 307 There\r\nLocation: "
+      .. q:url() .. "\r\nContent-Length: 0\r\n\r\n" }, { "repeat" } } }
+    local path = write("i", "default login otto password geheim\n")
+    assert(ms.fetch(r:url(), { netrc = path }))
+    assert.matches("Authorization: " .. OTTO, r:requests()[1], 1, true)
+    assert.is_nil(q:requests()[1]:find("Authorization", 1, true))
+    assert(ms.fetch(r:url(), { netrc = path, unrestricted_auth = true }))
+    assert.matches("Authorization: " .. OTTO, q:requests()[2], 1, true)
+  end))
+
   it("says who one is where Digest is asked for", async(function()
     local path = write("h", machine("127.0.0.1", "anna:secret"))
     local q <close> = peer.start { { { "request" }, { "send", "HTTP/1.1 401 No\r\n"
@@ -165,6 +177,8 @@ describe("netrc", function()
     ["a default"] = machine("other", "anna:secret") .. "default login otto password geheim\n",
     ["a default too early"] = "default login otto password geheim\n"
       .. machine("127.0.0.1", "anna:secret"),
+    ["an entry that says nothing"] = "machine 127.0.0.1\ndefault login otto password x\n",
+    ["a default that says nothing"] = "default\n",
     ["nobody"] = machine("127.0.0.10", "anna:secret"),
   }
 

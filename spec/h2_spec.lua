@@ -172,6 +172,11 @@ describe("HTTP/2 with node", function()
     has("x-case: Kept")
     assert.is_nil(res.body:find("connection"))
     assert.is_nil(res.body:find("\nhost:"))
+    local sent = {}
+    for name in res.request.headers:each() do sent[#sent + 1] = name end
+    table.sort(sent)
+    assert.same({ "Accept", "Accept-Encoding", "Cookie", "Host", "Priority", "User-Agent",
+      "X-Case" }, sent)
   end))
 
   it("names the error a stream was reset with", async(function()

@@ -54,6 +54,13 @@ static ms_err netrc_path(const struct ms_easy *e, struct ms_buf *out,
     return err ? err : ms_buf_add(out, "", 1);
 }
 
+/* A default entry is not for hosts that some server names: those have to be in
+ * the file. */
+static bool is_login(const struct ms_easy *e, const struct ms_netrc *n)
+{
+    return n->found && (!n->by_default || ms_agent_trusts(e));
+}
+
 /* What the text says of the hop's host, into the agent. */
 static ms_err search_netrc(struct ms_easy *e, const char *path,
                            struct ms_span text, const char **why)
@@ -70,7 +77,7 @@ static ms_err search_netrc(struct ms_easy *e, const char *path,
 
     if (err == MS_EOPTION)
         err = file_error(e, path, line, what, why);
-    if (err || !n.found) {
+    if (err || !is_login(e, &n)) {
         ms_netrc_free(&n);
         return err;
     }

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "proto/decode.h"
+#include "proto/h2_field.h"
 
 /* What any int64_t takes, with its NUL. */
 #define LENGTH_BYTES 24
@@ -373,22 +374,46 @@ static bool framing_of(const struct ms_response *r, struct ms_field *field)
     return true;
 }
 
+/* HTTP/2 leaves out what concerns a connection. */
+static bool fits_h2(const struct ms_field *f)
+{
+    return ms_h2_request_field(ms_span(f->name, f->name_len),
+                               ms_span(f->value, f->value_len)) != MS_H2_DROP;
+}
+
+/* The field that was sent as number `*index`, which is counted down by those
+ * that were sent when there is none. */
+static bool sent_at(const struct ms_response *r, size_t *index,
+                    struct ms_field *field)
+{
+    const struct ms_fields *sent =
+        r->trip ? &r->trip->sent : &asked_of(r)->sent;
+
+    if (r->head.version != MS_HTTP_2) {
+        if (field_at(sent, *index, field))
+            return true;
+        *index -= sent->count;
+        return false;
+    }
+    for (size_t i = 0; field_at(sent, i, field); i++)
+        if (fits_h2(field) && (*index)-- == 0)
+            return true;
+    return false;
+}
+
 /* In the order of the wire: Host, the set's fields, the framing, Expect. */
 bool ms_response_request_header(const struct ms_response *r, size_t index,
                                 struct ms_field *field)
 {
-    const struct ms_asked *asked = asked_of(r);
-
-    if (!asked)
+    if (!asked_of(r))
         return false;
     if (index == 0) {
         *field = (struct ms_field){"Host", r->authority.p, 4, r->authority.n};
         return true;
     }
-    const struct ms_fields *sent = r->trip ? &r->trip->sent : &asked->sent;
-    if (field_at(sent, index - 1, field))
+    size_t left = index - 1;
+    if (sent_at(r, &left, field))
         return true;
-    size_t left = index - 1 - sent->count;
     if (framing_of(r, field) && left-- == 0)
         return true;
     *field = text_field("Expect", "100-continue");

@@ -17,13 +17,14 @@ struct search {
     struct ms_span host, login;
     struct ms_netrc *entry;
     bool in_entry; /* of the host or a default one */
+    bool in_default;
 };
 
 void ms_netrc_free(struct ms_netrc *n)
 {
     ms_buf_free(&n->login);
     ms_buf_free(&n->password);
-    n->found = false;
+    n->found = n->by_default = false;
 }
 
 /* ---- words ------------------------------------------------------------- */
@@ -141,10 +142,12 @@ static ms_err keep(struct ms_buf *to, const struct reader *r)
     return MS_OK;
 }
 
-/* The entry that ends here is the one. */
+/* The entry that ends here is the one. One that says nothing never is. */
 static bool is_answer(const struct search *s)
 {
-    return s->in_entry &&
+    const struct ms_netrc *n = s->entry;
+
+    return s->in_entry && (n->login.p || n->password.p) &&
            (!s->login.p ||
             (s->entry->login.p &&
              ms_span_equal(ms_buf_span(&s->entry->login), s->login)));
@@ -213,10 +216,12 @@ static ms_err search(struct search *s)
         bool any = got && is_word(r, MS_SPAN("default"));
         if ((!got || machine || any) && is_answer(s)) {
             s->entry->found = true;
+            s->entry->by_default = s->in_default;
             return MS_OK;
         }
         if (!got)
             return MS_OK;
+        s->in_default = machine ? false : any || s->in_default;
         if (any)
             begin_entry(s, true);
         else if ((err = machine ? read_machine(s) : read_entry_part(s)))

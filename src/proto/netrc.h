@@ -15,12 +15,14 @@
 struct ms_netrc {
     struct ms_buf login, password; /* p NULL: the entry has none */
     bool found;
+    bool by_default; /* no entry names the host */
 };
 
 void ms_netrc_free(struct ms_netrc *n);
 
 /* The first entry for `host` (without case), or the first `default` when that
- * comes before; with `login`, where its p is not NULL, as its login. `n` must
+ * comes before; with `login`, where its p is not NULL, as its login.
+ * One without a login and a password is passed over. `n` must
  * be all zero. MS_EOPTION: the text is malformed, `*why` (static text) says
  * how and `*line` where, from 1. MS_ENOMEM. `n` is to be freed either way. */
 ms_err ms_netrc_find(struct ms_netrc *n, struct ms_span text,
