@@ -67,8 +67,8 @@ static const struct {
     {"machine x login c password d default login a password b", NULL, "a:b"},
     /* what belongs to one entry never leaks into another */
     {H "login a\nmachine other password b", NULL, "a:"},
-    {H "\nmachine other login x password y", NULL, ":"},
-    {"machine other login x password y\n" H, NULL, ":"},
+    {H "\nmachine other login x password y", NULL, "-"},
+    {"machine other login x password y\n" H, NULL, "-"},
     {H "account z login a account q password b account r", NULL, "a:b"},
     {"# machine h.example login x password y\n" H "login a password b", NULL,
      "a:b"},
