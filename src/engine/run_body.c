@@ -77,12 +77,24 @@ static uint64_t trusted_bytes(const struct ms_easy *e)
     return e->on_data ? TRUSTED_STREAMED : TRUSTED_COLLECTED;
 }
 
+/* It rested on our account: no time passed. */
+static void decode_on(void *user)
+{
+    struct ms_easy *e = user;
+
+    if (ms_run_watched(e))
+        ms_run_measure(e);
+    ms_run_hold(e);
+}
+
 static ms_err start_decoding(struct ms_easy *e)
 {
+    const struct ms_decoding_owner owner = {ms_run_loop(e), decode_on, e};
+
     if (!is_decodable(e))
         return MS_OK;
     ms_err err = ms_decoding_new(&e->decoding, &e->response->head.fields,
-                                 trusted_bytes(e));
+                                 trusted_bytes(e), &owner);
     if (err == MS_EDECODE)
         e->detail = ms_decoding_failure(NULL);
     e->response->decoded = e->decoding != NULL;
@@ -178,6 +190,8 @@ static MS_RARE ms_err decode(struct ms_easy *e, struct ms_span in,
     if (err == MS_EDECODE || err == MS_ETOOLARGE)
         e->detail = ms_decoding_failure(d);
     e->decoding = d;
+    if (!err && ms_decoding_rests(d))
+        ms_run_hold(e);
     return err;
 }
 

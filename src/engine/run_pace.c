@@ -10,7 +10,8 @@
 
 void ms_run_hold(struct ms_easy *e)
 {
-    bool rests = ms_run_options(e)->paced && e->watch->recv_us;
+    bool rests = (ms_run_options(e)->paced && e->watch->recv_us) ||
+                 (e->decoding && ms_decoding_rests(e->decoding));
 
     /* What is told its end is active, and has no stream any more. */
     if (e->state == MS_RUN_ACTIVE && e->stream.session)
