@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Takes a bomb in a process of its own, whose memory is all there is to see:
+-- Takes a bomb, or any other large body, in a process of its own, whose memory is
+-- all there is to see:
 --
 --   lua5.4 bomb_main.lua whole|chunks URL VERSION [MAX_BODY]
 --
@@ -27,7 +28,7 @@ local function read(res, look)
 end
 
 ms.run(function()
-  assert(ms.fetch((url:gsub("/bomb/%d+", "/gzip")), { version = version })) -- all is loaded
+  assert(ms.fetch((url:gsub("/%a+/%d+$", "/gzip")), { version = version })) -- all is loaded
   collectgarbage()
   local before, most = process.rss_kib(), 0
   local function look() most = math.max(most, process.rss_kib() - before) end
