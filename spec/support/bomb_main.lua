@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Takes a bomb in a process of its own, whose memory is all there is to see:
+-- Takes a bomb, or any other large body, in a process of its own, whose memory is
+-- all there is to see:
 --
 --   lua5.4 bomb_main.lua whole|chunks|leave URL VERSION [MAX_BODY]
 --
@@ -41,7 +42,7 @@ local function leave()
 end
 
 ms.run(function()
-  assert(ms.fetch((url:gsub("/bomb/.*", "/gzip")), { version = version })) -- all is loaded
+  assert(ms.fetch(url:match("^%w+://[^/]+") .. "/gzip", { version = version })) -- all is loaded
   collectgarbage()
   process.forget_peak()
   local before = process.peak_kib()

@@ -25,7 +25,8 @@
 //   /trickle             a byte of body every 20 ms
 //   /cut                 less body than it said, and the end
 //   /cut/N/ID            so the first N times for that ID, then "at last"
-//   /flood               body without an end; /flooded says how much went out
+//   /flood[/N]           body without an end, or of N MiB; /flooded says how
+//                        much went out
 //   /bytes/N             N bytes
 //   /hold/MS/ID          an answer after MS ms; /most/ID: how many of them were
 //                        held at a time, at most
@@ -108,15 +109,17 @@ function trickle(res) {
   res.on("close", () => clearInterval(timer));
 }
 
-function flood(res) {
+function flood(res, mebibytes) {
+  let left = mebibytes === undefined ? Infinity : Number(mebibytes) << 20;
   res.writeHead(200, {});
-  let open = true;
-  res.on("close", () => { open = false; });
+  res.on("close", () => { left = 0; });
   function more() {
-    while (open) {
+    while (left > 0) {
       flooded += BLOCK.length;
+      left -= BLOCK.length;
       if (!res.write(BLOCK)) { res.once("drain", more); return; }
     }
+    res.end();
   }
   more();
 }
@@ -155,7 +158,7 @@ function answer(req, res) {
     "coded-events": () => codedEvents(res, rest[0]),
     trickle: () => trickle(res),
     cut: () => cut(res, rest),
-    flood: () => flood(res),
+    flood: () => flood(res, rest[0]),
     flooded: () => end(res, 200, {}, String(flooded)),
     bytes: () => end(res, 200, {}, Buffer.alloc(Number(rest[0]), "x")),
     hold: () => hold(res, rest),

@@ -631,6 +631,30 @@ TEST(a_window_stays_where_it_does_not)
     end_far();
 }
 
+/* A peer that has much to do at first seems far away. */
+TEST(a_slow_greeting_makes_no_window_grow)
+{
+    struct ms_span run;
+    const uint8_t *p;
+    ssize_t n;
+    size_t used;
+
+    begin_far(1, 40 * MS_H2_STREAM_WINDOW);
+    while (!sides[0].ended) {
+        while (h->ops->pull(h, &run, 1)) {
+            CHECK(nghttp2_session_mem_recv(peer.ng, (const uint8_t *)run.p,
+                                           run.n) == (ssize_t)run.n);
+            h->ops->sent(h, run.n);
+        }
+        n = nghttp2_session_mem_send(peer.ng, &p);
+        CHECK(n > 0);
+        h->now_us += sides[0].got ? 10 : round_trip_us;
+        CHECK(!h->ops->feed(h, ms_span((const char *)p, (size_t)n), &used));
+        CHECK_THAT(grown <= MS_H2_STREAM_WINDOW, "%lld", (long long)grown);
+    }
+    end_far();
+}
+
 /* All are fast until they pause: a connection keeps no more than its window,
  * and of that, what had grown is bounded by itself. */
 TEST(what_paused_streams_keep_is_bounded)

@@ -526,6 +526,10 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
     case NGHTTP2_GOAWAY:
         goaway_came(h, &frame->goaway);
         break;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            ms_h2_window_measured(h, frame->ping.opaque_data);
+        break;
     default:
         break;
     }

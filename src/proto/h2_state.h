@@ -87,7 +87,8 @@ struct h2 {
     int64_t free_frames; /* frames without content we still put up with */
     uint64_t refilled_us;
     uint64_t greeted_us;    /* when our SETTINGS left, and 1; 0: not yet */
-    uint64_t round_trip_us; /* 0: not known */
+    uint64_t round_trip_us; /* the shortest that was seen; 0: not known */
+    uint64_t measured_us; /* since when an answer to measure it is due, or 0 */
     int64_t grown;        /* by how much the windows are larger than at first */
     int64_t *all_grown;   /* the same of all that share it */
     int64_t stray;        /* bytes that were no frame nghttp2 told us of, */
@@ -96,6 +97,7 @@ struct h2 {
     int32_t goaway_last;  /* the last stream it will serve */
     unsigned continuations; /* of the block coming in */
     bool secure;
+    bool measured;     /* with nothing but that to be done by the peer */
     bool settled;      /* the peer's SETTINGS came */
     bool goaway;       /* the peer takes no new streams */
     bool drained;      /* we want none */
@@ -173,5 +175,8 @@ void ms_h2_window_gone(struct h2_stream *s);
 /* Our SETTINGS left, and were answered: that was a round trip. */
 void ms_h2_window_sent(struct h2 *h);
 void ms_h2_window_answered(struct h2 *h);
+
+/* A PING was answered, maybe one that measures that. */
+void ms_h2_window_measured(struct h2 *h, const uint8_t *opaque);
 
 #endif

@@ -6,12 +6,21 @@
  * A window carries at most its size in a round trip. A stream whose reader took
  * half of it in less than two round trips is held up by the window, or nearly
  * so: the window is doubled, while there is room for that on the connection
- * and in the multi. What is slow or paused keeps the window it has, so only
- * those that take data quickly may ever have much under way.
+ * and in the multi. How long a round trip is the answer to our SETTINGS tells,
+ * roughly, for the peer may have much to do when a connection begins; so
+ * before a window grows, and each time it does, a PING measures it, and the
+ * shortest counts. Otherwise whoever reads fast, from a peer that is near,
+ * would be given a window to keep megabytes in as soon as he rests. What is
+ * slow or paused keeps the window it has, so only those that take data quickly
+ * may ever have much under way.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "proto/h2_state.h"
+
+/* What our PINGs for that hold; others hold zeros. */
+static const uint8_t mark[8] = {'r', 'o', 'u', 'n', 'd'};
 
 void ms_h2_window_sent(struct h2 *h)
 {
@@ -23,6 +32,27 @@ void ms_h2_window_answered(struct h2 *h)
 {
     if (h->greeted_us && !h->round_trip_us)
         h->round_trip_us = h->base.now_us + 2 - h->greeted_us;
+}
+
+static void measure(struct h2 *h)
+{
+    if (h->measured_us)
+        return;
+    h->measured_us = h->base.now_us + 1;
+    h->base.wants_pull = true;
+    if (nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, mark))
+        ms_h2_break(h, MS_ENOMEM, NULL);
+}
+
+void ms_h2_window_measured(struct h2 *h, const uint8_t *opaque)
+{
+    if (!h->measured_us || memcmp(opaque, mark, sizeof(mark)) != 0)
+        return;
+    uint64_t took = h->base.now_us + 2 - h->measured_us;
+    if (took < h->round_trip_us)
+        h->round_trip_us = took;
+    h->measured_us = 0;
+    h->measured = true;
 }
 
 /* By how much the window may grow now. */
@@ -38,12 +68,15 @@ static int64_t growth(const struct h2_stream *s)
     return most < all ? most : all;
 }
 
-static void grow(struct h2_stream *s)
+static void try_to_grow(struct h2_stream *s)
 {
     struct h2 *h = s->h2;
     int64_t more = growth(s);
 
     if (more <= 0)
+        return;
+    measure(h);
+    if (!h->measured)
         return;
     if (nghttp2_session_set_local_window_size(h->ng, NGHTTP2_FLAG_NONE, s->id,
                                               (int32_t)(s->window + more))) {
@@ -70,7 +103,7 @@ void ms_h2_consumed(struct h2_stream *s, size_t n)
     if (s->taken < s->window / 2)
         return;
     if (s->open && now - s->taken_since_us < 2 * h->round_trip_us)
-        grow(s);
+        try_to_grow(s);
     s->taken = 0;
     s->taken_since_us = now;
 }
