@@ -360,9 +360,10 @@ MS_API ms_err ms_easy_set_url(struct ms_easy *easy, const char *url, size_t n);
 /* The easy takes a reference; NULL means the defaults. */
 MS_API void ms_easy_set_options(struct ms_easy *easy, struct ms_options *o);
 /* Gives it a set for its next run alone, which can be changed until the easy is
- * added: a copy of `base`, lent. Cheaper than ms_options_new(): the easy makes
- * the same set anew each time, and what the last run left tells of its request
- * no more. MS_EADDED: it is in a multi. MS_ENOMEM: the easy has no set. */
+ * added: a copy of `base`, which is not one of these itself, lent. Cheaper than
+ * ms_options_new(): the easy makes the same set anew each time, and what the
+ * last run left tells of its request no more. MS_EADDED: it is in a multi.
+ * MS_ENOMEM: the easy has no set. */
 MS_API ms_err ms_easy_options_once(struct ms_easy *easy,
                                    struct ms_options *base,
                                    struct ms_options **out);
