@@ -149,17 +149,13 @@ end
 -- Every coroutine makes its successor, so nothing but the coroutine comes on top of a fetch. They
 -- are nobody's tasks, which is why the end is looked for: by one, and seldom.
 local function work_in_new_coroutines(client, url, tally)
-  local one
-  local function go_on()
+  local function one()
     if tally.left == 0 then return end
     tally.left = tally.left - 1
+    count(tally, client:fetch(url))
     coroutine.wrap(one)()
   end
-  function one()
-    count(tally, client:fetch(url))
-    go_on()
-  end
-  go_on()
+  coroutine.wrap(one)()
   if tally.watched then return end
   tally.watched = true
   repeat ms.sleep(50) until tally.ok + tally.failed == tally.requests
