@@ -231,6 +231,7 @@ static ms_err copy_from(struct ms_options *o, const struct ms_options *base)
     o->expect_continue = base->expect_continue;
     o->version = base->version;
     o->has_body = base->has_body;
+    o->lent_body = base->lent_body;
     o->cookies = base->cookies;
     o->jar = ms_jar_ref(base->jar);
     if ((err = copy_way(o, base)) || (err = copy_policies(o, base)) ||
@@ -399,6 +400,8 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
         member = member_of(o, id, MS_TYPE_LIST);
     if (!member)
         return MS_EUSAGE;
+    if (id == MS_OPT_BODY)
+        o->lent_body = ms_span(NULL, 0);
     if (!value) {
         ms_buf_free(member);
         return MS_OK;
@@ -408,6 +411,15 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
         o->has_body = true;
     if (!err && id == MS_OPT_RESOLVE)
         err = count_anew(o);
+    return err;
+}
+
+ms_err ms_options_lend_body(struct ms_options *o, const char *value, size_t n)
+{
+    ms_err err = ms_options_set_string(o, MS_OPT_BODY, "", 0);
+
+    if (!err && n)
+        o->lent_body = ms_span(value, n);
     return err;
 }
 
@@ -568,7 +580,7 @@ static ms_err check_framing(const struct ms_options *o, struct ms_span name,
     if (!ms_span_equal_nocase(name, MS_SPAN("content-length")))
         return MS_OK;
     *is_framing = true;
-    if (!ms_span_decimal(value, INT64_MAX, &n) || n != ms_buf_len(&o->body))
+    if (!ms_span_decimal(value, INT64_MAX, &n) || n != ms_options_body(o).n)
         return MS_EHEADER;
     return MS_OK;
 }
@@ -660,7 +672,7 @@ static ms_err compile(struct ms_options *o)
     o->paced = o->max_send_speed >= 0 || o->max_recv_speed >= 0;
     if (ms_options_sends_body(o))
         snprintf(o->length_text, sizeof(o->length_text), "%zu",
-                 ms_buf_len(&o->body));
+                 ms_options_body(o).n);
     /* CONNECT makes a tunnel: what follows its answer is no response. */
     if (!ms_wire_is_token(ms_options_method(o)) ||
         ms_span_equal(ms_options_method(o), MS_SPAN("CONNECT")))

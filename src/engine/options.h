@@ -48,6 +48,7 @@ struct ms_options {
     struct ms_first_use *use;     /* of the resolve entries; NULL: not needed */
     struct ms_jar *jar;           /* a reference; NULL: none */
     struct ms_buf method, body, user_agent, priority, range;
+    struct ms_span lent_body; /* in place of `body`; points nowhere: none */
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
     struct ms_tls_settings tls;
@@ -87,6 +88,11 @@ static inline struct ms_options *ms_options_use(struct ms_options *o)
 
 /* GET, POST or what was set. */
 struct ms_span ms_options_method(const struct ms_options *o);
+
+static inline struct ms_span ms_options_body(const struct ms_options *o)
+{
+    return o->lent_body.p ? o->lent_body : ms_buf_span(&o->body);
+}
 
 /* The request carries a body, or must say that it is empty. */
 bool ms_options_sends_body(const struct ms_options *o);

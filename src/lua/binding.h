@@ -73,8 +73,8 @@ enum {
     LB_OPTIONS_ON_DATA,
     LB_OPTIONS_ON_DEBUG,
     LB_OPTIONS_ON_PROGRESS,
-    LB_OPTIONS_UPLOAD, /* a body that is handed over while it is sent */
-    LB_OPTIONS_GUARD,  /* the function allow_address is */
+    LB_OPTIONS_BODY,  /* an upload, or a string that the engine does not copy */
+    LB_OPTIONS_GUARD, /* the function allow_address is */
     LB_OPTIONS_RESOLVER,
     LB_OPTIONS_UVS = LB_OPTIONS_RESOLVER
 };
@@ -113,7 +113,7 @@ struct lb_multi {
 struct lb_options {
     struct lb_object object;
     struct ms_options *o;
-    struct lb_upload *upload; /* LB_OPTIONS_UPLOAD, or NULL */
+    struct lb_upload *upload; /* LB_OPTIONS_BODY, or NULL */
     bool has_headers, has_data, has_debug, has_progress; /* its callbacks */
     bool has_values; /* a user value was set; most sets have none */
 };
