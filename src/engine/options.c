@@ -416,7 +416,7 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
 
 ms_err ms_options_lend_body(struct ms_options *o, const char *value, size_t n)
 {
-    if (MS_MUTANT_IS(313))
+    if (MS_MUTANT_IS(343))
         return ms_options_set_string(o, MS_OPT_BODY, value, n);
     ms_err err = ms_options_set_string(o, MS_OPT_BODY, "", 0);
 
