@@ -67,6 +67,10 @@ enum {
     LB_MULTI_UVS = LB_MULTI_GUARDS
 };
 
+/* A string as a body is kept from this size on in place of being copied: a copy
+ * of less costs about what keeping it does. */
+#define LB_KEPT_BODY ((size_t)32 * 1024)
+
 /* User values of an option set. */
 enum {
     LB_OPTIONS_ON_HEADERS = 1,

@@ -16,9 +16,6 @@
 #define MAX_DISTANCE 3
 /* Longer names are not compared; the longest option has 19 letters. */
 #define MAX_NAME 32
-/* A body from here on is kept in place of being copied: a copy of less costs
- * about what keeping it does. */
-#define KEPT_BODY ((size_t)32 * 1024)
 
 static const char *const callbacks[] = {"on_headers", "on_data", "on_debug",
                                         "on_progress"};
@@ -518,7 +515,7 @@ static bool set_body(struct parse *p, const struct ms_option_info *info,
     const char *text = lua_type(p->L, index) == LUA_TSTRING
                            ? lua_tolstring(p->L, index, &n)
                            : NULL;
-    bool kept = lo->upload || n >= KEPT_BODY;
+    bool kept = lo->upload || n >= LB_KEPT_BODY;
     if (!kept && !lo->has_values)
         return false;
     if (kept)
