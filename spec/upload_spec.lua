@@ -4,6 +4,7 @@
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local peer = require "spec.support.peer"
+local server = require "spec.support.server"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 local SERVE = { { { "request" }, { "send", OK }, { "repeat" } } }
@@ -190,6 +191,52 @@ describe("a body", function()
     assert.is_true(taken < 16 * MiB, taken .. " bytes were taken") -- what the sockets hold
     t:cancel()
     assert.equal(0, client:stats().running)
+  end))
+
+  it("that is a long string is not copied", async(function()
+    local p <close> = peer.start({ { { "head" }, { "stop_reading" }, { "hang" } } },
+      { record = false })
+    local client <close> = ms.client()
+    local function resident()
+      collectgarbage()
+      local file <close> = assert(io.open("/proc/self/statm"))
+      return tonumber(file:read("a"):match("^%d+ (%d+)")) * 4096
+    end
+    local before = resident()
+    local t = ms.spawn(function() -- nobody here has the string
+      return client:fetch(p:url(), { body = ("x"):rep(64 * MiB) })
+    end)
+    while client:stats().bytes_out < MiB do ms.sleep(1) end
+    local grown = resident() - before
+    assert.is_true(grown > 64 * MiB)
+    assert.is_true(grown < 96 * MiB or os.getenv("SPEC_TOOL") ~= nil, grown .. " bytes")
+    t:cancel()
+  end))
+
+  it("that is a long string lives as long as it is sent", async(function()
+    local s <close> = server.start()
+    local client <close> = ms.client()
+    local t = ms.spawn(function()
+      return assert(client:put(s:url("/upload/long"), { body = ("0123456789"):rep(MiB) }))
+    end)
+    while t.status == "running" do
+      collectgarbage()
+      ms.sleep(1)
+    end
+    assert.is_true(("0123456789"):rep(MiB) == s:uploaded("long"))
+  end))
+
+  it("that is a string may be short, long and none in turn", async(function()
+    local p <close> = peer.start(SERVE)
+    local client <close> = ms.client({ body = ("l"):rep(100000) })
+    for _, body in ipairs({ "short", ("m"):rep(50000), "", ("n"):rep(32 * 1024), false }) do
+      assert(client:post(p:url(), { body = body or nil, max_send_speed = 10 * MiB }))
+      assert(client:post(p:url(), { body = body or nil }))
+      local wanted = body or ("l"):rep(100000)
+      for i = 0, 1 do
+        assert.is_true(wanted == select(2, sent(p, #p:requests() - i)))
+      end
+    end
   end))
 
   it("is stopped by an answer that turns it down", async(function()

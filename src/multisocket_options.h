@@ -194,6 +194,12 @@ MS_API ms_err ms_options_set_bool(struct ms_options *o, enum ms_option id,
 MS_API ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
                                     const char *value, size_t n);
 
+/* MS_OPT_BODY without a copy: the bytes stay where they are, and have to as
+ * long as this set or one that was copied from it has a transfer, whose body
+ * they are. */
+MS_API ms_err ms_options_lend_body(struct ms_options *o, const char *value,
+                                   size_t n);
+
 enum ms_header_mode {
     MS_HEADER_SET,   /* replaces every header of that name */
     MS_HEADER_ADD,   /* one more line, after those already there */

@@ -135,3 +135,38 @@ TEST(no_memory_is_an_error)
     ms_mem_fail(0, 0);
     ms_upload_free(NULL);
 }
+
+TEST(bytes_elsewhere_are_counted_and_pointed_to_by_nobody)
+{
+    struct ms_upload *u;
+    const char *why = NULL;
+
+    CHECK(!ms_upload_new(&u, 100000));
+    CHECK(!ms_upload_put_elsewhere(u, 70000, false, &why) && !why);
+    CHECK(!ms_upload_ready(u).p && ms_upload_ready(u).n == 70000);
+    ms_upload_sent(u, 30000);
+    CHECK(!ms_upload_ready(u).p && ms_upload_ready(u).n == 40000);
+    ms_upload_sent(u, 40000);
+    CHECK(!ms_upload_ready(u).n && !ms_upload_ended(u));
+    CHECK(!put(u, "in memory", false));
+    CHECK(ms_span_equal(ms_upload_ready(u), MS_SPAN("in memory")));
+    ms_upload_sent(u, 9);
+    CHECK(!ms_upload_put_elsewhere(u, 100000 - 70009, false, &why));
+    CHECK(ms_upload_ended(u));
+    ms_upload_free(u);
+}
+
+TEST(bytes_elsewhere_have_to_be_as_many_as_was_said)
+{
+    struct ms_upload *u;
+    const char *why = NULL;
+
+    CHECK(!ms_upload_new(&u, 10));
+    CHECK(ms_upload_put_elsewhere(u, 11, false, &why) == MS_EUPLOAD);
+    CHECK(strstr(why, "longer"));
+    ms_upload_free(u);
+    CHECK(!ms_upload_new(&u, 10));
+    CHECK(ms_upload_put_elsewhere(u, 9, true, &why) == MS_EUPLOAD);
+    CHECK(strstr(why, "shorter"));
+    ms_upload_free(u);
+}

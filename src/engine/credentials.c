@@ -259,7 +259,7 @@ static struct ms_digest_request request_of(const struct ms_easy *e)
         .method = e->response->trip->method,
         .target = ms_url_target(ms_agent_url(e)),
         .body = bodyless || produced ? ms_span(NULL, 0)
-                                     : ms_buf_span(&ms_run_options(e)->body),
+                                     : ms_options_body(ms_run_options(e)),
         .whole = !produced,
     };
 }

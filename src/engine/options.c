@@ -460,6 +460,8 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
         member = member_of(o, id, MS_TYPE_LIST);
     if (!member)
         return MS_EUSAGE;
+    if (id == MS_OPT_BODY)
+        o->lent_body = ms_span(NULL, 0);
     member = own_text(o, member);
     if (!value) {
         ms_buf_free(member);
@@ -471,6 +473,17 @@ ms_err ms_options_set_string(struct ms_options *o, enum ms_option id,
         o->has_body = true;
     if (!err && id == MS_OPT_RESOLVE)
         err = count_anew(o);
+    return err;
+}
+
+ms_err ms_options_lend_body(struct ms_options *o, const char *value, size_t n)
+{
+    if (MS_MUTANT_IS(343))
+        return ms_options_set_string(o, MS_OPT_BODY, value, n);
+    ms_err err = ms_options_set_string(o, MS_OPT_BODY, "", 0);
+
+    if (!err && n)
+        o->lent_body = ms_span(value, n);
     return err;
 }
 

@@ -64,6 +64,7 @@ struct ms_options {
     struct ms_first_use *use;     /* of the resolve entries; NULL: not needed */
     struct ms_jar *jar;           /* a reference; NULL: none */
     struct ms_buf method, body, user_agent, priority, range;
+    struct ms_span lent_body; /* in place of `body`; points nowhere: none */
     struct ms_fields headers; /* as set; an empty name marks a dead entry */
     struct ms_fields removed; /* names that are not to be sent */
     struct ms_tls_settings tls;
@@ -106,6 +107,11 @@ ms_err ms_options_renew(struct ms_options *o,
 
 /* GET, POST or what was set. */
 struct ms_span ms_options_method(const struct ms_options *o);
+
+static inline struct ms_span ms_options_body(const struct ms_options *o)
+{
+    return o->lent_body.p ? o->lent_body : ms_buf_span(&o->body);
+}
 
 /* What is asked again with this method and status may be answered better. */
 bool ms_options_retries_method(const struct ms_options *o,

@@ -93,7 +93,7 @@ static ms_err check_framing(const struct ms_options *o, struct ms_span name,
     if (!ms_span_equal_nocase(name, MS_SPAN("content-length")))
         return MS_OK;
     *is_framing = true;
-    if (!ms_span_decimal(value, INT64_MAX, &n) || n != ms_buf_len(&o->body))
+    if (!ms_span_decimal(value, INT64_MAX, &n) || n != ms_options_body(o).n)
         return MS_EHEADER;
     return MS_OK;
 }
@@ -208,7 +208,7 @@ static ms_err compile(struct ms_options *o)
     o->paced = o->max_send_speed >= 0 || o->max_recv_speed >= 0;
     if (o->asked.has_body)
         snprintf(o->asked.length_text, sizeof(o->asked.length_text), "%zu",
-                 ms_buf_len(&o->body));
+                 ms_options_body(o).n);
     /* CONNECT makes a tunnel: what follows its answer is no response. */
     if (!ms_wire_is_token(o->asked.method) ||
         ms_span_equal(o->asked.method, MS_SPAN("CONNECT")))

@@ -33,7 +33,7 @@ static struct ms_transferred numbers_of(const struct ms_easy *e)
         .up = (int64_t)sent_of(e),
         .up_total = is_streamed(e)
                         ? e->source->of.length
-                        : (int64_t)ms_buf_len(&e->response->options->body),
+                        : (int64_t)ms_options_body(e->response->options).n,
     };
 }
 

@@ -235,7 +235,7 @@ ms_err ms_run_take(struct ms_easy *e, const char *p, size_t n, size_t *taken)
 static void pull_lent(struct ms_easy *e, char *p, size_t cap, size_t *n,
                       bool *end)
 {
-    struct ms_span body = ms_buf_span(&ms_run_options(e)->body);
+    struct ms_span body = ms_options_body(ms_run_options(e));
     size_t at = e->watch->sent_bytes, left = body.n - at;
 
     *n = left < cap ? left : cap;

@@ -481,12 +481,12 @@ static struct ms_request request_of(const struct ms_easy *e)
     return (struct ms_request){
         .streamed = streamed,
         .length = streamed ? e->source->of.length : 0,
-        .expect = o->expect_continue && (streamed || ms_buf_len(&o->body) > 0),
+        .expect = o->expect_continue && (streamed || ms_options_body(o).n > 0),
         .method = o->asked.method,
         .target = ms_url_target(&e->url),
         .authority = e->response->authority,
         .fields = ms_buf_span(&o->asked.sent.text),
-        .body = ms_buf_span(&o->body),
+        .body = ms_options_body(o),
         .has_body = o->asked.has_body && !streamed,
         .list = &o->asked.sent,
     };

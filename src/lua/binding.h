@@ -67,14 +67,18 @@ enum {
     LB_MULTI_UVS = LB_MULTI_GUARDS
 };
 
+/* A string as a body is kept from this size on in place of being copied: a copy
+ * of less costs about what keeping it does. */
+#define LB_KEPT_BODY ((size_t)32 * 1024)
+
 /* User values of an option set. */
 enum {
     LB_OPTIONS_ON_HEADERS = 1,
     LB_OPTIONS_ON_DATA,
     LB_OPTIONS_ON_DEBUG,
     LB_OPTIONS_ON_PROGRESS,
-    LB_OPTIONS_UPLOAD, /* a body that is handed over while it is sent */
-    LB_OPTIONS_GUARD,  /* the function allow_address is */
+    LB_OPTIONS_BODY,  /* an upload, or a string that the engine does not copy */
+    LB_OPTIONS_GUARD, /* the function allow_address is */
     LB_OPTIONS_RESOLVER,
     LB_OPTIONS_UVS = LB_OPTIONS_RESOLVER
 };
@@ -119,7 +123,7 @@ struct lb_multi {
 struct lb_options {
     struct lb_object object;
     struct ms_options *o;
-    struct lb_upload *upload; /* LB_OPTIONS_UPLOAD, or NULL */
+    struct lb_upload *upload; /* LB_OPTIONS_BODY, or NULL */
     bool has_headers, has_data, has_debug, has_progress; /* its callbacks */
     bool has_values; /* a user value was set; most sets have none */
     bool once;       /* stands for the set that an easy has for one run */

@@ -26,6 +26,8 @@ static bool read_string(lua_State *L, struct ms_options *o, enum ms_option id)
     if (lua_type(L, -1) != LUA_TSTRING)
         return false;
     const char *s = lua_tolstring(L, -1, &n);
+    if (id == MS_OPT_BODY && n >= LB_KEPT_BODY)
+        return false; /* somebody has to keep it */
     return !ms_options_set_string(o, id, s, n);
 }
 

@@ -525,24 +525,32 @@ static void set_headers(struct parse *p, int table)
 
 /* ---- tables ------------------------------------------------------------ */
 
-/* A body is a string or an upload. */
-static bool set_upload(struct parse *p, const struct ms_option_info *info,
-                       int index)
+/* A body is a string or an upload; a long string is not copied but kept. False:
+ * it is an option like any other. */
+static bool set_body(struct parse *p, const struct ms_option_info *info,
+                     int index)
 {
     struct lb_options *lo = lua_touserdata(p->L, p->to);
+    size_t n = 0;
 
     if (info->id != MS_OPT_BODY)
         return false;
     lo->upload = lb_test(p->L, index, LB_UPLOAD);
-    if (!lo->upload && !lo->has_values)
+    const char *text = lua_type(p->L, index) == LUA_TSTRING
+                           ? lua_tolstring(p->L, index, &n)
+                           : NULL;
+    bool kept = lo->upload || n >= LB_KEPT_BODY;
+    if (!kept && !lo->has_values)
         return false;
-    if (lo->upload)
+    if (kept)
         lua_pushvalue(p->L, index);
     else
         lua_pushnil(p->L);
     lo->has_values = true;
-    lua_setiuservalue(p->L, p->to, LB_OPTIONS_UPLOAD);
-    return lo->upload;
+    lua_setiuservalue(p->L, p->to, LB_OPTIONS_BODY);
+    if (kept && !lo->upload)
+        check(p, ms_options_lend_body(p->o, text, n), info->name);
+    return kept;
 }
 
 /* Cookies are on, off, or in a jar of the script's. */
@@ -563,7 +571,7 @@ static bool set_jar(struct parse *p, const struct ms_option_info *info,
 static void set_option(struct parse *p, const struct ms_option_info *info,
                        int index)
 {
-    if (set_upload(p, info, index) || set_jar(p, info, index))
+    if (set_body(p, info, index) || set_jar(p, info, index))
         return;
     switch (info->type) {
     case MS_TYPE_BOOL:

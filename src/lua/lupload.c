@@ -34,7 +34,7 @@ struct lb_upload {
 static int tell(lua_State *L, int which)
 {
     lua_getiuservalue(L, 1, LB_EASY_RUN);
-    lua_getiuservalue(L, -1, LB_OPTIONS_UPLOAD);
+    lua_getiuservalue(L, -1, LB_OPTIONS_BODY);
     lua_getiuservalue(L, -1, which);
     lua_call(L, 0, 0);
     return 0;

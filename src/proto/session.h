@@ -238,7 +238,7 @@ static inline void ms_stream_file_sent(struct ms_stream *s, size_t n)
 {
     if (!s || !s->file || !s->file->n)
         return;
-    s->file->at += (int64_t)n;
+    s->file->at += (int64_t)(MS_MUTANT_IS(342) ? s->file->n : n);
     s->file->n -= n;
 }
 
