@@ -4,6 +4,7 @@
 -- HTTP/1.1 and HTTP/2; how fast, how far, and what is told of them.
 local async = require "spec.support.async"
 local ms = require "multisocket"
+local process = require "spec.support.process"
 local server = require "spec.support.server"
 local uv = require "luv"
 local wire = require "spec.support.wire"
@@ -158,6 +159,15 @@ describe("a body nobody reads on " .. v.over, function()
     assert.equal(0, client:stats().running)
     assert.equal(10, #assert(client:fetch(node:url("/bytes/10"))).body)
   end))
+
+  it("takes less than 8 MiB, be it 1 GiB that is read quickly in between", function()
+    local r = process.run({ "lua5.4", "spec/support/bomb_main.lua", "chunks",
+      node:url("/flood/1024"), v.version }, { timeout = 60000,
+      env = { LUA_PATH = package.path, LUA_CPATH = package.cpath } })
+    local n, how, kib = r.stdout:match("^(%d+)%s+(%S+)%s+(%d+)")
+    assert.same({ 1 << 30, "ok" }, { tonumber(n), how }, r.stderr)
+    assert.is_true(tonumber(kib) < 8192 or os.getenv("SPEC_TOOL") ~= nil, kib .. " KiB")
+  end)
 
   it("takes no memory", async(function()
     local client <close> = v:client()

@@ -125,6 +125,7 @@ struct side {
     size_t got, upload;
     unsigned asked, err_at;
     bool pause, ended;
+    bool sips; /* pauses as soon as it was given something */
     ms_err err;
 };
 
@@ -146,6 +147,7 @@ static ms_err on_data(struct ms_stream *s, const char *p, size_t n,
     CHECK(*p == p[n - 1]);
     *taken = side->pause ? 0 : n;
     side->got += *taken;
+    side->pause |= side->sips;
     return MS_OK;
 }
 
@@ -533,6 +535,28 @@ TEST(a_paused_stream_holds_back_nobody_else)
     h->ops->resume(h, &sides[4].stream);
     CHECK(h->due && !to_us() && !talk());
     CHECK(sides[4].ended && sides[4].got == peer.give);
+    end();
+}
+
+TEST(a_reader_that_rested_is_given_pieces)
+{
+    size_t before;
+
+    begin(100, false);
+    peer.give = MS_H2_STREAM_WINDOW;
+    CHECK(!open_side(0, "GET", no_body));
+    sides[0].pause = sides[0].sips = true;
+    CHECK(!talk() && !sides[0].got);
+    while (!sides[0].ended) {
+        before = sides[0].got;
+        sides[0].pause = false;
+        h->ops->resume(h, &sides[0].stream);
+        CHECK(!to_us() && !talk());
+        CHECK(sides[0].ended || sides[0].got > before);
+        CHECK(sides[0].got - before <= MS_H2_PIECE);
+    }
+    CHECK(sides[0].got == peer.give);
+    sides[0].sips = false;
     end();
 }
 

@@ -404,6 +404,22 @@ void ms_h2_deliver(struct h2_stream *s, const char *p, size_t n)
         ms_h2_break(s->h2, MS_ENOMEM, NULL);
 }
 
+/* In pieces: whoever pauses at one has not been given a whole window. */
+static size_t offer_pieces(struct h2_stream *s, const char *p, size_t n)
+{
+    const struct ms_stream *up = s->up;
+    size_t done = 0, size, taken;
+
+    do {
+        size = n - done < MS_H2_PIECE ? n - done : MS_H2_PIECE;
+        taken = offer(s, p + done, size);
+        done += taken;
+        if (s->up != up || s->failed)
+            return n;
+    } while (taken == size && done < n);
+    return done;
+}
+
 void ms_h2_deliver_kept(struct h2_stream *s)
 {
     struct ms_buf kept = s->kept;
@@ -412,7 +428,7 @@ void ms_h2_deliver_kept(struct h2_stream *s)
     if (!n)
         return;
     s->kept = (struct ms_buf){0};
-    size_t done = offer(s, kept.p + kept.from, n);
+    size_t done = offer_pieces(s, kept.p + kept.from, n);
     ms_h2_consumed(s, done);
     ms_buf_consume(&kept, done);
     if (s->up)
