@@ -130,8 +130,8 @@ describe("a bomb", function()
     for _, version in ipairs(VERSIONS) do
       local multi <close> = core.multi({})
       local n = 0
-      local easy = core.easy({ url = node:url(version, "/bomb/64"), version = version, max_body = false,
-        on_data = function(chunk) n = n + #chunk end })
+      local easy = core.easy({ url = node:url(version, "/bomb/64"), version = version,
+        max_body = false, on_data = function(chunk) n = n + #chunk end })
       local function drive(done)
         while not done() do
           assert.is_true(multi:perform() > 0, "it has ended")
