@@ -122,7 +122,7 @@ NPROC := $(shell nproc 2>/dev/null || echo 2)
 Q     := $(if $(V),,@)# V=1 shows whole commands
 QUICK  = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(NPROC))
 
-.PHONY: print-libs all demo test unit spec check deps format format-check layers lint warnings \
+.PHONY: print-libs all demo test unit spec check configurations deps format format-check layers lint warnings \
         asan tsan valgrind mutants model fuzz fuzz-diff fuzz-coverage http-state \
         bench instructions syscalls install rock clean help \
         install-lua install-c core libs units replays fuzzers outcomes objects FORCE
@@ -174,6 +174,36 @@ lint: ## luacheck, and the size of functions and files
 warnings: ## compile with gcc and with clang, warnings are errors
 	@$(MAKE) $(QUICK) VARIANT=gcc-werror CC=gcc objects
 	@$(MAKE) $(QUICK) VARIANT=clang-werror CC=clang objects
+
+# A build without each library that may be absent, and without all of them: no
+# warning from either compiler, the C tests, the specs that have to do with
+# them, and what LuaRocks makes of it. CONFIGURATIONS=ZSTD for one of them.
+OPTIONAL            := BROTLI ZSTD IDN2 PSL
+CONFIGURATIONS      ?= $(OPTIONAL) ALL
+CONFIGURATION_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,configuration client cookie \
+                         cookie_wire core_surface decode decode_bomb decode_fair input names \
+                         range resume ssrf surface url))
+configurations: ## build and test without each optional library, with gcc and with clang
+	@.ci/deps check
+	@for c in $(CONFIGURATIONS); do \
+	  echo "without $$c" && $(MAKE) --no-print-directory configuration-$$c || exit 1; \
+	done
+
+absent     = $(if $(filter ALL,$*),$(OPTIONAL),$*)
+without    = $(absent:%=%=no)
+CONFIGURED = build/without/$*
+configuration-%: FORCE
+	@$(MAKE) $(QUICK) VARIANT=gcc-werror CC=gcc BUILD=$(CONFIGURED)-gcc $(without) \
+	  CORE=$(CONFIGURED)/multisocket/core.so core units
+	@$(MAKE) $(QUICK) VARIANT=clang-werror CC=clang BUILD=$(CONFIGURED)-clang $(without) objects
+	@$(FILES) && $(call run_in,$(CONFIGURED)/) WITHOUT="$(absent)" \
+	  $(TALLY) $(call c_tests,without/$*-gcc) "$(LUA) .ci/specs.lua $(CONFIGURATION_SPECS)"
+	@rm -rf $(CONFIGURED)/tree && $(without) MAKEFLAGS= luarocks --lua-version=5.4 make \
+	  --deps-mode=none --tree $(CURDIR)/$(CONFIGURED)/tree >$(CONFIGURED)/luarocks.log 2>&1 || \
+	  { cat $(CONFIGURED)/luarocks.log; exit 1; }
+	@$(FILES) && LUA_PATH="$(CONFIGURED)/tree/share/lua/5.4/?.lua;$(CONFIGURED)/tree/share/lua/5.4/?/init.lua;;" \
+	  LUA_CPATH="$(CONFIGURED)/tree/lib/lua/5.4/?.so;;" WITHOUT="$(absent)" \
+	  $(TALLY) "$(LUA) .ci/specs.lua spec/configuration_spec.lua"
 
 # The scripted TLS server of the specs, which build it when they need it.
 TLS_PEER := $(wildcard spec/support/tls_peer*.c)

@@ -28,6 +28,18 @@ describe("res:text()", function()
       { "text/plain; charset=utf-16be", "\0a\x20\xAC", "a€" },
       { "text/plain; charset=us-ascii", "\xE9", "é" },
       { "charset=latin1", "\xC3\xA9", "é" }, -- a type, not a parameter
+      { 'text/html; x=";charset=latin1"; charset=utf-8', "\xC3\xA9", "é" },
+      { 'text/html; x="\\";charset=latin1"; charset=utf-8', "\xC3\xA9", "é" },
+      { "text/html; charset=utf-8; charset=latin1", "\xC3\xA9", "é" },
+      { 'text/html; charset=; charset=""; charset=latin1', "\xE9", "é" },
+      { 'text/html; charset="lat\\in1', "\xE9", "é" },
+      { "text/html;charset", "\xC3\xA9", "é" },
+      { "text/html;; charset = latin1 ;", "\xE9", "é" },
+      { "text/html; acharset=x", "é", "é" },
+      { "text/html; charset=latin1 x=y", "\xC3\xA9", nil },
+      { ";=;charset=latin1", "\xE9", "é" },
+      { "text/html; charset=x-mac-cyrillic", "\xC0", "ј" },
+      { "a/b; charset=iso88597", "\xE1", "α" },
     } do
       assert.equal(row[3], text_of(row[1], row[2]), row[1])
     end

@@ -30,37 +30,49 @@ local LABELS = {
     .. "iso88591 iso_8859-1 iso_8859-1:1987 iso-ir-100 csisolatin1 latin1 l1 cp819 ibm819",
   ["UTF-16LE"] = "utf-16 utf-16le csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff",
   ["UTF-16BE"] = "utf-16be unicodefffe",
-  ["ISO-8859-2"] = "iso-8859-2 iso8859-2 iso_8859-2 latin2 l2 csisolatin2",
-  ["ISO-8859-3"] = "iso-8859-3 iso8859-3 iso_8859-3 latin3 l3",
-  ["ISO-8859-4"] = "iso-8859-4 iso8859-4 iso_8859-4 latin4 l4",
-  ["ISO-8859-5"] = "iso-8859-5 iso8859-5 iso_8859-5 cyrillic csisolatincyrillic",
-  ["ISO-8859-6"] = "iso-8859-6 iso8859-6 iso_8859-6 arabic ecma-114 asmo-708",
-  ["ISO-8859-7"] = "iso-8859-7 iso8859-7 iso_8859-7 greek greek8 ecma-118 elot_928",
-  ["ISO-8859-8"] = "iso-8859-8 iso8859-8 iso_8859-8 hebrew visual iso-8859-8-i logical",
-  ["ISO-8859-10"] = "iso-8859-10 iso8859-10 latin6 l6",
-  ["ISO-8859-13"] = "iso-8859-13 iso8859-13",
-  ["ISO-8859-14"] = "iso-8859-14 iso8859-14",
-  ["ISO-8859-15"] = "iso-8859-15 iso8859-15 iso_8859-15 latin9 l9 csisolatin9",
+  ["ISO-8859-2"] = "iso-8859-2 iso8859-2 iso_8859-2 latin2 l2 csisolatin2 iso-ir-101 iso88592 "
+    .. "iso_8859-2:1987",
+  ["ISO-8859-3"] = "iso-8859-3 iso8859-3 iso_8859-3 latin3 l3 csisolatin3 iso-ir-109 iso88593 "
+    .. "iso_8859-3:1988",
+  ["ISO-8859-4"] = "iso-8859-4 iso8859-4 iso_8859-4 latin4 l4 csisolatin4 iso-ir-110 iso88594 "
+    .. "iso_8859-4:1988",
+  ["ISO-8859-5"] = "iso-8859-5 iso8859-5 iso_8859-5 cyrillic csisolatincyrillic iso-ir-144 "
+    .. "iso88595 iso_8859-5:1988",
+  ["ISO-8859-6"] = "iso-8859-6 iso8859-6 iso_8859-6 arabic ecma-114 asmo-708 csiso88596e "
+    .. "csiso88596i csisolatinarabic iso-8859-6-e iso-8859-6-i iso-ir-127 iso88596 "
+    .. "iso_8859-6:1987",
+  ["ISO-8859-7"] = "iso-8859-7 iso8859-7 iso_8859-7 greek greek8 ecma-118 elot_928 "
+    .. "csisolatingreek iso-ir-126 iso88597 iso_8859-7:1987 sun_eu_greek",
+  ["ISO-8859-8"] = "iso-8859-8 iso8859-8 iso_8859-8 hebrew visual iso-8859-8-i logical "
+    .. "csiso88598e csiso88598i csisolatinhebrew iso-8859-8-e iso-ir-138 iso88598 iso_8859-8:1988",
+  ["ISO-8859-10"] = "iso-8859-10 iso8859-10 latin6 l6 csisolatin6 iso-ir-157 iso885910",
+  ["ISO-8859-13"] = "iso-8859-13 iso8859-13 iso885913",
+  ["ISO-8859-14"] = "iso-8859-14 iso8859-14 iso885914",
+  ["ISO-8859-15"] = "iso-8859-15 iso8859-15 iso_8859-15 latin9 l9 csisolatin9 iso885915",
   ["ISO-8859-16"] = "iso-8859-16",
   ["CP866"] = "ibm866 cp866 866 csibm866",
   ["KOI8-R"] = "koi8-r koi koi8 koi8_r cskoi8r",
   ["KOI8-U"] = "koi8-u koi8-ru",
   ["MACINTOSH"] = "macintosh mac x-mac-roman csmacintosh",
-  ["CP874"] = "windows-874 dos-874 tis-620 iso-8859-11 iso8859-11",
+  ["MAC-UK"] = "x-mac-cyrillic x-mac-ukrainian",
+  ["CP874"] = "windows-874 dos-874 tis-620 iso-8859-11 iso8859-11 iso885911",
   ["CP1250"] = "windows-1250 cp1250 x-cp1250",
   ["CP1251"] = "windows-1251 cp1251 x-cp1251",
   ["CP1253"] = "windows-1253 cp1253 x-cp1253",
-  ["CP1254"] = "windows-1254 cp1254 x-cp1254 iso-8859-9 iso8859-9 iso_8859-9 latin5 l5",
+  ["CP1254"] = "windows-1254 cp1254 x-cp1254 iso-8859-9 iso8859-9 iso_8859-9 latin5 l5 "
+    .. "iso-ir-148 iso88599 iso_8859-9:1989",
   ["CP1255"] = "windows-1255 cp1255 x-cp1255",
   ["CP1256"] = "windows-1256 cp1256 x-cp1256",
   ["CP1257"] = "windows-1257 cp1257 x-cp1257",
   ["CP1258"] = "windows-1258 cp1258 x-cp1258",
-  ["GB18030"] = "gb18030 gbk gb2312 gb_2312-80 x-gbk chinese csgb2312 iso-ir-58",
+  ["GB18030"] = "gb18030 gbk gb2312 gb_2312-80 x-gbk chinese csgb2312 iso-ir-58 csiso58gb231280 "
+    .. "gb_2312",
   ["BIG5-HKSCS"] = "big5 big5-hkscs cn-big5 csbig5 x-x-big5",
   ["EUC-JP"] = "euc-jp x-euc-jp cseucpkdfmtjapanese",
   ["ISO-2022-JP"] = "iso-2022-jp csiso2022jp",
   ["CP932"] = "shift_jis shift-jis sjis x-sjis ms_kanji ms932 windows-31j csshiftjis",
-  ["CP949"] = "euc-kr ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 korean windows-949 cseuckr",
+  ["CP949"] = "euc-kr ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 korean windows-949 cseuckr "
+    .. "csksc56011987 iso-ir-149",
 }
 
 local ENCODINGS = {}

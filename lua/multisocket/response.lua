@@ -25,13 +25,36 @@ local function body_error(res, code, fmt, ...)
     phase = "body", url = url, retryable = false })
 end
 
--- The charset that the server names; nil: none.
+-- What stands in quotes from `at` on, and where that ends; one that is left open
+-- goes on to the end.
+local function unquote(text, at)
+  local value = {}
+  while at <= #text and text:byte(at) ~= 34 do
+    if text:byte(at) == 92 and at < #text then at = at + 1 end
+    value[#value + 1] = text:sub(at, at)
+    at = at + 1
+  end
+  return table.concat(value), at
+end
+
+-- The charset that the server names, the first that says anything; nil: none.
+-- What looks like one within quotes is none (mimesniff.spec.whatwg.org, 4.4).
 local function named_charset(res)
-  local header = res.headers["content-type"]
-  local _, _, rest = (header or ""):find("^[^;]*(;.*)$")
-  if not rest then return nil end
-  local quoted = rest:lower():match(';%s*charset%s*=%s*"([^"]*)"')
-  return quoted or rest:lower():match(';%s*charset%s*=%s*([^%s;"]+)')
+  local header = res.headers["content-type"] or ""
+  local at = header:find(";", 1, true)
+  while at do
+    local name, value
+    name, at = header:match("^%s*([^;=]*)()", at + 1)
+    local equals, from = header:match("^(=)%s*()", at)
+    if equals and header:byte(from) == 34 then
+      value, at = unquote(header, from + 1)
+    elseif equals then
+      value, at = header:match("^([^;]*)()", from)
+      value = value:match("^(.-)%s*$")
+    end
+    if name:lower():find("^charset%s*$") and value and value ~= "" then return value:lower() end
+    at = header:find(";", at, true)
+  end
 end
 
 ---What the body is, in lower case and without parameters, such as "text/html",
