@@ -134,6 +134,23 @@ TEST(so_many_at_a_time_and_the_others_in_order)
     end();
 }
 
+/* Who waits is looked at again when there is room for some; whoever comes
+ * earlier, when there is room for one, must not make that be forgotten. */
+TEST(who_comes_while_the_rate_holds_others_up_does_not_stop_them)
+{
+    begin(-1, 80);
+    for (int i = 0; i < 10; i++)
+        CHECK(enter(i, &w.here));
+    CHECK(!enter(10, &w.here) && !enter(11, &w.here));
+    for (int i = 0; i < 10; i++)
+        leave(i);
+    later(SECOND / 50);
+    CHECK(!enter(12, &w.here));
+    later(SECOND);
+    CHECK(!strcmp(w.log, "klm"));
+    end();
+}
+
 TEST(each_host_has_limits_of_its_own)
 {
     struct ms_url other_port = {0}, other_scheme = {0};

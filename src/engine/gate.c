@@ -77,10 +77,12 @@ static void let_in(struct ms_gate_host *h, struct ms_gate_pass *pass)
 }
 
 /* While the rate is all that keeps somebody out, or is not paid for, there is
- * a time to look again. */
+ * a time to look again. Nobody waits who could come in. */
 static void arm(struct ms_gate_host *h)
 {
     uint64_t now = h->gate->loop->now_us, at = 0;
+
+    assert(!h->waiting || !is_open(h));
 
     if (h->waiting && !ms_pace_room(&h->pace, now))
         at = ms_pace_next_us(&h->pace);
@@ -163,6 +165,9 @@ ms_err ms_gate_enter(struct ms_gate *g, struct ms_gate_pass *pass,
         if (err)
             return err;
     }
+    /* Before this one, and who is left over has a timer or somebody inside. */
+    if (h->waiting)
+        serve(h);
     pass->host = h;
     pass->start = start;
     if (!h->waiting && is_open(h)) {
