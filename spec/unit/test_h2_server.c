@@ -248,7 +248,6 @@ static bool step(ms_err *err)
     struct ms_span run;
     bool moved = false;
 
-    h->now_us += round_trip_us;
     while (h->ops->pull(h, &run, 1)) {
         moved = true;
         CHECK(nghttp2_session_mem_recv(peer.ng, (const uint8_t *)run.p,
@@ -256,6 +255,7 @@ static bool step(ms_err *err)
         h->ops->sent(h, run.n);
     }
     moved |= nghttp2_session_want_write(peer.ng);
+    h->now_us += round_trip_us;
     *err = to_us();
     return moved && !*err;
 }
@@ -605,13 +605,18 @@ static size_t kept_of(int n)
     return kept;
 }
 
-static void begin_far(int streams, size_t give)
+static void begin_at(unsigned trip_us, int streams, size_t give)
 {
-    round_trip_us = 100 * 1000;
+    round_trip_us = trip_us;
     begin(100, false);
     peer.give = give;
     for (int i = 0; i < streams; i++)
         CHECK(!open_side(i, "GET", no_body));
+}
+
+static void begin_far(int streams, size_t give)
+{
+    begin_at(100 * 1000, streams, give);
 }
 
 static void end_far(void)
@@ -628,6 +633,22 @@ TEST(a_window_grows_where_it_holds_a_stream_up)
     /* 40 MiB would take 160 rounds with the first window. */
     CHECK_THAT(rounds < 20, "%u", rounds);
     CHECK(grown == 0);
+    end_far();
+}
+
+/* 5 Gbit/s need 1.25 MB for 2 ms. */
+TEST(a_window_from_nearby_grows_to_what_that_carries)
+{
+    ms_err err;
+    int64_t most = 0;
+
+    begin_at(2000, 1, 4 * MS_H2_MAX_STREAM_WINDOW);
+    while (!sides[0].ended) {
+        CHECK(step(&err) && !err);
+        most = grown > most ? grown : most;
+    }
+    CHECK_THAT(most > 950 * 1000 && most < 1050 * 1000, "%lld",
+               (long long)most);
     end_far();
 }
 

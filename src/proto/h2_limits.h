@@ -8,10 +8,12 @@
 /* What one stream may have under way at first, and a paused one keep here: a
  * TCP connection needs four round trips to send more in one. */
 #define MS_H2_STREAM_WINDOW (256 * 1024)
-/* What the window grows to where its size holds the stream up: 330 Mbit/s at
- * 100 ms round trip. A reader that was quick and rests keeps so much in memory:
- * with what waits in Lua less than 8 MiB. */
-#define MS_H2_MAX_STREAM_WINDOW (4 * 1024 * 1024)
+/* What the window grows to where its size holds the stream up: 1.3 Gbit/s at
+ * 100 ms round trip. */
+#define MS_H2_MAX_STREAM_WINDOW (16 * 1024 * 1024)
+/* And what 5 Gbit/s need: a reader that was quick and rests keeps a window in
+ * memory, and from a peer that is near a large one is of no use. */
+#define MS_H2_BYTES_PER_US 625
 /* What was kept for a reader that rested is handed over in such pieces. */
 #define MS_H2_PIECE ((size_t)64 * 1024)
 /* By how much all windows of a connection, and of all connections of a multi,

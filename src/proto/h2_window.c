@@ -10,7 +10,8 @@
  * roughly, for the peer may have much to do when a connection begins; so
  * before a window grows, and each time it does, a PING measures it, and the
  * shortest counts. Otherwise whoever reads fast, from a peer that is near,
- * would be given a window to keep megabytes in as soon as he rests. What is
+ * would be given a window to keep megabytes in as soon as he rests; and none
+ * grows beyond what 5 Gbit/s need in that time. What is
  * slow or paused keeps the window it has, so only those that take data quickly
  * may ever have much under way.
  */
@@ -55,11 +56,19 @@ void ms_h2_window_measured(struct h2 *h, const uint8_t *opaque)
     h->measured = true;
 }
 
+/* The window of a stream that is as quick as can be. */
+static int64_t largest(const struct h2 *h)
+{
+    if (h->round_trip_us > MS_H2_MAX_STREAM_WINDOW / MS_H2_BYTES_PER_US)
+        return MS_H2_MAX_STREAM_WINDOW;
+    return (int64_t)h->round_trip_us * MS_H2_BYTES_PER_US;
+}
+
 /* By how much the window may grow now. */
 static int64_t growth(const struct h2_stream *s)
 {
     const struct h2 *h = s->h2;
-    int64_t most = MS_H2_MAX_STREAM_WINDOW - s->window;
+    int64_t most = largest(h) - s->window;
     int64_t here = MS_H2_GROWN - h->grown;
     int64_t all = MS_H2_ALL_GROWN - *h->all_grown;
 
