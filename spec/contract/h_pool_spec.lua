@@ -70,14 +70,16 @@ describe("contract H:", function()
     assert.equal(3, p:connections())
     -- Nobody told of the close: the socket is looked at, or the request, which
     -- must not be repeated, would fail.
-    local q <close> = peer.start { { { "request" }, { "send", ANSWER }, { "delay", 50 } },
-      { { "request" }, { "send", ANSWER }, { "hang" } } }
+    local serve = { { { "request" }, { "send", ANSWER }, { "hang" } } }
+    local q = peer.start(serve)
     assert.is_false(reused(d, q:url("/")))
     local list = d.multi:sockets()
     local fd = list[#list].fd
+    q:stop()
     local poller <close> = core.multi {}
     assert.equal(1, poller:poll(5000, { { fd = fd, events = core.POLL_IN } }))
-    local easy = d:add(q:url("/"), { method = "POST", body = "x" })
+    local again <close> = peer.start(serve, { port = q.port })
+    local easy = d:add(again:url("/"), { method = "POST", body = "x" })
     d.multi:socket_action(core.SOCKET_TIMEOUT, 0)
     d:run()
     assert.is_true(d:ended(easy))
