@@ -3,6 +3,7 @@
  * options_compile.c - what is made of a set of options when it is frozen.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/options.h"
 #include "proto/decode.h"
@@ -104,10 +105,27 @@ static ms_err refuse(struct ms_options *o, ms_err err, const char *why)
     return err;
 }
 
+/* The characters of a host and a port (RFC 3986, 3.2.2): no others, that a
+ * proxy and a server behind it might read in two ways. */
+static bool is_authority(struct ms_span s)
+{
+    static const char signs[] = "-._~!$&'()*+,;=%:[]";
+
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i], lower = (char)(c | 0x20);
+        bool plain = (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z');
+        if (!plain && (!c || !strchr(signs, c)))
+            return false;
+    }
+    return s.n > 0;
+}
+
 static ms_err add_host(struct ms_options *o, struct ms_span value)
 {
-    if (o->asked.host.p || !value.n)
-        return refuse(o, MS_EHEADER, "there is one Host, and it is not empty");
+    if (o->asked.host.p || !is_authority(value))
+        return refuse(o, MS_EHEADER,
+                      "there is one Host: a name or an address, perhaps with a "
+                      "port");
     o->asked.host = value;
     return MS_OK;
 }
