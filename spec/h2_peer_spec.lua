@@ -9,7 +9,7 @@ local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local servers = require "spec.support.h2_servers"
 
-local PRIOR = { version = "2-prior-knowledge", timeout = 5000 }
+local PRIOR = { version = "2-prior-knowledge", timeout = 30000 }
 local WINDOW = 1 << 18 -- MS_H2_STREAM_WINDOW, at first
 local HIGH = 1 << 19 -- what a streamed response takes before it pauses
 
@@ -161,7 +161,7 @@ describe("HTTP/2:", function()
           local p <close> = h2.peers({ { "send", first }, is_goaway and { "close" } or { "hang" } },
             { h2.answer(1, "again"), { "hang" } })
           local options = { version = "2-prior-knowledge", fresh_connection = true,
-            retry = { max = 1, max_delay = 1 }, timeout = 10000 }
+            retry = { max = 1, max_delay = 1 }, timeout = 30000 }
           local res, err = ms.fetch(p:url("/"), options)
           local what = ("%d %s"):format(code, is_goaway and "GOAWAY" or "RST_STREAM")
           assert.equal(may_help, res ~= nil, what .. tostring(err))

@@ -26,9 +26,9 @@ describe("timeout.first_byte", function()
   end))
 
   it("is met by one byte, and then counts no more", async(function()
-    local p <close> = peer.start({ { { "request" }, { "send", "H" }, { "delay", 150 },
+    local p <close> = peer.start({ { { "request" }, { "send", "H" }, { "delay", 1500 },
       { "send", HEAD:sub(2) .. "0123456789" } } })
-    local res = assert(ms.fetch(p:url(), { timeout = { first_byte = 100 } }))
+    local res = assert(ms.fetch(p:url(), { timeout = { first_byte = 1000 } }))
     assert.equal("0123456789", res.body)
   end))
 
@@ -44,12 +44,12 @@ end)
 describe("timeout.idle", function()
   it("ends what stands still in the middle of the body", async(function()
     local p <close> = peer.start({ { { "request" }, { "send", HEAD .. "01234" }, { "hang" } } })
-    timed_out("idle", "body", ms.fetch(p:url(), { timeout = { idle = 30 } }))
+    timed_out("idle", "body", ms.fetch(p:url(), { timeout = { idle = 500 } }))
   end))
 
   it("begins anew with every byte", async(function()
-    local p <close> = peer.start({ { { "request" }, { "split", HEAD .. "0123456789", 4, 20 } } })
-    local res = assert(ms.fetch(p:url(), { timeout = { idle = 400 } }))
+    local p <close> = peer.start({ { { "request" }, { "split", HEAD .. "0123456789", 2, 50 } } })
+    local res = assert(ms.fetch(p:url(), { timeout = { idle = 700 } }))
     assert.equal("0123456789", res.body)
   end))
 
@@ -64,7 +64,7 @@ describe("the phase of a timeout", function()
   it("is headers until the head is whole", async(function()
     local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 200 OK\r\nX: " },
       { "hang" } } })
-    timed_out("", "headers", ms.fetch(p:url(), { timeout = 50 }))
+    timed_out("", "headers", ms.fetch(p:url(), { timeout = 500 }))
   end))
 end)
 
@@ -103,9 +103,9 @@ describe("limits on time", function()
     local t = ms.spawn(function()
       while not over do assert(client:fetch(busy:url())) end
     end)
-    timed_out("idle", "headers", client:fetch(slow:url(), { timeout = { idle = 50 } }))
+    timed_out("idle", "headers", client:fetch(slow:url(), { timeout = { idle = 200 } }))
     timed_out("first_byte", "headers", client:fetch(slow:url(), { timeout = { first_byte = 50 } }))
-    timed_out("total", "headers", client:fetch(slow:url(), { timeout = 50 }))
+    timed_out("total", "headers", client:fetch(slow:url(), { timeout = 500 }))
     over = true
     assert(t:wait())
   end))
