@@ -326,7 +326,7 @@ describe("HTTP/2:", function()
 
   it("B19 a peer that answers no ping is gone", async(function()
     local p <close> = h2.peer { { "hang" } }
-    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 20 }
+    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 500 } -- its settings come before
     local res, err = client:fetch(p:url("/"))
     assert.is_nil(res)
     assert.equal("timed_out", err.code)
@@ -335,9 +335,9 @@ describe("HTTP/2:", function()
 
   it("B19 a peer that answers stays, also an idle one", async(function()
     local server <close> = servers.node()
-    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 80 }
-    assert.equal("slow", assert(client:fetch(server:url("/slow/200"))).body)
-    ms.sleep(200)
+    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 500 }
+    assert.equal("slow", assert(client:fetch(server:url("/slow/1200"))).body)
+    ms.sleep(1200)
     assert(client:fetch(server:url("/slow/1")))
     assert.equal(1, client:stats().opened)
   end))
