@@ -10,7 +10,8 @@
 -- than one may run on a core; but not so many that all become slow.
 local uv = require "luv"
 
-local LIMIT = 300 -- seconds for one file; the slowest takes 20, ten times that under a tool
+local LIMIT = 900 -- seconds for one file; the slowest takes 20, ten times that under a tool or
+                  -- on a machine that has much else to do
 local MOST = 3 -- at a time
 
 local function find_files()

@@ -11,7 +11,7 @@ local uv = require "luv"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 local SERVE = { { { "request" }, { "send", OK }, { "repeat" } } }
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 -- base64 of "anna:secret", "otto:geheim"
 local ANNA, OTTO = "Basic YW5uYTpzZWNyZXQ=", "Basic b3R0bzpnZWhlaW0="
 

@@ -12,7 +12,7 @@ local peer = require "spec.support.peer"
 local process = require "spec.support.process"
 
 local ANNA = { "anna", "secret", digest = true }
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 local ALGORITHMS = { "MD5", "MD5-sess", "SHA-256", "SHA-512-256-sess" }
 local QOPS = { "auth", "auth-int", "none" }
 local node

@@ -105,7 +105,7 @@ describe("credentials are not shown", function()
         .. " ['Proxy-Authorization'] = 'secret' }", "" }) do
       local p <close> = peer.start { { { "request" }, { "send", REFUSED }, { "request" },
         { "send", OK:format("200 OK") }, { "hang" } } }
-      local script = ("require('multisocket').fetch(%q, { timeout = 5000, %s })"):format(
+      local script = ("require('multisocket').fetch(%q, { timeout = 30000, %s })"):format(
         url_of(p:url(), way == ""), way)
       local r = process.run({ "lua5.4", "-e", script },
         { env = { MULTISOCKET_TRACE = "all:debug" } })
@@ -196,7 +196,7 @@ describe("what is no URL shows no credentials", function()
         ("HTTP/1.1 302 No\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"):format(
           url:gsub("^ \1", "")) }, { "hang" } } }
       local heard = {}
-      local _, err = ms.fetch(p:url(), { timeout = 5000, -- what is relative is not found
+      local _, err = ms.fetch(p:url(), { timeout = 30000, -- what is relative is not found
         on_debug = function(_, text) heard[#heard + 1] = text end })
       if not ms.url(url:gsub("^ \1", ""), p:url()) then
         assert_hidden(tostring(err), "err")

@@ -14,7 +14,7 @@ local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 local REFUSED = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %s\r\nContent-Length: 3\r\n\r\nwho"
 local SERVE = { { { "request" }, { "send", OK }, { "repeat" } } }
 local ANNA = { "anna", "secret", digest = true }
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 
 -- base64 of "anna:secret", "otto:geheim", "anna:"
 local BASIC = { anna = "Basic YW5uYTpzZWNyZXQ=", otto = "Basic b3R0bzpnZWhlaW0=",

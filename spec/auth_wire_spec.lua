@@ -95,7 +95,7 @@ describe("a server that checks credentials " .. v.over, function()
         assert.equal(r.stdout, res.body .. res.status, login)
         assert.equal(login == right and 200 or 401, res.status)
         if url:find(nginx.port, 1, true) then
-          process.wait_until(function() return #nginx:log() >= before + 2 end, 5000)
+          process.wait_until(function() return #nginx:log() >= before + 2 end)
           assert.equal(before + 2, #nginx:log())
         end
       end

@@ -41,7 +41,7 @@ describe("base_url", function()
 
   for _, row in ipairs(WAYS) do
     it(("has %s for its own origin"):format(next(row[1])) .. " " .. row[2], async(function()
-      local opts = { base_url = home:url("/a/"), timeout = 10000, headers = { ["X-A"] = "1" } }
+      local opts = { base_url = home:url("/a/"), timeout = 30000, headers = { ["X-A"] = "1" } }
       for k, v in pairs(row[1]) do opts[k] = v end
       local client <close> = ms.client(opts)
       for _, url in ipairs({ "b", "/b", "?b", "", home:url("/b"),

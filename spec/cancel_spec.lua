@@ -507,7 +507,7 @@ describe("a transfer that is paused is ended by", function()
       fn(multi, easy)
       driver:refresh()
       assert.equal(0, multi:running())
-      assert.is_truthy(p:wait(function() return p:count("eof") + p:count("error") > 0 end, 5000,
+      assert.is_truthy(p:wait(function() return p:count("eof") + p:count("error") > 0 end, 30000,
         pump))
       assert.equal(by == "multi:close" and 1 or 0, done)
       assert.equal(1, calls)

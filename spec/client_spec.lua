@@ -190,7 +190,7 @@ describe("a client", function()
     local t = ms.spawn(c.fetch, c, p:url())
     local cb
     c:request(p:url(), function(err) cb = err end)
-    p:wait("request", 5000, function() ms.sleep(1) end)
+    p:wait("request", 30000, function() ms.sleep(1) end)
     c:close()
     local ok, err = t:wait()
     assert.is_false(ok)

@@ -39,7 +39,7 @@ describe("a build", function()
   it("asks for the codings it knows", async(function()
     local p <close> = peer.start { { { "request" }, { "send", "HTTP/1.1 204 No\r\n\r\n" },
       { "hang" } } }
-    assert(ms.fetch(p:url(), { timeout = 10000 }))
+    assert(ms.fetch(p:url(), { timeout = 30000 }))
     local want = "gzip, deflate"
     for _, row in ipairs(CODINGS) do
       if ms.features()[row[1]] then want = want .. row[2] end

@@ -8,7 +8,7 @@ local async = require "spec.support.async"
 local drive = require "spec.support.drive"
 local peer = require "spec.support.peer"
 
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 local function names(jar)

@@ -498,7 +498,7 @@ describe("core.multi:", function()
           while true do end
         end })
         print(pcall(d.run, d))
-      ]]):format(server:url("/small")) }, { timeout = 10000 })
+      ]]):format(server:url("/small")) }, { timeout = 60000 })
       matches("^false\t.*interrupted!\n$", r.stdout)
     end)
   end)
@@ -689,7 +689,7 @@ describe("core.multi:", function()
         keep.response = keep.easy:response()
         keep.headers = keep.response.headers
         d.multi:add_handle(keep.free)
-      ]]):format(server:url("/small")) }, { timeout = 10000 })
+      ]]):format(server:url("/small")) }, { timeout = 60000 })
       assert.equal("", r.stderr)
       assert.equal("done\n", r.stdout)
       assert.equal(0, r.code)
@@ -735,7 +735,7 @@ describe("core.multi:", function()
         "for _, e in ipairs(easies) do e:close() end uv.run('nowait')" } do
         for turns = 0, 4, 2 do
           local r = process.run({ "lua5.4", "-e",
-            SCRIPT:format(server:url("/bytes/1000000"), turns, ending) }, { timeout = 10000 })
+            SCRIPT:format(server:url("/bytes/1000000"), turns, ending) }, { timeout = 60000 })
           assert.same({ 0, "", "" }, { r.code or r.signal, r.stdout, r.stderr }, ending .. turns)
         end
       end
@@ -747,7 +747,7 @@ describe("core.multi:", function()
         local d = require("spec.support.drive").new()
         d.multi:add_handle(core.easy { url = %q, on_data = function() os.exit(7, true) end })
         d:run()
-      ]]):format(server:url("/small")) }, { timeout = 10000 })
+      ]]):format(server:url("/small")) }, { timeout = 60000 })
       assert.equal(7, r.code)
       assert.equal("", r.stderr)
     end)
@@ -835,7 +835,7 @@ describe("core.multi:", function()
         local sets, ok, err = {}, true, nil
         while ok do ok, err = pcall(core.epoll) sets[#sets + 1] = err end
         print(err.code, err.category, err.errno)
-      ]] }, { files = 20, timeout = 10000 })
+      ]] }, { files = 20, timeout = 60000 })
       assert.equal("too_many_files\tconnect\t24\n", r.stdout)
     end)
 

@@ -17,7 +17,7 @@ local wire = require "spec.support.wire"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: 1\r\n\r\nok"
 local SERVE = { { { "request" }, { "send", OK }, { "repeat" } } }
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 
 -- A callback, and the list of what it heard: "kind first line".
 local function listener()

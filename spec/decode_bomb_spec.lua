@@ -16,7 +16,7 @@ local MAIN = "spec/support/bomb_main.lua"
 
 -- What a process of its own says about a bomb: bytes, how it ended, MiB.
 local function take(...)
-  local child = process.run({ "lua5.4", MAIN, ... }, { timeout = 60000,
+  local child = process.run({ "lua5.4", MAIN, ... }, { timeout = 240000,
     env = { LUA_PATH = package.path, LUA_CPATH = package.cpath } })
   assert.equal(0, child.code, child.stderr)
   local n, how, kib = child.stdout:match("^(%d+)%s+(%S+)%s+(%d+)")

@@ -59,7 +59,7 @@ describe("names", function()
     fails("resolve_failed", client:fetch(url("r.test")))
     local err = fails("timed_out", client:fetch(url("silent.test")))
     assert.equal("resolve", err.phase)
-  end))
+  end, asked.SHORT))
 
   it("that nobody answers for end with the connect timeout, or when cancelled",
     asking({ ["silent.test"] = false }, function(client)

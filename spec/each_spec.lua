@@ -161,7 +161,7 @@ describe("each", function()
       break
     end
     assert.equal(0, c:stats().running)
-    assert.is_true(a:wait(function() return port.count(a.port) == 0 end, 5000,
+    assert.is_true(a:wait(function() return port.count(a.port) == 0 end, 30000,
       function() ms.sleep(1) end))
   end))
 

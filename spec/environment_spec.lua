@@ -90,7 +90,7 @@ describe("the environment,", function()
         ms.sleep(20)
         print(n)
         while not io.open(arg[1]) do ms.sleep(1) end]]):format(mode) })
-      child:first_line(10000)
+      child:first_line()
       while child:running() and not child:stdout():find("\n%d+\n") do
         for _, name in ipairs({ "sigchld", "sigalrm", "sigusr1" }) do child:kill(name) end
       end
@@ -137,7 +137,7 @@ describe("the environment,", function()
       it("into a child that " .. what .. " leaves the parent's connection alone", function()
         in_modes(FORK .. ([[
           local function connection()
-            local res = assert(ms.fetch(URL, { timeout = 5000 }))
+            local res = assert(ms.fetch(URL, { timeout = 30000 }))
             return res.headers["x-connection"]
           end
           local first = connection()
@@ -153,7 +153,7 @@ describe("the environment,", function()
       in_modes(FORK .. [[
         local c = ms.client()
         local function connection(client)
-          local res = assert(client:fetch(URL, { timeout = 5000 }))
+          local res = assert(client:fetch(URL, { timeout = 30000 }))
           return res.headers["x-connection"]
         end
         local first = connection(c)
@@ -181,7 +181,7 @@ describe("the environment,", function()
         local core, drive = require "multisocket.core", require "spec.support.drive"
         local d = drive.new()
         local function fetch(drv)
-          local easy = core.easy({ url = URL, timeout = 5000 })
+          local easy = core.easy({ url = URL, timeout = 30000 })
           drv.multi:add_handle(easy)
           drv:run()
           return easy:response()
@@ -206,7 +206,7 @@ describe("the environment,", function()
     it("in the middle of a transfer does not disturb it", function()
       in_modes(FORK .. [[
         local pid
-        local res = assert(ms.fetch(BIG, { timeout = 5000, on_headers = function()
+        local res = assert(ms.fetch(BIG, { timeout = 30000, on_headers = function()
           pid = fork()
           if pid == 0 then _exit(0) end
         end }))
@@ -272,7 +272,7 @@ describe("the environment,", function()
         local timer = uv.new_timer()
         timer:start(30, 0, function() timer:close() jump() end)
         local start = uv.hrtime()
-        local res = assert(ms.fetch(SLOW, { timeout = 5000 })) -- the jump is in the middle
+        local res = assert(ms.fetch(SLOW, { timeout = 30000 })) -- the jump is in the middle
         assert(math.abs(os.time() - before) > 1000000, "the clock did not jump")
         local _, err = ms.fetch(HANG, { timeout = 50 })
         assert(err.code == "timed_out")
@@ -282,7 +282,7 @@ describe("the environment,", function()
         local f = io.open(%q, "w") f:write("+0") f:close()
         io.write("ok")]]):format(path, jump, path), { env = { LD_PRELOAD = FAKETIME,
           FAKETIME_TIMESTAMP_FILE = path, FAKETIME_NO_CACHE = 1, DONT_FAKE_MONOTONIC = 1,
-          FAKETIME_DONT_FAKE_MONOTONIC = 1 }, timeout = 20000 })
+          FAKETIME_DONT_FAKE_MONOTONIC = 1 }, timeout = 60000 })
     end
     os.remove(path)
   end)
@@ -354,7 +354,7 @@ describe("the environment,", function()
         assert(res == nil and (err.category == "resolve" or err.category == "timeout"), err)
         res, err = ms.fetch("http://127.0.0.1:1/")
         assert(err.code == "connection_refused", err)
-        io.write("ok")]], { resolv_conf = text, timeout = 20000 }))
+        io.write("ok")]], { resolv_conf = text, timeout = 60000 }))
     end
   end)
 

@@ -9,7 +9,7 @@ local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local servers = require "spec.support.h2_servers"
 
-local PRIOR = { version = "2-prior-knowledge", timeout = 5000 }
+local PRIOR = { version = "2-prior-knowledge", timeout = 30000 }
 local WINDOW = 1 << 18 -- MS_H2_STREAM_WINDOW, at first
 local HIGH = 1 << 19 -- what a streamed response takes before it pauses
 
@@ -161,7 +161,7 @@ describe("HTTP/2:", function()
           local p <close> = h2.peers({ { "send", first }, is_goaway and { "close" } or { "hang" } },
             { h2.answer(1, "again"), { "hang" } })
           local options = { version = "2-prior-knowledge", fresh_connection = true,
-            retry = { max = 1, max_delay = 1 }, timeout = 10000 }
+            retry = { max = 1, max_delay = 1 }, timeout = 30000 }
           local res, err = ms.fetch(p:url("/"), options)
           local what = ("%d %s"):format(code, is_goaway and "GOAWAY" or "RST_STREAM")
           assert.equal(may_help, res ~= nil, what .. tostring(err))
@@ -326,7 +326,7 @@ describe("HTTP/2:", function()
 
   it("B19 a peer that answers no ping is gone", async(function()
     local p <close> = h2.peer { { "hang" } }
-    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 20 }
+    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 500 } -- its settings come before
     local res, err = client:fetch(p:url("/"))
     assert.is_nil(res)
     assert.equal("timed_out", err.code)
@@ -335,9 +335,9 @@ describe("HTTP/2:", function()
 
   it("B19 a peer that answers stays, also an idle one", async(function()
     local server <close> = servers.node()
-    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 80 }
-    assert.equal("slow", assert(client:fetch(server:url("/slow/200"))).body)
-    ms.sleep(200)
+    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 500 }
+    assert.equal("slow", assert(client:fetch(server:url("/slow/1200"))).body)
+    ms.sleep(1200)
     assert(client:fetch(server:url("/slow/1")))
     assert.equal(1, client:stats().opened)
   end))

@@ -13,7 +13,7 @@ local PRIOR = { version = "2-prior-knowledge" }
 local function through_haproxy(answer, opts, last)
   local back <close> = peer.start { { { "request" }, { "send", answer }, last or { "hang" } } }
   local proxy <close> = servers.haproxy(back.port)
-  local options = { version = "2-prior-knowledge", timeout = 10000 }
+  local options = { version = "2-prior-knowledge", timeout = 30000 }
   for k, v in pairs(opts or {}) do options[k] = v end
   local res, err = ms.fetch(proxy:url("/"), options)
   return res, err, back

@@ -218,7 +218,7 @@ describe("in the life of a stream,", function()
             assert(server:bind("127.0.0.1", 53))
             server:recv_start(function(_, data) asked = asked or data ~= nil end)
             c = ms.client() ]] .. start .. " while not asked do uv.run('once') end" .. more,
-            { resolv_conf = "nameserver 127.0.0.1\n", timeout = 20000 })
+            { resolv_conf = "nameserver 127.0.0.1\n", timeout = 60000 })
           assert_ends(r, 0, start .. more)
         end
       end

@@ -9,7 +9,7 @@ local peer = require "spec.support.peer"
 local port = require "spec.support.port"
 local server = require "spec.support.server"
 
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 
 -- Runs the loop until `done()`; fails when it takes too long.
 local function run_until(done)
@@ -91,7 +91,7 @@ for _, mode in ipairs({ "poll", "epoll" }) do
       local before = async.handles()
       driver = luv.attach(multi, uv, { mode = mode })
       add(nginx:url("/small"))
-      add(("http://127.0.0.1:%d/"):format(port.free()), { timeout = 5000 })
+      add(("http://127.0.0.1:%d/"):format(port.free()), { timeout = 30000 })
       run_until(function() return #done == 2 end)
       multi:close()
       driver:close()
@@ -135,7 +135,7 @@ for _, mode in ipairs({ "poll", "epoll" }) do
       uv.update_time()
       local started = uv.hrtime()
       while uv.hrtime() - started < 200 * 1000000 do end -- luacheck: ignore 542
-      add(p:url(), { timeout = 5000 })
+      add(p:url(), { timeout = 30000 })
       run_until(function() return #done == 1 end)
       assert.is_true(done[1].ok)
     end)

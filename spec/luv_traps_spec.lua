@@ -17,7 +17,7 @@ local server = require "spec.support.server"
 -- Under a sanitizer (make asan) the naive driver's crashes end in its words, and other ways.
 local TOOL = os.getenv("SPEC_TOOL")
 
-local TIMEOUT = 15000 -- ms for a program; one that is to hang gets less
+local TIMEOUT = 60000 -- ms for a program; one that is to hang gets less
 local HANGS = 1500 -- ms after which a program that is to hang is taken to
 local ABORT, SEGV, PIPE = 6, 11, 13
 

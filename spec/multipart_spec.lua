@@ -38,7 +38,7 @@ describe("multipart", function()
   setup(function()
     local good = certs.get("valid")
     child = process.start({ "node", HERE .. "support/form_server.js", good.key, good.full })
-    local h1, h2, tls = child:first_line(10000):match("(%d+) (%d+) (%d+)")
+    local h1, h2, tls = child:first_line():match("(%d+) (%d+) (%d+)")
     ports = { h1 = h1, h2 = h2, tls = tls }
     base = ("http://127.0.0.1:%s/"):format(h1)
     dir = os.tmpname()

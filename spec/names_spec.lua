@@ -55,7 +55,7 @@ describe("names:", function()
     local err = fails("timed_out", client:fetch(url("silent.test")))
     assert.equal("resolve", err.phase)
     assert.is_true(err.retryable)
-  end))
+  end, asked.SHORT))
 
   it("G2: a truncated answer comes over TCP, and from nobody when TCP is dead", asking({
     ["big.test"] = { "127.0.0.1", truncated = true },
@@ -70,7 +70,7 @@ describe("names:", function()
     server.tcp_is_dead = false
     client:network_changed()
     ok(client:fetch(url("more.test")))
-  end))
+  end, asked.SHORT))
 
   it("G3: 1500 addresses are bounded and tried in their order", asking({}, function(client, server)
     local many = { truncated = true }
@@ -154,7 +154,7 @@ describe("names:", function()
     end, { concurrency = #names })) do assert.is_true(entry.ok, tostring(entry.error)) end
     server.records["good.test"] = { "127.0.0.1" }
     ok(client:fetch(url("good.test")))
-  end))
+  end, asked.SHORT))
 
   -- No answer about the other family would come for ten seconds.
   it("G6: a family that is silent or fails delays nobody", async(function()

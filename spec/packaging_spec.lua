@@ -116,7 +116,7 @@ describe("installed for C:", function()
 
   local function assert_fetches(program)
     local result = process.run({ program, nginx:url("/small"), nginx:url("/bytes/1000000"),
-      nginx:url("/status/404"), "http://127.0.0.1:1/" }, { env = env, timeout = 10000 })
+      nginx:url("/status/404"), "http://127.0.0.1:1/" }, { env = env, timeout = 60000 })
     assert.same({ 0, "" }, { result.code, result.stderr })
     local lines = {}
     for line in result.stdout:gmatch("[^\n]+") do lines[#lines + 1] = line end
@@ -149,7 +149,7 @@ describe("installed for C:", function()
     local program = compile("examples/port/multisocket.c", "$(pkg-config --libs multisocket)",
       "port")
     local result = process.run({ program, nginx:url("/small"), nginx:url("/status/404"),
-      "http://127.0.0.1:1/" }, { env = env, timeout = 10000 })
+      "http://127.0.0.1:1/" }, { env = env, timeout = 60000 })
     local lines = {}
     for line in result.stdout:gmatch("[^\n]+") do lines[#lines + 1] = line end
     table.sort(lines)

@@ -38,7 +38,7 @@ end
 local function hanging(p, client, fn)
   local stats
   fn(function() return client:fetch(p:url()) end, function()
-    p:wait("request", 5000, function() ms.sleep(1) end)
+    p:wait("request", 30000, function() ms.sleep(1) end)
   end)
   stats = client:stats()
   assert.equal(0, stats.running)

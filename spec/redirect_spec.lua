@@ -200,7 +200,7 @@ describe("D5: the number of redirects " .. v.over, function()
     for limit, requests in pairs({ [false] = 11, [1] = 2, [3] = 4, [25] = 26 }) do
       local before = #p:requests()
       local err = failure("too_many_redirects", v:fetch(p:url(), { redirect = limit or nil,
-        timeout = 5000 }))
+        timeout = 30000 }))
       assert.equal("redirect", err.category)
       assert.equal("headers", err.phase)
       assert.is_false(err.retryable)

@@ -395,7 +395,7 @@ describe("J7: after fork", function()
       local ms = require "multisocket"
       local c = ms.client({ tls = { ca_file = CA }, max_connections = 2 })
       local function connection(client)
-        return assert(client:fetch(URL, { timeout = 5000 })).headers["x-connection"]
+        return assert(client:fetch(URL, { timeout = 30000 })).headers["x-connection"]
       end
       local first = connection(c)
       local handles = {}

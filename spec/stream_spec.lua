@@ -131,7 +131,7 @@ describe("a streamed response", function()
     }
     for _, row in ipairs(rows) do
       for _, size in ipairs({ 1, 2, 100 }) do
-        for _, how in ipairs({ STREAM, { timeout = 10000 } }) do
+        for _, how in ipairs({ STREAM, { timeout = 30000 } }) do
           local p <close> = peer.start { { { "request" },
             { "split", HEAD:format(#row[2]) .. row[2], size, 0 }, { "hang" } } }
           local lines, next_line = {}, assert(ms.fetch(p:url(), how)):lines(row[1])

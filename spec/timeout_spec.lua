@@ -10,6 +10,7 @@ local peer = require "spec.support.peer"
 
 local HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 local LONG = 60000
+local SHORT = 500 -- enough for a peer that waits for a processor to have answered
 
 local function timed_out(why, phase, res, err)
   assert.is_nil(res)
@@ -26,9 +27,9 @@ describe("timeout.first_byte", function()
   end))
 
   it("is met by one byte, and then counts no more", async(function()
-    local p <close> = peer.start({ { { "request" }, { "send", "H" }, { "delay", 150 },
+    local p <close> = peer.start({ { { "request" }, { "send", "H" }, { "delay", 1500 },
       { "send", HEAD:sub(2) .. "0123456789" } } })
-    local res = assert(ms.fetch(p:url(), { timeout = { first_byte = 100 } }))
+    local res = assert(ms.fetch(p:url(), { timeout = { first_byte = 1000 } }))
     assert.equal("0123456789", res.body)
   end))
 
@@ -44,19 +45,19 @@ end)
 describe("timeout.idle", function()
   it("ends what stands still in the middle of the body", async(function()
     local p <close> = peer.start({ { { "request" }, { "send", HEAD .. "01234" }, { "hang" } } })
-    timed_out("idle", "body", ms.fetch(p:url(), { timeout = { idle = 30 } }))
+    timed_out("idle", "body", ms.fetch(p:url(), { timeout = { idle = SHORT } }))
   end))
 
   it("begins anew with every byte", async(function()
-    local p <close> = peer.start({ { { "request" }, { "split", HEAD .. "0123456789", 4, 20 } } })
-    local res = assert(ms.fetch(p:url(), { timeout = { idle = 400 } }))
+    local p <close> = peer.start({ { { "request" }, { "split", HEAD .. "0123456789", 2, 50 } } })
+    local res = assert(ms.fetch(p:url(), { timeout = { idle = 700 } }))
     assert.equal("0123456789", res.body)
   end))
 
   it("ends an upload that nobody reads", async(function()
     local p <close> = peer.start({ { { "stop_reading" }, { "hang" } } })
     timed_out("idle", "send", ms.fetch(p:url(), { body = ("x"):rep(16 << 20),
-      timeout = { idle = 50 } }))
+      timeout = { idle = SHORT } }))
   end))
 end)
 
@@ -64,7 +65,7 @@ describe("the phase of a timeout", function()
   it("is headers until the head is whole", async(function()
     local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 200 OK\r\nX: " },
       { "hang" } } })
-    timed_out("", "headers", ms.fetch(p:url(), { timeout = 50 }))
+    timed_out("", "headers", ms.fetch(p:url(), { timeout = SHORT }))
   end))
 end)
 
@@ -73,7 +74,7 @@ describe("low_speed", function()
     local head = HEAD:gsub("10", "1000")
     local p <close> = peer.start({ { { "request" }, { "send", head },
       { "split", ("x"):rep(1000), 1, 5 } } })
-    timed_out("low_speed", "body", ms.fetch(p:url(), { low_speed = { limit = 100000, time = 100 },
+    timed_out("low_speed", "body", ms.fetch(p:url(), { low_speed = { limit = 100000, time = SHORT },
       timeout = { total = LONG } }))
   end))
 
@@ -103,9 +104,9 @@ describe("limits on time", function()
     local t = ms.spawn(function()
       while not over do assert(client:fetch(busy:url())) end
     end)
-    timed_out("idle", "headers", client:fetch(slow:url(), { timeout = { idle = 50 } }))
+    timed_out("idle", "headers", client:fetch(slow:url(), { timeout = { idle = SHORT } }))
     timed_out("first_byte", "headers", client:fetch(slow:url(), { timeout = { first_byte = 50 } }))
-    timed_out("total", "headers", client:fetch(slow:url(), { timeout = 50 }))
+    timed_out("total", "headers", client:fetch(slow:url(), { timeout = SHORT }))
     over = true
     assert(t:wait())
   end))
@@ -126,9 +127,9 @@ describe("limits on time", function()
       local opts = { timeout = { total = LONG, connect = LONG, first_byte = LONG, idle = LONG },
         low_speed = { limit = 1, time = LONG } }
       if short == "low_speed" then
-        opts.low_speed = { limit = 100000, time = 100 }
+        opts.low_speed = { limit = 100000, time = SHORT }
       else
-        opts.timeout[short] = 100
+        opts.timeout[short] = SHORT
       end
       return opts
     end
@@ -143,16 +144,19 @@ describe("limits on time", function()
     for who, script in pairs(PEERS) do
       local p <close> = peer.start({ script })
       local client <close> = ms.client()
-      for short, phase in pairs(ENDS[who]) do
-        timed_out(short, phase, client:fetch(p:url(), limits(short)))
+      local all = {}
+      local function ends(why, phase, opts)
+        all[#all + 1] = function() timed_out(why, phase, client:fetch(p:url(), opts)) end
       end
+      for short, phase in pairs(ENDS[who]) do ends(short, phase, limits(short)) end
       -- What does not end it would: the transfer outlives that by far.
       for _, short in ipairs({ "first_byte", "idle", "connect" }) do
         local opts = limits(short)
-        opts.timeout.total = 400
-        if not ENDS[who][short] then
-          timed_out("total", ENDS[who].total, client:fetch(p:url(), opts))
-        end
+        opts.timeout.total = 3 * SHORT
+        if not ENDS[who][short] then ends("total", ENDS[who].total, opts) end
+      end
+      for _, entry in ipairs(ms.gather(all)) do
+        if not entry.ok then error(entry.error, 0) end
       end
       assert.equal(0, client:stats().running)
     end
@@ -170,9 +174,9 @@ describe("limits on time", function()
   end)
 
   it("of a client are defaults that false switches off", async(function()
-    local p <close> = peer.start({ { { "request" }, { "delay", 100 },
+    local p <close> = peer.start({ { { "request" }, { "delay", 1000 },
       { "send", HEAD .. "0123456789" } } })
-    local client <close> = ms.client({ timeout = { first_byte = 20, idle = 20 } })
+    local client <close> = ms.client({ timeout = { first_byte = 200, idle = 200 } })
     timed_out("timeout", "headers", client:fetch(p:url()))
     local res = assert(client:fetch(p:url(), { timeout = { first_byte = false, idle = false } }))
     assert.equal("0123456789", res.body)

@@ -15,7 +15,7 @@ local tls_relay = require "spec.support.tls_relay"
 local tls_server = require "spec.support.tls_server"
 local uv = require "luv"
 
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 -- Answers, and then hears the client out: its end is noted.
 local POLITE = { { { "request" }, { "send", OK }, { "eof" } } }

@@ -13,7 +13,7 @@ local tls_peer = require "spec.support.tls_peer"
 local tls_relay = require "spec.support.tls_relay"
 local uv = require "luv"
 
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 local SHORT = 200 -- ms, for a transfer that is to run out of time
 local PIECE = "0123456789"
 local PIECES = 3

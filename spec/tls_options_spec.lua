@@ -12,7 +12,7 @@ local tls_peer = require "spec.support.tls_peer"
 local tls_relay = require "spec.support.tls_relay"
 local tls_server = require "spec.support.tls_server"
 
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 
 local function root() return certs.get("root").cert end
 

@@ -10,7 +10,7 @@ local server = require "spec.support.server"
 local tls_peer = require "spec.support.tls_peer"
 local tls_relay = require "spec.support.tls_relay"
 
-local LIMIT = 20000 -- ms
+local LIMIT = 30000 -- ms
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 local function with_ca(more)

@@ -12,7 +12,7 @@ local tls_peer = require "spec.support.tls_peer"
 local tls_server = require "spec.support.tls_server"
 
 local OLD = "DEFAULT:@SECLEVEL=0" -- what weak keys, digests and versions take
-local LIMIT = 10000 -- ms
+local LIMIT = 30000 -- ms
 
 -- The tls options of a row: trust as the certificate has it, and more.
 local function tls_of(name, more)

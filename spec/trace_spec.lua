@@ -40,17 +40,17 @@ describe("the trace in docs/architecture.md", function()
 
   it("is what the engine prints", function()
     local r = process.run({ "lua5.4", "-" }, { stdin = PROGRAM:format(nginx:url("/small")),
-      env = { MULTISOCKET_TRACE = "all:debug" }, timeout = 20000 })
+      env = { MULTISOCKET_TRACE = "all:debug" }, timeout = 60000 })
     assert.equal(0, r.code, r.stderr)
     assert.same(normalised(shown()), normalised(r.stderr))
   end)
 
   it("is of chosen areas only, and none without the variable", function()
     local text = PROGRAM:format(nginx:url("/small"))
-    local r = process.run({ "lua5.4", "-" }, { stdin = text, timeout = 20000,
+    local r = process.run({ "lua5.4", "-" }, { stdin = text, timeout = 60000,
       env = { MULTISOCKET_TRACE = "pool:debug" } })
     assert.same({ "#c1 pool idle", "#c1 pool idle" }, normalised(r.stderr))
-    r = process.run({ "lua5.4", "-" }, { stdin = text, timeout = 20000 })
+    r = process.run({ "lua5.4", "-" }, { stdin = text, timeout = 60000 })
     assert.equal("", r.stderr)
   end)
 end)

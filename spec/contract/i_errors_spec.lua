@@ -256,7 +256,7 @@ describe("contract I:", function()
       print(d:events("done")[61].ok)
     ]]):format(kind, d.server:url("/small"), d.server:url("/bytes/100000"),
       d.server:url("/small")) },
-      { files = 40, timeout = 20000 })
+      { files = 40, timeout = 60000 })
     assert.equal("true\ttrue\t0\t60\ntrue\n", r.stdout, r.stderr)
   end)
 end)

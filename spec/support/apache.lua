@@ -21,7 +21,7 @@ local process = require "spec.support.process"
 
 local apache = {}
 
-local START_TIMEOUT = 10000 -- ms
+local START_TIMEOUT = 30000 -- ms
 local ATTEMPTS = 5 -- ports tried: another process may take one before us
 local MODULES = "/usr/lib/apache2/modules"
 local REALM = "the spec"

@@ -19,6 +19,9 @@ local NO_CONTENT = "HTTP/1.1 204 No Content\r\n\r\n"
 ---Steps of a peer that answers as `ok` expects.
 asked.SERVE = { { "request" }, { "send", NO_CONTENT }, { "repeat" } }
 
+---Options for names that nobody answers for.
+asked.SHORT = { dns = { timeout = 300 } }
+
 function asked.ok(res, err)
   assert.equal(204, res and res.status, tostring(err))
   return res
@@ -30,17 +33,17 @@ function asked.fails(code, res, err)
   return err
 end
 
----A test with a client that asks a server with these records.
+---A test with a client that asks a server with these records, and waits for it as long as a
+---machine that is busy may need: opts.dns has less where an answer is not to come.
 ---@param records table see spec/support/dns.lua
 ---@param fn fun(client: multisocket.Client, server: table)
----@param opts? table of the client
+---@param opts? { dns: { timeout: integer } }
 ---@return fun()
 function asked.asking(records, fn, opts)
   return async(function()
     local server <close> = dns.start(records)
-    local all = { dns = { servers = server.address, timeout = 200, tries = 2 } }
-    for name, value in pairs(opts or {}) do all[name] = value end
-    local client <close> = ms.client(all)
+    local client <close> = ms.client({ dns = { servers = server.address, tries = 2,
+      timeout = opts and opts.dns.timeout or 10000 } })
     fn(client, server)
   end)
 end

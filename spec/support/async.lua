@@ -15,7 +15,7 @@ local uv = require "luv"
 local async = {}
 
 -- ms; a body that takes longer hangs. Under a tool all takes several times as long.
-local LIMIT = os.getenv("SPEC_TOOL") and 120000 or 20000
+local LIMIT = os.getenv("SPEC_TOOL") and 240000 or 60000
 local TURNS = 100 -- of the loop, for what is closing to be closed
 
 ---@return table<userdata, true> every handle of the loop that is not closing

@@ -11,7 +11,7 @@ local process = require "spec.support.process"
 
 local codings = {}
 
-local START_TIMEOUT = 10000 -- ms
+local START_TIMEOUT = 30000 -- ms
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)codings%.lua$")
 
 -- What the server answers with, before it is coded.

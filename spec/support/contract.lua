@@ -31,7 +31,7 @@ local uv = require "luv"
 
 local contract = {}
 
-local LIMIT = 10000 -- ms; a condition that takes longer never holds
+local LIMIT = 30000 -- ms; a condition that takes longer never holds
 local TURN = 50 -- ms
 
 local Drive = {}

@@ -9,7 +9,7 @@ local process = require "spec.support.process"
 
 local digest = {}
 
-local START_TIMEOUT = 10000 -- ms
+local START_TIMEOUT = 30000 -- ms
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)digest%.lua$")
 
 local Server = {}

@@ -16,7 +16,7 @@ local uv = require "luv" -- for its clock
 
 local drive = { kind = "epoll" }
 
-local LIMIT = 10000 -- ms; a condition that takes longer never holds
+local LIMIT = 30000 -- ms; a condition that takes longer never holds
 local TURN = 100 -- ms
 
 ---@class spec.Drive

@@ -23,7 +23,7 @@ local uv = require "luv"
 
 local servers = { BIG = 3000000 }
 
-local START_TIMEOUT = 10000 -- ms
+local START_TIMEOUT = 30000 -- ms
 local ATTEMPTS = 5 -- ports tried: another process may take one before us
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)h2_servers%.lua$")
 

@@ -13,7 +13,7 @@ local process = require "spec.support.process"
 
 local reporter = {}
 
-local START_TIMEOUT = 10000 -- ms
+local START_TIMEOUT = 30000 -- ms
 
 ---@class spec.Event
 ---@field event string

@@ -16,7 +16,7 @@ local process = require "spec.support.process"
 
 local s_client = {}
 
-local TIMEOUT = 10000 -- ms
+local TIMEOUT = 30000 -- ms
 
 ---@class spec.SClient
 ---@field code integer

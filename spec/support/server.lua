@@ -51,7 +51,7 @@ local server = {}
 server.BIG_SIZE = 8 * 1024 * 1024
 
 local SIZES = { 0, 1, 100, 1000, 10000, 100000, 1000000 }
-local START_TIMEOUT = 10000 -- ms
+local START_TIMEOUT = 30000 -- ms
 local ATTEMPTS = 5 -- ports tried: another process may take one before us
 
 local CONFIG = [[

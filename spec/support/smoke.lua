@@ -24,7 +24,7 @@ assert(server:listen(1, function()
 end))
 
 local port = server:getsockname().port
-local res = assert(ms.fetch(("http://127.0.0.1:%d/"):format(port), { timeout = 10000 }))
+local res = assert(ms.fetch(("http://127.0.0.1:%d/"):format(port), { timeout = 30000 }))
 assert(res.status == 200 and res.body == BODY, "not what the server sent")
 
 print(package.searchpath("multisocket", package.path))

@@ -57,7 +57,7 @@ local reporter = require "spec.support.reporter"
 local tls_peer = {}
 
 local PROGRAM = "build/tls_peer" -- by the Makefile
-local BUILD_TIMEOUT = 60000 -- ms
+local BUILD_TIMEOUT = 120000 -- ms
 
 local VERSIONS = { tls1 = 0x0301, tls1_1 = 0x0302, tls1_2 = 0x0303, tls1_3 = 0x0304 }
 

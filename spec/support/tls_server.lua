@@ -36,7 +36,7 @@ local server = require "spec.support.server"
 
 local tls_server = {}
 
-local START_TIMEOUT = 10000 -- ms
+local START_TIMEOUT = 30000 -- ms
 local SIZES = { 0, 1, 1000, 100000 }
 local OLD = { tls1 = true, tls1_1 = true }
 

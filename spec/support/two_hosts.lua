@@ -48,7 +48,7 @@ print("fine")
 function two_hosts.run(kind, v6, text, before)
   if not namespace.possible() then return end
   local r = namespace.run(PROGRAM:format(v6, kind, before or "", text),
-    { hosts = "::1 two\n127.0.0.1 two\n", timeout = 20000 })
+    { hosts = "::1 two\n127.0.0.1 two\n", timeout = 60000 })
   if r.stdout ~= "fine\n" then error(r.stdout .. r.stderr, 2) end
 end
 

@@ -30,8 +30,8 @@ local servers = require "spec.support.h2_servers"
 
 local wire = {}
 
-local START_TIMEOUT = 10000 -- ms
-local LIMIT = 15000 -- ms, of a fetch
+local START_TIMEOUT = 30000 -- ms
+local LIMIT = 30000 -- ms, of a fetch
 local BARE = { env = { LD_PRELOAD = false } } -- curl is not what is looked at
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)wire%.lua$")
 
