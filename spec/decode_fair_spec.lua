@@ -15,6 +15,13 @@ local VERSIONS = { "1.1", "2-prior-knowledge" }
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 local SERVE = { { { "request" }, { "send", OK }, { "repeat" } } }
 
+-- A response of so many zeros, gzipped.
+local function coded(n)
+  local body = codings.encode("gzip", ("\0"):rep(n))
+  return ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"):format(
+    #body) .. body
+end
+
 describe("a bomb", function()
   local node
 
@@ -115,6 +122,36 @@ describe("a bomb", function()
       assert(client:fetch(p:url(), opts))
       assert.equal(16 * MiB, n)
     end
+  end))
+
+  it("does not mind a host that takes long between two turns", async(function()
+    local uv = require "luv"
+    local p <close> = peer.start { { { "request" }, { "send", coded(8 * MiB) }, { "repeat" } } }
+    for _, opts in ipairs { { timeout = { idle = 100 } },
+      { low_speed = { limit = 1000000, time = 100 } } } do
+      local client <close> = ms.client()
+      local n, stalled = 0, false
+      opts.on_data = function(chunk)
+        n = n + #chunk
+        if n < TURN or stalled then return end
+        stalled = true
+        uv.sleep(200)
+      end
+      opts.max_body = false
+      assert(client:fetch(p:url(), opts))
+      assert.equal(8 * MiB, n)
+    end
+  end))
+
+  -- The time that is watched begins again with what comes after the rest.
+  it("is idle when no more of it comes", async(function()
+    local bytes = coded(8 * MiB)
+    local p <close> = peer.start { { { "request" }, { "send", bytes:sub(1, -9) }, { "hang" } } }
+    local client <close> = ms.client()
+    local _, err = client:fetch(p:url(), { timeout = { idle = 100 }, max_body = false,
+      on_data = function() end })
+    assert.equal("timed_out", err.code)
+    assert.truthy(err.message:find("idle", 1, true))
   end))
 
   it("may be paused, cancelled and ended while it rests", function()

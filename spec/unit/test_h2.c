@@ -607,6 +607,12 @@ TEST(goaway_tells_whether_others_were_served)
     CHECK(!feed_text("R 3 7\nG 0 0"));
     CHECK(!t.side[1].stream.passed_over && !t.side[0].stream.passed_over);
     stop();
+    /* One that GOAWAY takes and RST_STREAM refuses is not left out for others:
+     * a peer that always says so would be asked for ever. */
+    start("GET");
+    CHECK(!feed_text("G 2147483647 0\nR 1 7"));
+    CHECK(logs(0, "[MS_EREFUSEDSTREAM]?") && !t.side[0].stream.passed_over);
+    stop();
     free_all();
 }
 

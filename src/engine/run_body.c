@@ -82,8 +82,10 @@ static void decode_on(void *user)
 {
     struct ms_easy *e = user;
 
-    if (ms_run_watched(e))
+    if (ms_run_watched(e)) {
         ms_run_measure(e);
+        ms_run_arm(e);
+    }
     ms_run_hold(e);
 }
 

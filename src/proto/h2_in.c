@@ -552,11 +552,14 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame,
     return go_on(h);
 }
 
-/* The peer has not acted on the request (RFC 9113, 8.7). */
+/* The peer has not acted on the request (RFC 9113, 8.7). What GOAWAY takes and
+ * RST_STREAM refuses was looked at. */
 static void refused(struct h2_stream *s)
 {
+    int32_t last = s->h2->goaway_last;
+
     s->up->asked = false;
-    s->up->passed_over = s->h2->goaway && s->h2->goaway_last > 0;
+    s->up->passed_over = s->h2->goaway && last > 0 && s->id > last;
     ms_h2_fail(s, MS_EREFUSEDSTREAM,
                s->h2->goaway_code ? ms_h2_text_goaway(s->h2->goaway_code)
                : s->h2->goaway    ? "the peer takes no more requests here"

@@ -43,10 +43,10 @@ static inline const struct ms_h2_known_field *ms_h2_known_find(
     struct ms_h2_known *k, unsigned place, const nghttp2_rcbuf *name,
     const nghttp2_rcbuf *value)
 {
+    if (MS_UNLIKELY(place >= MS_H2_KNOWN_FIELDS))
+        return NULL;
     struct ms_h2_known_field *f = &k->fields[place];
-
-    if (place >= MS_H2_KNOWN_FIELDS || f->value_buf != value ||
-        f->name_buf != name)
+    if (f->value_buf != value || f->name_buf != name)
         return NULL;
     f->of_use = true;
     return f;
@@ -60,10 +60,9 @@ void ms_h2_known_set(struct ms_h2_known_field *f, nghttp2_rcbuf *name,
 static inline void ms_h2_known_add(struct ms_h2_known *k, unsigned place,
                                    nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 {
-    struct ms_h2_known_field *f = &k->fields[place];
-
-    if (place >= MS_H2_KNOWN_FIELDS)
+    if (MS_UNLIKELY(place >= MS_H2_KNOWN_FIELDS))
         return;
+    struct ms_h2_known_field *f = &k->fields[place];
     if (f->waits)
         f->waits--;
     else

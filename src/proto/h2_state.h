@@ -45,7 +45,7 @@ struct h2_stream {
     int64_t taken;  /* of these since */
     uint64_t taken_since_us;
     size_t head_bytes; /* of the head or trailers coming in */
-    unsigned fields;   /* in there, without :status */
+    unsigned fields;   /* in there, with :status */
     unsigned informational;
     uint16_t status;    /* of the head coming in */
     bool open;          /* nghttp2 knows it */
