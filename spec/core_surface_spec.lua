@@ -412,7 +412,8 @@ describe("surface: what drivers and uploads are made of:", function()
         bad("bad_argument", "argument #2 must be an epoll set, not nil", P.ready, pump),
         bad("bad_argument", "argument #3 must be a multi handle, not nil", P.ready, pump, set),
         bad("bad_argument", FUNCTION:format(5), P.ready, pump, set, multi, {}),
-        bad("bad_argument", "the epoll set is closed", P.ready, pump, closed, multi, {}, nothing) }),
+        bad("bad_argument", "the epoll set is closed", P.ready, pump, closed, multi, {},
+          nothing) }),
       forget = checked(function()
         pump:forget(set)
         pump:forget(set)
@@ -420,7 +421,8 @@ describe("surface: what drivers and uploads are made of:", function()
       end, P.forget, {
         bad("bad_argument", "argument #2 must be an epoll set, not nil", P.forget, pump) }),
       turns = checked(function()
-        assert.equal("nowait", pump:turns(set:fd(), soon, nothing, function(mode) return mode end))
+        local function run(mode) return mode end
+        assert.equal("nowait", pump:turns(set:fd(), soon, nothing, run))
       end, P.turns, {
         bad("bad_argument", "argument #2 must be a number, not nil", P.turns, pump),
         bad("bad_argument", "argument #2 must be a whole number from 0", P.turns, pump, -1),

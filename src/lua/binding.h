@@ -143,14 +143,19 @@ struct lb_easy {
     lua_Integer slot;     /* where the fetcher keeps it, 0: not a fetcher's */
 };
 
+struct lb_pump;
+
 /* An epoll set, behind one descriptor. */
 struct lb_set {
     struct lb_object object;
-    int fd;         /* + 1, so that 0 is a closed set */
-    bool edge;      /* a readiness is told once */
-    bool listening; /* of a pump: it calls its ready function, */
-    bool held;      /* which was told whether transfers run, */
-    bool noted;     /* and that its driver wants to hear of the next event */
+    int fd;    /* + 1, so that 0 is a closed set */
+    bool edge; /* a readiness is told once */
+
+    /* Of a driver with a ready function (lpump.c). */
+    struct lb_pump *pump; /* that calls it; NULL for none */
+    struct lb_multi *lm;
+    bool held;  /* what the driver knows: transfers run */
+    bool noted; /* it wants to hear of the next event */
 };
 
 /* What came back, in one block without a finaliser: the collector knows all

@@ -32,6 +32,7 @@ struct lb_pump {
     bool exiting; /* the Lua state closes */
     int patient;  /* turns that go through luv */
     int entered;  /* ready functions that run */
+    int known;    /* descriptor + 1 of the function at READY, 0 for none */
 };
 
 /* The user value of a pump: descriptor of a set -> its ready function. */
@@ -40,7 +41,7 @@ enum { PUMP_READY = 1, PUMP_UVS = PUMP_READY };
 /* Upvalues of a ready function, after the shared ones. */
 enum {
     READY_PUMP = LB_UPVALUES + 1,
-    READY_SET,
+    READY_SET, /* it knows the other two, which are kept alive here */
     READY_MULTI,
     READY_DRIVER,
     READY_AFTER, /* function(driver, ok, err) */
@@ -48,8 +49,8 @@ enum {
     READY_UPVALUES = READY_WRONG
 };
 
-/* Arguments of pump:turns(). */
-enum { PUMP = 1, BACKEND_FD, BACKEND_TIMEOUT, UPDATE_TIME, RUN };
+/* Arguments of pump:turns(), and the ready function that was called last. */
+enum { PUMP = 1, BACKEND_FD, BACKEND_TIMEOUT, UPDATE_TIME, RUN, READY };
 
 static struct lb_pump *check_pump(lua_State *L)
 {
@@ -85,11 +86,11 @@ static int tell_after(lua_State *L, bool ok)
  * there is something to do for it. */
 static int on_ready(lua_State *L)
 {
-    struct lb_pump *p = lua_touserdata(L, lua_upvalueindex(READY_PUMP));
     struct lb_set *s = lua_touserdata(L, lua_upvalueindex(READY_SET));
-    struct lb_multi *lm = lua_touserdata(L, lua_upvalueindex(READY_MULTI));
+    struct lb_pump *p = s->pump;
+    struct lb_multi *lm = s->lm;
 
-    if (!s->fd || !s->listening || p->exiting)
+    if (!p || p->exiting)
         return 0;
     if (!lua_pushthread(L)) {
         lua_pushvalue(L, lua_upvalueindex(READY_WRONG));
@@ -114,10 +115,10 @@ static int on_ready(lua_State *L)
  * noted, and when whether transfers run is not what the set was told. */
 static int pump_ready(lua_State *L)
 {
-    check_pump(L);
+    struct lb_pump *p = check_pump(L);
     struct lb_set *s = lb_check(L, 2, LB_EPOLL);
+    struct lb_multi *lm = lb_check(L, 3, LB_MULTI);
 
-    lb_check(L, 3, LB_MULTI);
     lb_check_function(L, 5);
     if (!s->fd)
         return lb_usage(L, "bad_argument", "the epoll set is closed");
@@ -127,7 +128,9 @@ static int pump_ready(lua_State *L)
     for (int i = 1; i <= 6; i++)
         lua_pushvalue(L, i);
     lua_pushcclosure(L, on_ready, READY_UPVALUES);
-    s->listening = true;
+    s->pump = p;
+    s->lm = lm;
+    p->known = 0;
     lua_getiuservalue(L, 1, PUMP_READY);
     lua_pushvalue(L, -2);
     lua_rawseti(L, -2, s->fd - 1);
@@ -138,12 +141,13 @@ static int pump_ready(lua_State *L)
 /* pump:forget(set): before it is closed, and for good. */
 static int pump_forget(lua_State *L)
 {
-    check_pump(L);
+    struct lb_pump *p = check_pump(L);
     struct lb_set *s = lb_check(L, 2, LB_EPOLL);
 
-    if (!s->fd || !s->listening)
+    if (!s->fd || s->pump != p)
         return 0;
-    s->listening = false;
+    s->pump = NULL;
+    p->known = 0;
     lua_getiuservalue(L, 1, PUMP_READY);
     lua_pushnil(L);
     lua_rawseti(L, -2, s->fd - 1);
@@ -162,20 +166,25 @@ static int backend_timeout(lua_State *L)
 }
 
 /* Pushes what luv would call for it. */
-static bool push_ready(lua_State *L, int fd)
+static bool push_ready(lua_State *L, struct lb_pump *p, int fd)
 {
-    lua_getiuservalue(L, PUMP, PUMP_READY);
-    bool ours = lua_rawgeti(L, -1, fd) != LUA_TNIL;
-
-    lua_replace(L, -2);
-    if (!ours)
+    if (p->known != fd + 1) {
+        lua_getiuservalue(L, PUMP, PUMP_READY);
+        bool ours = lua_rawgeti(L, -1, fd) != LUA_TNIL;
+        lua_replace(L, READY);
         lua_pop(L, 1);
-    return ours;
+        p->known = ours ? fd + 1 : 0;
+        if (!ours)
+            return false;
+    }
+    lua_pushvalue(L, READY);
+    return true;
 }
 
 /* Waits until something happens. True: nothing but a set of ours had to be
  * looked at, and that is done. */
-static bool turn_directly(lua_State *L, struct lb_pump *p, bool again)
+static bool turn_directly(lua_State *L, struct lb_pump *p, int loop_fd,
+                          bool again)
 {
     int timeout = backend_timeout(L), fd;
 
@@ -183,15 +192,14 @@ static bool turn_directly(lua_State *L, struct lb_pump *p, bool again)
     if (timeout == 0)
         return false;
     bool brief = again && (timeout < 0 || timeout > BRIEF_MS);
-    int n = lb_wait_some(L, (int)lua_tointeger(L, BACKEND_FD),
-                         brief ? BRIEF_MS : timeout, &fd);
+    int n = lb_wait_some(L, loop_fd, brief ? BRIEF_MS : timeout, &fd);
     if (n == 0 && brief)
         p->patient = PATIENT_TURNS;
     if (p->patient) {
         p->patient--;
         return false;
     }
-    if (n != 1 || !push_ready(L, fd))
+    if (n != 1 || !push_ready(L, p, fd))
         return false;
     lua_pushvalue(L, UPDATE_TIME);
     lua_call(L, 0, 0);
@@ -205,18 +213,20 @@ static bool turn_directly(lua_State *L, struct lb_pump *p, bool again)
 static int pump_turns(lua_State *L)
 {
     struct lb_pump *p = check_pump(L);
+    int fd = (int)lb_check_int(L, BACKEND_FD, 0, INT_MAX);
 
-    lb_check_int(L, BACKEND_FD, 0, INT_MAX);
     for (int i = BACKEND_TIMEOUT; i <= RUN; i++)
         lb_check_function(L, i);
-    lua_settop(L, RUN);
+    lua_settop(L, READY);
     p->stopped = false;
-    for (int i = 0; i < DIRECT_TURNS && turn_directly(L, p, i > 0); i++) {
+    p->known = 0;
+    for (int i = 0; i < DIRECT_TURNS && turn_directly(L, p, fd, i > 0); i++) {
         if (p->stopped) {
             lua_pushboolean(L, 1);
             return 1;
         }
     }
+    lua_pushvalue(L, RUN);
     lua_pushliteral(L, "nowait");
     lua_call(L, 1, 1);
     return 1;
