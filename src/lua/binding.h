@@ -145,14 +145,22 @@ struct lb_easy {
 
 struct lb_pump;
 
+/* User values of an epoll set that has a pump. */
+enum {
+    LB_SET_MULTI = 1,
+    LB_SET_DRIVER,
+    LB_SET_AFTER, /* function(driver, ok, err) */
+    LB_SET_UVS = LB_SET_AFTER
+};
+
 /* An epoll set, behind one descriptor. */
 struct lb_set {
     struct lb_object object;
     int fd;    /* + 1, so that 0 is a closed set */
     bool edge; /* a readiness is told once */
 
-    /* Of a driver with a ready function (lpump.c). */
-    struct lb_pump *pump; /* that calls it; NULL for none */
+    /* With a pump (lpump.c). */
+    struct lb_pump *pump; /* or NULL */
     struct lb_multi *lm;
     bool held;  /* what the driver knows: transfers run */
     bool noted; /* it wants to hear of the next event */

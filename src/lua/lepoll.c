@@ -38,7 +38,7 @@ static int raise_errno(lua_State *L, const char *what, int os_errno)
 static int new_set(lua_State *L)
 {
     bool edge = lua_toboolean(L, 1);
-    struct lb_set *s = lb_new(L, LB_EPOLL, sizeof(*s), 0);
+    struct lb_set *s = lb_new(L, LB_EPOLL, sizeof(*s), LB_SET_UVS);
     int fd = epoll_create1(EPOLL_CLOEXEC);
 
     if (fd < 0)

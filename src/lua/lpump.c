@@ -31,26 +31,22 @@ struct lb_pump {
     bool stopped; /* what is waited for may be there */
     bool exiting; /* the Lua state closes */
     int patient;  /* turns that go through luv */
-    int entered;  /* ready functions that run */
-    int known;    /* descriptor + 1 of the function at READY, 0 for none */
+    int entered;  /* sets whose events are being handled */
+    int known;    /* descriptor + 1 of the one at SET, 0 for none */
 };
 
-/* The user value of a pump: descriptor of a set -> its ready function. */
-enum { PUMP_READY = 1, PUMP_UVS = PUMP_READY };
+/* The user value of a pump: descriptor -> the set behind it. */
+enum { PUMP_SETS = 1, PUMP_UVS = PUMP_SETS };
 
 /* Upvalues of a ready function, after the shared ones. */
 enum {
-    READY_PUMP = LB_UPVALUES + 1,
-    READY_SET, /* it knows the other two, which are kept alive here */
-    READY_MULTI,
-    READY_DRIVER,
-    READY_AFTER, /* function(driver, ok, err) */
+    READY_SET = LB_UPVALUES + 1,
     READY_WRONG, /* what to raise on another thread than the main one */
     READY_UPVALUES = READY_WRONG
 };
 
-/* Arguments of pump:turns(), and the ready function that was called last. */
-enum { PUMP = 1, BACKEND_FD, BACKEND_TIMEOUT, UPDATE_TIME, RUN, READY };
+/* Arguments of pump:turns(), and the set that was ready last. */
+enum { PUMP = 1, BACKEND_FD, BACKEND_TIMEOUT, UPDATE_TIME, RUN, SET, MULTI };
 
 static struct lb_pump *check_pump(lua_State *L)
 {
@@ -61,53 +57,69 @@ static int new_pump(lua_State *L)
 {
     lb_new(L, LB_PUMP, sizeof(struct lb_pump), PUMP_UVS);
     lua_newtable(L);
-    lua_setiuservalue(L, -2, PUMP_READY);
+    lua_setiuservalue(L, -2, PUMP_SETS);
     return 1;
 }
 
 /* ---- sets that are ready ------------------------------------------------ */
 
-/* With `ok` or, below it, an error at the top. */
-static int tell_after(lua_State *L, bool ok)
+/* The driver of the set at `set` has something to do. Unless `ok`, an error is
+ * at the top. */
+static void tell_after(lua_State *L, int set, bool ok)
 {
     int nargs = ok ? 2 : 3;
 
     lua_pushboolean(L, ok);
     if (!ok)
         lua_insert(L, -2);
-    lua_pushvalue(L, lua_upvalueindex(READY_AFTER));
-    lua_pushvalue(L, lua_upvalueindex(READY_DRIVER));
+    lua_getiuservalue(L, set, LB_SET_AFTER);
+    lua_getiuservalue(L, set, LB_SET_DRIVER);
     lua_rotate(L, -nargs - 1, 2);
     lua_call(L, nargs, 0);
-    return 0;
 }
 
-/* Called by luv, or by the pump in its place. The driver hears of it only when
- * there is something to do for it. */
-static int on_ready(lua_State *L)
+/* Handles what is ready in the set at `set`, its multi being at `multi`. */
+static void handle(lua_State *L, struct lb_set *s, int set, int multi)
 {
-    struct lb_set *s = lua_touserdata(L, lua_upvalueindex(READY_SET));
     struct lb_pump *p = s->pump;
     struct lb_multi *lm = s->lm;
 
     if (!p || p->exiting)
-        return 0;
-    if (!lua_pushthread(L)) {
-        lua_pushvalue(L, lua_upvalueindex(READY_WRONG));
-        return lua_error(L);
-    }
-    lua_settop(L, 0);
-    lua_pushvalue(L, lua_upvalueindex(READY_MULTI));
+        return;
     p->entered++;
-    struct lb_entry outer = lb_enter(L, lm, 1);
+    struct lb_entry outer = lb_enter(L, lm, multi);
     lb_set_dispatch(s, lm);
     bool ok = lb_leave_quietly(L, &outer);
     p->entered--;
     bool running = lm->m && ms_multi_running(lm->m) > 0;
     if (ok && !s->noted && running == s->held)
-        return 0;
+        return;
     s->noted = false;
-    return tell_after(L, ok);
+    tell_after(L, set, ok);
+}
+
+/* For luv to call. */
+static int on_ready(lua_State *L)
+{
+    struct lb_set *s = lua_touserdata(L, lua_upvalueindex(READY_SET));
+
+    if (!lua_pushthread(L)) {
+        lua_pushvalue(L, lua_upvalueindex(READY_WRONG));
+        return lua_error(L);
+    }
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(READY_SET));
+    lua_getiuservalue(L, 1, LB_SET_MULTI);
+    handle(L, s, 1, 2);
+    return 0;
+}
+
+static void set_anchors(lua_State *L, int set)
+{
+    for (int uv = LB_SET_MULTI; uv <= LB_SET_AFTER; uv++) {
+        lua_pushvalue(L, set + uv);
+        lua_setiuservalue(L, set, uv);
+    }
 }
 
 /* pump:ready(set, multi, driver, after, wrong) -> function: what luv calls when
@@ -123,18 +135,18 @@ static int pump_ready(lua_State *L)
     if (!s->fd)
         return lb_usage(L, "bad_argument", "the epoll set is closed");
     lua_settop(L, 6);
-    for (int i = 1; i <= LB_UPVALUES; i++)
-        lua_pushvalue(L, lua_upvalueindex(i));
-    for (int i = 1; i <= 6; i++)
-        lua_pushvalue(L, i);
-    lua_pushcclosure(L, on_ready, READY_UPVALUES);
     s->pump = p;
     s->lm = lm;
     p->known = 0;
-    lua_getiuservalue(L, 1, PUMP_READY);
-    lua_pushvalue(L, -2);
+    set_anchors(L, 2);
+    lua_getiuservalue(L, 1, PUMP_SETS);
+    lua_pushvalue(L, 2);
     lua_rawseti(L, -2, s->fd - 1);
-    lua_pop(L, 1);
+    for (int i = 1; i <= LB_UPVALUES; i++)
+        lua_pushvalue(L, lua_upvalueindex(i));
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 6);
+    lua_pushcclosure(L, on_ready, READY_UPVALUES);
     return 1;
 }
 
@@ -148,7 +160,7 @@ static int pump_forget(lua_State *L)
         return 0;
     s->pump = NULL;
     p->known = 0;
-    lua_getiuservalue(L, 1, PUMP_READY);
+    lua_getiuservalue(L, 1, PUMP_SETS);
     lua_pushnil(L);
     lua_rawseti(L, -2, s->fd - 1);
     return 0;
@@ -165,20 +177,22 @@ static int backend_timeout(lua_State *L)
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
-/* Pushes what luv would call for it. */
-static bool push_ready(lua_State *L, struct lb_pump *p, int fd)
+/* Has the set behind `fd` at SET, and its multi at MULTI. False: it is the
+ * application's. */
+static bool find_set(lua_State *L, struct lb_pump *p, int fd)
 {
-    if (p->known != fd + 1) {
-        lua_getiuservalue(L, PUMP, PUMP_READY);
-        bool ours = lua_rawgeti(L, -1, fd) != LUA_TNIL;
-        lua_replace(L, READY);
-        lua_pop(L, 1);
-        p->known = ours ? fd + 1 : 0;
-        if (!ours)
-            return false;
+    if (p->known == fd + 1)
+        return true;
+    lua_getiuservalue(L, PUMP, PUMP_SETS);
+    bool ours = lua_rawgeti(L, -1, fd) != LUA_TNIL;
+    if (ours) {
+        lua_getiuservalue(L, -1, LB_SET_MULTI);
+        lua_replace(L, MULTI);
+        lua_replace(L, SET);
+        p->known = fd + 1;
     }
-    lua_pushvalue(L, READY);
-    return true;
+    lua_settop(L, MULTI);
+    return ours;
 }
 
 /* Waits until something happens. True: nothing but a set of ours had to be
@@ -199,11 +213,12 @@ static bool turn_directly(lua_State *L, struct lb_pump *p, int loop_fd,
         p->patient--;
         return false;
     }
-    if (n != 1 || !push_ready(L, p, fd))
+    if (n != 1 || !find_set(L, p, fd))
         return false;
     lua_pushvalue(L, UPDATE_TIME);
     lua_call(L, 0, 0);
-    lua_call(L, 0, 0);
+    handle(L, lua_touserdata(L, SET), SET, MULTI);
+    lua_settop(L, MULTI);
     return true;
 }
 
@@ -217,7 +232,8 @@ static int pump_turns(lua_State *L)
 
     for (int i = BACKEND_TIMEOUT; i <= RUN; i++)
         lb_check_function(L, i);
-    lua_settop(L, READY);
+    lua_settop(L, MULTI);
+    luaL_checkstack(L, LUA_MINSTACK, NULL); /* callbacks rely on that much */
     p->stopped = false;
     p->known = 0;
     for (int i = 0; i < DIRECT_TURNS && turn_directly(L, p, fd, i > 0); i++) {
