@@ -378,6 +378,14 @@ describe("surface: what drivers and uploads are made of:", function()
         assert.equal(0, closed:dispatch(multi))
       end, S.dispatch, {
         bad("bad_argument", "argument #2 must be a multi handle, not nil", S.dispatch, set) }),
+      hold = checked(function()
+        set:hold(true)
+        closed:hold(false)
+      end, S.hold),
+      note = checked(function()
+        set:note()
+        closed:note()
+      end, S.note),
       close = checked(function()
         local one = core.epoll()
         one:close()
@@ -385,6 +393,46 @@ describe("surface: what drivers and uploads are made of:", function()
       end, S.close),
     } })
     for _, one in ipairs({ set, other, multi }) do one:close() end
+  end))
+
+  it("a pump", async(function()
+    local P = methods_of("pump")
+    local pump, set, closed, multi = core.pump(), core.epoll(), core.epoll(), core.multi({})
+    closed:close()
+    local function checked(good, fn, more)
+      return { good = good, bad = add(wrong(fn, "a pump"), more or {}) }
+    end
+    local function soon() return 1 end
+    local FUNCTION = "argument #%d must be a function, not "
+    surface.check({ names = surface.names_of(P), rows = {
+      ready = checked(function()
+        local ready = pump:ready(set, multi, {}, nothing, "not here")
+        assert.same({ false, "not here" }, { pcall(ready) }) -- this is a coroutine
+      end, P.ready, {
+        bad("bad_argument", "argument #2 must be an epoll set, not nil", P.ready, pump),
+        bad("bad_argument", "argument #3 must be a multi handle, not nil", P.ready, pump, set),
+        bad("bad_argument", FUNCTION:format(5), P.ready, pump, set, multi, {}),
+        bad("bad_argument", "the epoll set is closed", P.ready, pump, closed, multi, {},
+          nothing) }),
+      forget = checked(function()
+        pump:forget(set)
+        pump:forget(set)
+        pump:forget(closed)
+      end, P.forget, {
+        bad("bad_argument", "argument #2 must be an epoll set, not nil", P.forget, pump) }),
+      turns = checked(function()
+        local function run(mode) return mode end
+        assert.equal("nowait", pump:turns(set:fd(), soon, nothing, run))
+      end, P.turns, {
+        bad("bad_argument", "argument #2 must be a number, not nil", P.turns, pump),
+        bad("bad_argument", "argument #2 must be a whole number from 0", P.turns, pump, -1),
+        bad("bad_argument", FUNCTION:format(3), P.turns, pump, 0),
+        bad("bad_argument", FUNCTION:format(5), P.turns, pump, 0, nothing, nothing) }),
+      stop = checked(function() pump:stop() end, P.stop),
+      exit = checked(function() core.pump():exit() end, P.exit),
+      inside = checked(function() assert.is_false(pump:inside()) end, P.inside),
+    } })
+    for _, one in ipairs({ set, multi }) do one:close() end
   end))
 
   it("a turn", async(function()
@@ -528,6 +576,7 @@ describe("surface: the module multisocket.core", function()
   end
 
   local function tools()
+    rows.pump = { good = function() core.pump() end, why = "takes nothing" }
     rows.epoll = { good = function() core.epoll():close() end, why = "takes nothing" }
     rows.upload = {
       good = function() core.upload(3, nothing) end,

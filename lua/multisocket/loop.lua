@@ -23,11 +23,15 @@ loop.wait = nil ---@type nil|fun(done: fun(): boolean)
 ---`now` is true once the Lua state is closing: nobody is called any more.
 loop.exit = { now = false }
 
+---Turns luv's loop for a main thread that waits, and calls the epoll sets.
+loop.pump = core.pump()
+
 -- ---- closing ---------------------------------------------------------------
 
 local exit = loop.exit
 local unfinished = 0 -- handles whose close callback has not come
 local sentinel, sentinel_uv
+local pump = loop.pump
 local anchors = debug.getregistry()
 local main = anchors[1] -- LUA_RIDX_MAINTHREAD
 
@@ -36,10 +40,15 @@ local main = anchors[1] -- LUA_RIDX_MAINTHREAD
 -- state closes is hardly deeper than this.
 local MAX_DEPTH = 100
 
+local function start_exit()
+  exit.now = true
+  pump:exit()
+end
+
 local Sentinel = {
   __gc = function(self)
     if self ~= sentinel then return end
-    exit.now = true
+    start_exit()
     if unfinished > 0 then sentinel_uv.run("nowait") end
   end,
 }
@@ -60,7 +69,7 @@ local function is_closing()
   local level = 0
   while level < MAX_DEPTH and debug.getinfo(main, level + 1, "l") do level = level + 1 end
   local bottom = debug.getinfo(main, level, "n")
-  exit.now = bottom ~= nil and bottom.name == "__gc"
+  if bottom and bottom.name == "__gc" then start_exit() end
   return exit.now
 end
 
@@ -93,17 +102,12 @@ function loop.get()
     "luv is not installed: install it, or hand one over with ms.use{ uv = ... }")
 end
 
--- A turn in which a signal ends the waiting, so that Lua's handler for Ctrl-C
--- gets a chance; luv itself would go on waiting. Without a wait the loop has
--- something to do or to register first.
-local function interruptible_turn(uv)
-  local timeout = uv.backend_timeout()
-  if timeout ~= 0 then core.wait(uv.backend_fd(), timeout) end
-  return uv.run("nowait")
-end
+---What is waited for may be there: turn() returns.
+function loop.stop() pump:stop() end
 
----Runs the loop until at least something happened. False when nothing is
----left that could ever happen.
+---Runs the loop until at least something happened, and maybe until loop.stop.
+---False when nothing is left that could ever happen. A signal ends it, so that
+---Lua's handler for Ctrl-C gets a chance; luv itself would go on waiting.
 ---@param done fun(): boolean for hosts that run the loop themselves
 ---@return boolean
 function loop.turn(done)
@@ -112,8 +116,8 @@ function loop.turn(done)
     return true
   end
   local uv = loop.get()
-  if core.wait and uv.backend_fd then return interruptible_turn(uv) end
-  return uv.run("once")
+  if not uv.backend_fd then return uv.run("once") end
+  return pump:turns(uv.backend_fd(), uv.backend_timeout, uv.update_time, uv.run)
 end
 
 ---One turn that does not wait, for the end of every wait: timers run after

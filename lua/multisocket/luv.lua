@@ -36,7 +36,7 @@ local MASKS = { r = CSELECT_IN, w = CSELECT_OUT, rw = CSELECT_IN | CSELECT_OUT }
 local WRONG_THREAD = "multisocket: luv was first loaded inside a coroutine and calls back on it; "
   .. 'load it in the main program first (require "luv", or require "multisocket")'
 
-local exit = loop.exit
+local exit, pump = loop.exit, loop.pump
 local entered = 0 -- drivers inside the engine now
 
 ---@class multisocket.Driver
@@ -47,7 +47,8 @@ Driver.__index = Driver
 
 ---True while a driver's event is being handled.
 ---@return boolean
-function luv.inside() return entered > 0 end
+local function is_inside() return entered > 0 or pump:inside() end
+luv.inside = is_inside
 
 -- ---- entering the engine ---------------------------------------------------
 
@@ -66,6 +67,7 @@ local function hold(self, running)
   self.held = running
   if not self.holder then self.holder = self.uv.new_async(function() end) end
   if running then self.holder:ref() else self.holder:unref() end
+  if self.set then self.set:hold(running) end
 end
 
 -- Every way into the engine. An error can only be an interrupt (the engine
@@ -85,6 +87,12 @@ local function tell_after(self)
   self.pending = false
   self.after()
   return not self.closed and self.multi:running()
+end
+
+-- Has `after` told when the entry under way is over.
+local function note(self)
+  self.pending = true
+  if self.set then self.set:note() end
 end
 
 local function act(self, fd, mask)
@@ -122,11 +130,11 @@ local function new_poll(self, fd)
   self.polls[fd] = poll
 end
 
-local function on_set_ready(self)
-  if self.closed or exit.now then return end
-  local count = enter(self, self.set.dispatch, self.set, self.multi)
+-- Something is to be done after an entry of the set's; most go without.
+local function after_set(self, ok, err)
+  if not ok then self.on_raise(err) end
   if self.pending then tell_after(self) end
-  if count and not self.closed then hold(self, self.multi:running() > 0) end
+  if ok and not self.closed then hold(self, self.multi:running() > 0) end
 end
 
 local function new_set(self)
@@ -134,7 +142,8 @@ local function new_set(self)
   local poll, err = self.uv.new_poll(set:fd())
   if not poll then errors.usage("poll_failed", "luv cannot watch an epoll descriptor: %s", err) end
   poll:unref()
-  poll:start("r", function() return on_set_ready(self) end)
+  set:hold(self.held)
+  poll:start("r", pump:ready(set, self.multi, self, after_set, WRONG_THREAD))
   self.set, self.set_poll = set, poll
 end
 
@@ -152,7 +161,7 @@ local function forget(self, fd)
     self.set:watch(fd, POLL_REMOVE)
   end
   -- Outside an entry nobody else notices that the last transfer has gone.
-  if entered == 0 then self:refresh() end
+  if not is_inside() then self:refresh() end
 end
 
 local function on_socket(self, fd, what)
@@ -203,7 +212,7 @@ local function on_timer(self, ms)
     self.timer:start(ms, 0, self.on_expire)
     self.armed = true
   end
-  if entered == 0 then self:refresh() end
+  if not is_inside() then self:refresh() end
 end
 
 local function expire(self)
@@ -233,7 +242,7 @@ function luv.attach(multi, uv, opts)
   end
   if opts and opts.on_raise then errors.check_option(opts.on_raise, "function", "on_raise") end
   local self = setmetatable({ multi = multi, uv = uv, action = multi.socket_action,
-    polls = {}, wanted = {}, on_ready = on_ready,
+    polls = {}, wanted = {}, on_ready = on_ready, note = note,
     held = false, closed = false, due_now = false, armed = false,
     everything_in_set = mode == "epoll", on_raise = opts and opts.on_raise or rethrow }, Driver)
   self.on_idle = function()
@@ -264,6 +273,7 @@ end
 function Driver:close()
   if getmetatable(self) ~= Driver then errors.wrong_self(self, "a driver") end
   if self.closed then return end
+  if self.set then pump:forget(self.set) end
   if self.multi:forked() then -- the loop watches for the parent, too
     self.closed = true
     return

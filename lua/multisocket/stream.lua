@@ -44,7 +44,7 @@ function stream.note(engine, object)
   if object.ready then return end
   object.ready = true
   engine.ready[#engine.ready + 1] = object
-  engine.driver.pending = true
+  engine.driver:note()
 end
 
 local function note(self) return stream.note(self.engine, self) end

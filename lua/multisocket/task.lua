@@ -62,6 +62,7 @@ end
 local function pass_on_interrupt(err)
   if not pumping then error(err, 0) end
   interrupt = interrupt or err
+  loop.stop()
 end
 
 -- An error handed to here is never raised into the loop.
@@ -82,6 +83,7 @@ function task.report(err, traceback)
   if is_interrupt(err) then return pass_on_interrupt(err) end
   if pumping and not failure then
     failure = { err, traceback }
+    loop.stop()
   else
     tell(err, traceback)
   end
@@ -147,7 +149,7 @@ local function step(op)
   end
   if op.main then
     op.main = false
-    return
+    return loop.stop()
   end
   local on_wake = op.on_wake
   if on_wake then return on_wake(op) end

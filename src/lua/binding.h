@@ -37,6 +37,7 @@ enum lb_type {
     LB_HEADERS,
     LB_EPOLL,
     LB_TURN,
+    LB_PUMP,
     LB_FETCHER,
     LB_UPLOAD,
     LB_TLS,
@@ -146,6 +147,29 @@ struct lb_easy {
     lua_Integer slot;     /* where the fetcher keeps it, 0: not a fetcher's */
 };
 
+struct lb_pump;
+
+/* User values of an epoll set that has a pump. */
+enum {
+    LB_SET_MULTI = 1,
+    LB_SET_DRIVER,
+    LB_SET_AFTER, /* function(driver, ok, err) */
+    LB_SET_UVS = LB_SET_AFTER
+};
+
+/* An epoll set, behind one descriptor. */
+struct lb_set {
+    struct lb_object object;
+    int fd;    /* + 1, so that 0 is a closed set */
+    bool edge; /* a readiness is told once */
+
+    /* With a pump (lpump.c). */
+    struct lb_pump *pump; /* or NULL */
+    struct lb_multi *lm;
+    bool held;  /* what the driver knows: transfers run */
+    bool noted; /* it wants to hear of the next event */
+};
+
 /* What came back, in one block without a finaliser: the collector knows all
  * of its memory. */
 struct lb_response {
@@ -198,6 +222,8 @@ struct lb_entry {
 struct lb_entry lb_enter(lua_State *L, struct lb_multi *lm, int self);
 /* Raises an interrupt (Ctrl-C) that a callback met. */
 void lb_leave(lua_State *L, struct lb_entry *entry);
+/* Pushes it instead, and is false then. */
+bool lb_leave_quietly(lua_State *L, struct lb_entry *entry);
 
 /* The message handler to push below every function for lb_call(). */
 int lb_traceback(lua_State *L);
@@ -273,6 +299,14 @@ int lb_check_info(lua_State *L, int index);
 /* Pushes that much of `r`; `self` is its userdata, 0 when there is none. */
 void lb_push_info(lua_State *L, const struct ms_response *r, int info,
                   int self);
+
+/* ---- epoll (lepoll.c) --------------------------------------------------- */
+
+/* Tells the engine what is ready, inside of an entry. The number of events. */
+int lb_set_dispatch(const struct lb_set *s, struct lb_multi *lm);
+/* Waits for one descriptor to be ready, -1 ms: for ever. 1: it is `*fd`; more
+ * than 1: others are, too; 0: time is up; -1: a signal came. Raises. */
+int lb_wait_some(lua_State *L, int epoll_fd, int ms, int *fd);
 
 /* ---- uploads (lupload.c) ----------------------------------------------- */
 
@@ -383,6 +417,7 @@ void lb_open_multi(lua_State *L);
 void lb_open_response(lua_State *L);
 void lb_open_drive(lua_State *L);
 void lb_open_epoll(lua_State *L);
+void lb_open_pump(lua_State *L);
 void lb_open_fetch(lua_State *L);
 void lb_open_task(lua_State *L);
 void lb_open_upload(lua_State *L);

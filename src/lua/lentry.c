@@ -50,7 +50,7 @@ static void settle_blame(struct lb_multi *lm)
         lua_pop(L, 2);
 }
 
-void lb_leave(lua_State *L, struct lb_entry *outer)
+bool lb_leave_quietly(lua_State *L, struct lb_entry *outer)
 {
     struct lb_multi *lm = outer->lm;
     int self = lm->self;
@@ -62,11 +62,17 @@ void lb_leave(lua_State *L, struct lb_entry *outer)
     lm->L = outer->L;
     lm->self = outer->self;
     if (!lm->interrupted)
-        return;
+        return true;
     lm->interrupted = false;
     lua_getiuservalue(L, self, LB_MULTI_INTERRUPT);
     set_nil(L, self, LB_MULTI_INTERRUPT);
-    lua_error(L);
+    return false;
+}
+
+void lb_leave(lua_State *L, struct lb_entry *outer)
+{
+    if (!lb_leave_quietly(L, outer))
+        lua_error(L);
 }
 
 /* ---- protected calls --------------------------------------------------- */

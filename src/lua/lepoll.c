@@ -14,13 +14,7 @@
 /* Events fetched by one call; the rest is ready at the next. */
 #define MAX_EVENTS 256
 
-struct set {
-    struct lb_object object;
-    int fd;    /* + 1, so that 0 is a closed set */
-    bool edge; /* a readiness is told once */
-};
-
-static struct set *check_set(lua_State *L)
+static struct lb_set *check_set(lua_State *L)
 {
     return lb_check(L, 1, LB_EPOLL);
 }
@@ -44,7 +38,7 @@ static int raise_errno(lua_State *L, const char *what, int os_errno)
 static int new_set(lua_State *L)
 {
     bool edge = lua_toboolean(L, 1);
-    struct set *s = lb_new(L, LB_EPOLL, sizeof(*s), 0);
+    struct lb_set *s = lb_new(L, LB_EPOLL, sizeof(*s), LB_SET_UVS);
     int fd = epoll_create1(EPOLL_CLOEXEC);
 
     if (fd < 0)
@@ -56,7 +50,7 @@ static int new_set(lua_State *L)
 
 static int set_fd(lua_State *L)
 {
-    const struct set *s = check_set(L);
+    const struct lb_set *s = check_set(L);
 
     if (!s->fd)
         return 0;
@@ -64,7 +58,7 @@ static int set_fd(lua_State *L)
     return 1;
 }
 
-static uint32_t events_of(const struct set *s, lua_Integer what)
+static uint32_t events_of(const struct lb_set *s, lua_Integer what)
 {
     return (s->edge ? (uint32_t)EPOLLET : 0u) |
            (what & MS_POLL_IN ? EPOLLIN : 0u) |
@@ -73,7 +67,7 @@ static uint32_t events_of(const struct set *s, lua_Integer what)
 
 /* The set itself knows what it watches: one of the two ways works. A socket
  * wanted only for writing is being connected, and new as a rule. */
-static int watch(const struct set *s, int fd, lua_Integer what)
+static int watch(const struct lb_set *s, int fd, lua_Integer what)
 {
     struct epoll_event ev = {.events = events_of(s, what), .data.fd = fd};
     int set = s->fd - 1;
@@ -90,7 +84,7 @@ static int watch(const struct set *s, int fd, lua_Integer what)
 
 static int set_watch(lua_State *L)
 {
-    const struct set *s = check_set(L);
+    const struct lb_set *s = check_set(L);
     int fd = (int)lb_check_int(L, 2, 0, INT_MAX);
     lua_Integer what = lb_check_int(L, 3, MS_POLL_IN, MS_POLL_REMOVE);
 
@@ -110,29 +104,49 @@ static unsigned mask_of(uint32_t events)
            (events & (EPOLLERR | EPOLLHUP) ? MS_CSELECT_ERR : 0u);
 }
 
-static int set_dispatch(lua_State *L)
+int lb_set_dispatch(const struct lb_set *s, struct lb_multi *lm)
 {
     struct epoll_event ready[MAX_EVENTS];
     struct ms_event events[MAX_EVENTS];
-    const struct set *s = check_set(L);
-    struct lb_multi *lm = lb_check(L, 2, LB_MULTI);
     int n = s->fd ? epoll_wait(s->fd - 1, ready, MAX_EVENTS, 0) : 0;
 
     for (int i = 0; i < n; i++)
         events[i] =
             (struct ms_event){ready[i].data.fd, mask_of(ready[i].events)};
-    if (n > 0 && lm->m) {
-        struct lb_entry outer = lb_enter(L, lm, 2);
+    if (n > 0 && lm->m)
         ms_multi_socket_actions(lm->m, events, (size_t)n);
-        lb_leave(L, &outer);
-    }
-    lua_pushinteger(L, n > 0 ? n : 0);
+    return n > 0 ? n : 0;
+}
+
+static int set_dispatch(lua_State *L)
+{
+    const struct lb_set *s = check_set(L);
+    struct lb_multi *lm = lb_check(L, 2, LB_MULTI);
+    struct lb_entry outer = lb_enter(L, lm, 2);
+    int n = lb_set_dispatch(s, lm);
+
+    lb_leave(L, &outer);
+    lua_pushinteger(L, n);
     return 1;
+}
+
+/* set:hold(running): what its driver knows. */
+static int set_hold(lua_State *L)
+{
+    check_set(L)->held = lua_toboolean(L, 2);
+    return 0;
+}
+
+/* set:note(): its driver wants to hear of the next event. */
+static int set_note(lua_State *L)
+{
+    check_set(L)->noted = true;
+    return 0;
 }
 
 static int set_close(lua_State *L)
 {
-    struct set *s = check_set(L);
+    struct lb_set *s = check_set(L);
 
     if (s->fd)
         close(s->fd - 1);
@@ -140,18 +154,27 @@ static int set_close(lua_State *L)
     return 0;
 }
 
+int lb_wait_some(lua_State *L, int epoll_fd, int ms, int *fd)
+{
+    struct epoll_event ready[2];
+    int n = epoll_wait(epoll_fd, ready, 2, ms);
+
+    if (n < 0 && errno != EINTR)
+        return raise_errno(L, "epoll", errno);
+    if (n > 0)
+        *fd = ready[0].data.fd;
+    return n;
+}
+
 /* wait(fd, ms): until an epoll descriptor has something to tell, ms have
  * passed (-1: no limit), or a signal came; true only for the first. Takes
  * nothing away from whoever polls the descriptor next. */
 static int wait_for(lua_State *L)
 {
-    int fd = (int)lb_check_int(L, 1, 0, INT_MAX);
+    int fd = (int)lb_check_int(L, 1, 0, INT_MAX), ready;
     int timeout = (int)lb_check_int(L, 2, -1, INT_MAX);
-    struct epoll_event ev;
-    int n = epoll_wait(fd, &ev, 1, timeout);
+    int n = lb_wait_some(L, fd, timeout, &ready);
 
-    if (n < 0 && errno != EINTR)
-        return raise_errno(L, "epoll", errno);
     lua_pushboolean(L, n > 0);
     return 1;
 }
@@ -180,11 +203,10 @@ void lb_open_epoll(lua_State *L)
 {
     static const luaL_Reg meta[] = {
         {"__gc", set_close}, {"__close", set_close}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"fd", set_fd},
-                                       {"watch", set_watch},
-                                       {"dispatch", set_dispatch},
-                                       {"close", set_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"fd", set_fd},     {"watch", set_watch}, {"dispatch", set_dispatch},
+        {"hold", set_hold}, {"note", set_note},   {"close", set_close},
+        {NULL, NULL}};
     static const luaL_Reg functions[] = {{"epoll", new_set},
                                          {"wait", wait_for},
                                          {"bind", bind_two},

@@ -19,6 +19,7 @@ const struct lb_type_names lb_types[LB_TYPES + 1] = {
     [LB_HEADERS] = {"multisocket.headers", "headers"},
     [LB_EPOLL] = {"multisocket.epoll", "an epoll set"},
     [LB_TURN] = {"multisocket.turn", "a turn"},
+    [LB_PUMP] = {"multisocket.pump", "a pump"},
     [LB_FETCHER] = {"multisocket.fetcher", "a fetcher"},
     [LB_UPLOAD] = {"multisocket.upload", "an upload"},
     [LB_TLS] = {"multisocket.tls", "what TLS left"},
@@ -251,6 +252,7 @@ int luaopen_multisocket_core(lua_State *L)
     lb_open_multi(L);
     lb_open_drive(L);
     lb_open_epoll(L);
+    lb_open_pump(L);
     lb_open_fetch(L);
     lb_open_task(L);
     lb_open_upload(L);
