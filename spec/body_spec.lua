@@ -3,13 +3,7 @@
 -- What query, form and json become.
 local body = require "multisocket.body"
 
-local function usage(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("usage", err.category)
-  return err
-end
-
+local usage = require "spec.support.usage"
 describe("form", function()
   it("encodes a map in the order of its names", function()
     assert.equal("a=1&b=x+y&c=%26%3D", body.form({ c = "&=", a = 1, b = "x y" }))

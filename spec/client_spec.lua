@@ -8,13 +8,7 @@ local peer = require "spec.support.peer"
 local port = require "spec.support.port"
 local process = require "spec.support.process"
 local server = require "spec.support.server"
-
-local function usage(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("usage", err.category)
-  return err
-end
+local usage = require "spec.support.usage"
 
 local function inspect(res)
   local seen = {}

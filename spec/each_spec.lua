@@ -4,13 +4,7 @@ local async = require "spec.support.async"
 local peer = require "spec.support.peer"
 local port = require "spec.support.port"
 local server = require "spec.support.server"
-
-local function usage(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("usage", err.category)
-  return err
-end
+local usage = require "spec.support.usage"
 
 describe("each", function()
   local nginx

@@ -11,15 +11,9 @@ local peer = require "spec.support.peer"
 local port = require "spec.support.port"
 local process = require "spec.support.process"
 local server = require "spec.support.server"
+local usage = require "spec.support.usage"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-local function usage(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("usage", err.category)
-  return err
-end
 
 describe("in the life of a program,", function()
   local nginx, hanging, full, receiving, urls

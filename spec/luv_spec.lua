@@ -8,6 +8,7 @@ local async = require "spec.support.async"
 local peer = require "spec.support.peer"
 local port = require "spec.support.port"
 local server = require "spec.support.server"
+local usage = require "spec.support.usage"
 
 local LIMIT = 30000 -- ms
 
@@ -20,12 +21,6 @@ local function run_until(done)
   timer:close()
   uv.run("nowait")
   assert.is_false(late, "it never happened")
-end
-
-local function usage(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("usage", err.category)
 end
 
 for _, mode in ipairs({ "poll", "epoll" }) do

@@ -6,6 +6,7 @@ local uv = require "luv"
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local peer = require "spec.support.peer"
+local usage = require "spec.support.usage"
 
 local HANG = { { { "request" }, { "hang" } } }
 
@@ -25,13 +26,6 @@ local function endless(closed)
     ms.sleep(1000000)
     closed.ended = true
   end
-end
-
-local function usage(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("usage", err.category)
-  return err
 end
 
 -- How a fetch that never gets an answer is run and looked at.

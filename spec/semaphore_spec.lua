@@ -5,13 +5,7 @@
 local uv = require "luv"
 local ms = require "multisocket"
 local async = require "spec.support.async"
-
-local function usage(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("usage", err.category)
-  return err
-end
+local usage = require "spec.support.usage"
 
 -- All permits are there: n can be had at once, and one more cannot.
 local function assert_whole(sem, n)

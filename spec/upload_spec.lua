@@ -4,21 +4,12 @@
 local ms = require "multisocket"
 local async = require "spec.support.async"
 local peer = require "spec.support.peer"
+local producer = require "spec.support.producer"
 local server = require "spec.support.server"
 
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 local SERVE = { { { "request" }, { "send", OK }, { "repeat" } } }
 local MiB = 1 << 20
-
--- An iterator over the elements of a list, waiting before each.
-local function producer(list, pause)
-  local i = 0
-  return function()
-    i = i + 1
-    if pause then ms.sleep(pause) end
-    return list[i]
-  end
-end
 
 local function unchunk(text)
   local out, at = {}, 1

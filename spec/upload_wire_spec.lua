@@ -4,9 +4,11 @@
 -- beside what curl sends; 100-continue, answers that come early, progress.
 -- What is on the wire is upload_spec.lua's, forms with files multipart_spec.lua's.
 local async = require "spec.support.async"
+local files = require "spec.support.files"
 local json = require "cjson"
 local ms = require "multisocket"
 local process = require "spec.support.process"
+local producer = require "spec.support.producer"
 local redirects = require "spec.support.redirects"
 local wire = require "spec.support.wire"
 
@@ -14,16 +16,6 @@ local OK, body_of, header = redirects.OK, redirects.body_of, redirects.header
 local REFUSED = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n"
 
 local LARGE = ("0123456789abcdef"):rep(1 << 16) -- 1 MiB, beyond all windows
-
--- An iterator over a list, which waits before each element.
-local function producer(list, pause)
-  local i = 0
-  return function()
-    i = i + 1
-    if pause then ms.sleep(pause) end
-    return list[i]
-  end
-end
 
 local function pieces_of(text, size)
   local list = {}
@@ -47,8 +39,7 @@ describe("a body " .. v.over, function()
 
   setup(function()
     node, path = v:node(), os.tmpname()
-    local f <close> = assert(io.open(path, "wb"))
-    f:write(LARGE)
+    files.write(path, LARGE)
   end)
   teardown(function()
     node:stop()
@@ -147,8 +138,7 @@ describe("a body that waits for 100 Continue " .. v.over, function()
 
   setup(function()
     node, path = v:node(), os.tmpname()
-    local f <close> = assert(io.open(path, "wb"))
-    f:write(LARGE)
+    files.write(path, LARGE)
   end)
   teardown(function()
     node:stop()

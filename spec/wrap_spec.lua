@@ -6,13 +6,7 @@ local ms = require "multisocket"
 local async = require "spec.support.async"
 local peer = require "spec.support.peer"
 local server = require "spec.support.server"
-
-local function usage(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("usage", err.category)
-  return err
-end
+local usage = require "spec.support.usage"
 
 local function numbers(n, delay)
   return function()

@@ -161,7 +161,6 @@ local transfers = { start = start, abandon = abandon, outcome = function(op)
   return outcome(op)
 end }
 
--- The response is there when its head is; a sink gets the body first.
 -- A status that is a failure: nothing goes to a sink, and what the server says
 -- about it is there to be read, while nobody need do it for the connection's sake.
 local function refused(res, fail, special)
@@ -171,6 +170,7 @@ end
 
 local function is_refused(res, fail) return fail and res.status >= 400 end
 
+-- The response is there when its head is; a sink gets the body first.
 local function run_stream(self, url, options, fail, special, on_start)
   local res, err = stream.open(self.engine, transfers, url, options, special.on_headers, on_start)
   if not res then return nil, err end

@@ -17,10 +17,10 @@
 --   v:curl(...)           what curl -s does with these words: process.run's result
 --   v:start_curl(...)     the same of process.start
 --
--- A scripted peer speaks HTTP/1.1. For HTTP/2 there is a haproxy before them:
--- connections to them are made to it (connect_to, which curl has
--- too), and the authority of a request says which one is meant. So they have
--- URLs and requests as ever; the names of fields are in lower case then.
+-- A scripted peer speaks HTTP/1.1. For HTTP/2 there is a haproxy before all of
+-- them: connections to them are made to it (connect_to, which curl has, too),
+-- and the authority of a request says which one is meant. So they have URLs and
+-- requests as ever; the names of fields are in lower case then.
 local certs = require "spec.support.certs"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"

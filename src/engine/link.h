@@ -71,8 +71,8 @@ static inline bool ms_link_has_raw(const struct ms_link *l)
 struct ms_io_result ms_link_write(struct ms_link *l, const struct ms_span *runs,
                                   size_t count);
 
-/* The same for what lies in a file, which goes through `buffer` (
- * MS_READ_BYTES) where it has to. MS_IO_ERROR with `*why` set: it is the file's
+/* The same for what lies in a file, which goes through `buffer`, of
+ * MS_READ_BYTES, where it has to. MS_IO_ERROR with `*why` set: it is the file's
  * fault, and the link is as good as before. */
 struct ms_io_result ms_link_write_file(struct ms_link *l,
                                        const struct ms_body_file *file,

@@ -8,6 +8,8 @@
  *     after_head     of every final response, also of those that nobody gets:
  *                    what is learnt from it (cookies), then whoever is first
  *                    to want another hop (credentials, expect, redirect, retry)
+ *     after_body     of the response that the run is given, when it is whole:
+ *                    whether it is what the server says (credentials)
  *     after_failure  the hop came to nothing: a retry
  *
  * A policy has a file of its own, engine/follow.c for instance, looks at

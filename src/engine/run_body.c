@@ -288,8 +288,8 @@ static ms_err pull_from_file(struct ms_easy *e, char *p, size_t cap, size_t *n,
     if (direct && k > cap) {
         s->lent = (struct ms_body_file){.fd = s->fd, .at = s->at, .n = k};
     } else {
-        size_t most_here = k < cap ? k : cap;
-        *n = k = ms_file_read_at(s->fd, s->at, p, most_here, &e->detail);
+        k = k < cap ? k : cap;
+        *n = k = ms_file_read_at(s->fd, s->at, p, k, &e->detail);
         if (!k)
             return MS_EUPLOAD;
     }

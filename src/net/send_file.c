@@ -101,7 +101,7 @@ static bool is_of_socket(int os_errno)
                               ENETUNREACH,  EHOSTDOWN,  ENETDOWN,
                               ENETRESET,    ENOTCONN,   EPROTO};
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+    for (size_t i = 0; i < MS_COUNT(all); i++)
         if (os_errno == all[i])
             return true;
     return false;
