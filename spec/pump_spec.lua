@@ -126,19 +126,27 @@ describe("the main thread's loop", function()
       print(n)]]))
   end)
 
-  it("ends by Ctrl-C in the middle of fetches", function()
-    local result = process.run({ "lua5.4", "-", nginx:url("/small") }, { timeout = 20000,
-      stdin = PRELUDE .. [[
-      print(pcall(ms.run, function()
-        for i = 1, math.huge do
-          fetch(URL)
-          if i == 50 then uv.kill(uv.os_getpid(), "sigint") end
-        end
-      end))]] })
-    assert.matches("^false\t.*interrupted!", result.stdout)
-    assert.equal("", result.stderr)
-    assert.equal(0, result.code)
-  end)
+  -- After an answer that took long, turns go through luv for a while.
+  for name, before in pairs({ ["in C"] = "", ["of luv"] = "fetch(URL) fetch(URL) fetch(SLOW)" }) do
+    it("ends by Ctrl-C in turns " .. name, function()
+      for at = 1, 5 do
+        local late = peer.start({ { { "request" }, { "delay", 50 }, { "send", ANSWER } } })
+        local result = process.run({ "lua5.4", "-", nginx:url("/small"), late:url(), at },
+          { timeout = 20000, stdin = PRELUDE .. [[
+          print(pcall(ms.run, function()
+            ]] .. before .. [[
+            for i = 1, math.huge do
+              fetch(URL)
+              if i == tonumber(arg[3]) then uv.kill(uv.os_getpid(), "sigint") end
+            end
+          end))]] })
+        late:stop()
+        assert.equal("", result.stderr)
+        assert.matches("^false\t.*interrupted!", result.stdout)
+        assert.equal(0, result.code)
+      end
+    end)
+  end
 
   it("says so when nothing is left to wait for", function()
     local result = process.run({ "lua5.4", "-", nginx:url("/small") }, { timeout = 20000,

@@ -38,11 +38,15 @@ struct lb_pump {
 /* The user value of a pump: descriptor -> the set behind it. */
 enum { PUMP_SETS = 1, PUMP_UVS = PUMP_SETS };
 
-/* Upvalues of a ready function, after the shared ones. */
+/* Upvalue of ready(), after the shared ones. */
+enum { READY_SET = LB_UPVALUES + 1 };
+
+/* Upvalues of on_ready(), which has no others. */
 enum {
-    READY_SET = LB_UPVALUES + 1,
-    READY_WRONG, /* what to raise on another thread than the main one */
-    READY_UPVALUES = READY_WRONG
+    ON_READY = 1, /* ready() */
+    ON_SET,
+    ON_WRONG, /* what to raise on another thread than the main one */
+    ON_UPVALUES = ON_WRONG
 };
 
 /* Arguments of pump:turns(), and the set that was ready last. */
@@ -98,19 +102,33 @@ static void handle(lua_State *L, struct lb_set *s, int set, int multi)
     tell_after(L, set, ok);
 }
 
-/* For luv to call. */
-static int on_ready(lua_State *L)
+/* ready() */
+static int ready(lua_State *L)
 {
     struct lb_set *s = lua_touserdata(L, lua_upvalueindex(READY_SET));
 
-    if (!lua_pushthread(L)) {
-        lua_pushvalue(L, lua_upvalueindex(READY_WRONG));
-        return lua_error(L);
-    }
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(READY_SET));
     lua_getiuservalue(L, 1, LB_SET_MULTI);
     handle(L, s, 1, 2);
+    return 0;
+}
+
+/* For luv to call, which ends the program by an error. Ctrl-C raises one where
+ * a function of C's is called or returns: from ready(), as a rule. */
+static int on_ready(lua_State *L)
+{
+    if (!lua_pushthread(L)) {
+        lua_pushvalue(L, lua_upvalueindex(ON_WRONG));
+        return lua_error(L);
+    }
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(ON_READY));
+    if (lua_pcall(L, 0, 0, 0) == LUA_OK)
+        return 0;
+    lua_pushvalue(L, lua_upvalueindex(ON_SET));
+    lua_insert(L, 1);
+    tell_after(L, 1, false);
     return 0;
 }
 
@@ -145,8 +163,10 @@ static int pump_ready(lua_State *L)
     for (int i = 1; i <= LB_UPVALUES; i++)
         lua_pushvalue(L, lua_upvalueindex(i));
     lua_pushvalue(L, 2);
+    lua_pushcclosure(L, ready, READY_SET);
+    lua_pushvalue(L, 2);
     lua_pushvalue(L, 6);
-    lua_pushcclosure(L, on_ready, READY_UPVALUES);
+    lua_pushcclosure(L, on_ready, ON_UPVALUES);
     return 1;
 }
 
