@@ -174,9 +174,9 @@ local function write(self, piece)
     self.body:write(piece)
     return true
   end
-  local ok, why = self.body:write_file(piece.file, piece.offset, piece.length)
+  local ok, why, errno = self.body:write_file(piece.file, piece.offset, piece.length)
   piece.taken()
-  if not ok then fail(self, "upload_failed", "body", "the body failed: " .. why, why) end
+  if not ok then fail(self, "upload_failed", "body", "the body failed: " .. why, why, errno) end
   return ok
 end
 
