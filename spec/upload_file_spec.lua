@@ -29,9 +29,14 @@ local function write(path, text, mode)
   assert(f:write(text))
 end
 
-local function descriptors()
-  local pipe <close> = assert(io.popen("ls /proc/" .. require("luv").os_getpid() .. "/fd | wc -l"))
-  return tonumber(pipe:read("a"))
+-- How many there are of that file.
+local function descriptors(path)
+  local pid = math.tointeger(require("luv").os_getpid())
+  local pipe <close> = assert(io.popen(("ls -l /proc/%d/fd"):format(pid)))
+  local list = pipe:read("a")
+  assert.matches(" 0 %-> ", list) -- else it lists something else
+  local _, count = list:gsub(path:gsub("%p", "%%%0"), "")
+  return count
 end
 
 local function body_of(p, i)
@@ -140,7 +145,7 @@ describe("a body in a file", function()
   end))
 
   it("is not sent on when an answer turns it down, or its transfer is cancelled", async(function()
-    local before, big = descriptors(), os.tmpname()
+    local big = os.tmpname()
     write(big, TEXT:rep(16)) -- more than sockets hold
     local p <close> = peer.start({ { { "head" },
       { "send", "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno" }, { "eof" } },
@@ -151,12 +156,13 @@ describe("a body in a file", function()
     local sent = client:stats().bytes_out
     local t = ms.spawn(client.put, client, p:url(), { body = { path = big } })
     while client:stats().bytes_out < sent + MIB do ms.sleep(1) end
+    assert.equal(1, descriptors(big)) -- and not one more than it takes
     t:cancel()
     assert.equal(0, client:stats().running)
     client:close()
-    os.remove(big)
     ms.sleep(1) -- a turn, in which what was cancelled closes
-    assert.equal(before, descriptors())
+    assert.equal(0, descriptors(big))
+    os.remove(big)
   end))
 
   it("is sent to its end when the program closes the file", async(function()
@@ -166,6 +172,44 @@ describe("a body in a file", function()
       if kind == "request" then file:close() end
     end }))
     assert.is_true(TEXT == body_of(p))
+  end))
+
+  it("that the program closes cannot be sent again, and says so", async(function()
+    local p <close> = peer.start({ { { "bytes", 1000 },
+      { "send", "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n" }, { "hang" } } },
+      { record = false })
+    local file = assert(io.open(path, "rb"))
+    local res, err = ms.put(p:url(), { body = file, timeout = LIMIT,
+      retry = { max = 1, max_delay = 1 }, on_debug = function(kind)
+        if kind == "request" and io.type(file) == "file" then file:close() end
+      end })
+    assert.is_nil(res)
+    assert.equal("upload_failed", err.code)
+    assert.matches("the file was closed", err.message)
+  end))
+
+  it("that is made up while it is read is sent, though its size is 0", async(function()
+    local p <close> = peer.start(SERVE)
+    local file <close> = assert(io.open("/proc/version", "rb"))
+    local text = file:read("a")
+    assert(ms.put(p:url(), { body = { path = "/proc/version" }, timeout = LIMIT }))
+    assert(file:seek("set", 0))
+    assert(ms.put(p:url(), { body = file, timeout = LIMIT }))
+    for i = 1, 2 do
+      local got, head = body_of(p, i)
+      assert.matches("\r\nTransfer%-Encoding: chunked\r\n", head)
+      assert.equal(("%x\r\n%s\r\n0\r\n\r\n"):format(#text, text), got)
+    end
+  end))
+
+  it("is empty behind its end", async(function()
+    local p <close> = peer.start(SERVE)
+    local file <close> = assert(io.open(path, "rb"))
+    assert(file:seek("set", #TEXT + 1))
+    assert(ms.put(p:url(), { body = file, timeout = LIMIT }))
+    local got, head = body_of(p)
+    assert.equal("", got)
+    assert.matches("\r\nContent%-Length: 0\r\n", head)
   end))
 
   it("is what was written to the file, flushed or not", async(function()
@@ -216,12 +260,11 @@ describe("a body in a file", function()
         { "hang" } },
       { { "head" }, { "send", "HTTP/1.1 307 There\r\nContent-Length: 0\r\nLocation: "
         .. to:url() .. "\r\n\r\n" }, { "hang" } } }, { record = false })
-    local before = descriptors()
     assert(ms.put(from:url(), { body = { path = path }, timeout = LIMIT, fresh_connection = true,
       retry = { max = 1, max_delay = 1 } }))
     assert.equal(2, from:connections())
     assert.is_true(TEXT == body_of(to))
-    assert.is_true(descriptors() <= before + 1) -- the connection that is kept
+    assert.equal(0, descriptors(path))
   end))
 end)
 

@@ -21,6 +21,7 @@ local Stretch = {}
 ---@field file file* open while the stretch is handed over
 ---@field offset integer
 ---@field length integer at least 1
+---@field taken fun() called when it was handed over: the engine has a descriptor of its own
 
 ---@class multisocket.Source
 ---@field open fun(): (fun(): string|multisocket.Stretch?, any), fun() what gives the pieces (nil
@@ -30,19 +31,24 @@ local Stretch = {}
 
 local function nothing() end
 
--- From where the file stands to its end; nil for what cannot be measured.
+-- From where the file stands to its end; nil for what cannot be measured. What
+-- the kernel makes up while it is read (/proc, /dev/zero) ends at once and has
+-- bytes nevertheless.
 local function rest_of(file)
   local from = file:seek("cur")
   local to = from and file:seek("end")
   if not to or not file:seek("set", from) then return nil end
   if to == math.maxinteger then return nil end -- so Linux says of a directory
-  return to - from
+  if to > from then return to - from end
+  local more = file:read(0)
+  file:seek("set", from)
+  return not more and 0 or nil
 end
 
 -- The stretch of a file between here and where `length` ends, and then nothing.
-local function stretch_reader(file, from, length)
-  local stretch = length > 0 and setmetatable({ file = file, offset = from, length = length },
-    Stretch)
+local function stretch_reader(file, from, length, taken)
+  local stretch = length > 0 and setmetatable({ file = file, offset = from, length = length,
+    taken = taken }, Stretch)
   return function()
     local piece = stretch
     stretch = nil
@@ -50,19 +56,22 @@ local function stretch_reader(file, from, length)
   end
 end
 
-local function reader(file, from, length)
+local function reader(file, from, length, taken)
   if length then
     file:seek("set", from + length) -- where reading would have left it
-    return stretch_reader(file, from, length)
+    return stretch_reader(file, from, length, taken)
   end
   return function() return file:read(PIECE) end
 end
 
--- An open file is the program's: it stays open.
+-- An open file is the program's: it stays open, unless the program closes it.
 local function from_file(file)
   local from, length = file:seek("cur"), rest_of(file)
   return { length = length, rewinds = length ~= nil, open = function()
-    return reader(file, from, length), nothing
+    if io.type(file) ~= "file" then
+      return function() return nil, "the file was closed" end, nothing
+    end
+    return reader(file, from, length, nothing), nothing
   end }
 end
 
@@ -87,7 +96,11 @@ local function from_path(path)
     if not file then file, reason, code = io.open(path, "rb") end
     first = nil
     if not file then return function() return nil, reason, code end, nothing end
-    return reader(file, 0, length), function() file:close() end
+    local function close()
+      if file then file:close() end
+      file = nil
+    end
+    return reader(file, 0, length, close), close
   end }
 end
 
@@ -161,8 +174,9 @@ local function write(self, piece)
     self.body:write(piece)
     return true
   end
-  local ok, why = self.body:write_file(piece.file, piece.offset, piece.length)
-  if not ok then fail(self, "upload_failed", "body", "the body failed: " .. why, why) end
+  local ok, why, errno = self.body:write_file(piece.file, piece.offset, piece.length)
+  piece.taken()
+  if not ok then fail(self, "upload_failed", "body", "the body failed: " .. why, why, errno) end
   return ok
 end
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -176,6 +177,46 @@ TEST(nobody_hears_sigpipe)
     raise(SIGPIPE); /* and the thread is open to it as before */
     CHECK(heard == 1);
     CHECK(!sigaction(SIGPIPE, &before, NULL));
+}
+
+/* A TCP socket whose peer has closed in an orderly way, and says no (RST) to
+ * the first bytes that come. */
+static int socket_that_is_left(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(to);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    CHECK(!bind(listener, (struct sockaddr *)&to, len) && !listen(listener, 1));
+    CHECK(!getsockname(listener, (struct sockaddr *)&to, &len));
+    CHECK(!connect(fd, (struct sockaddr *)&to, len));
+    close(accept(listener, NULL, NULL));
+    close(listener);
+    char c;
+    CHECK(read(fd, &c, 1) == 0 && !fcntl(fd, F_SETFL, O_NONBLOCK));
+    return fd;
+}
+
+/* The kernel sends a long slice bit by bit, and tells of the bits that went
+ * when a later one failed. */
+TEST(nobody_hears_sigpipe_behind_a_part_that_was_sent)
+{
+    struct sigaction catch = {.sa_handler = hear}, before;
+    int fd = file_of("");
+    const char *why;
+
+    heard = 0;
+    CHECK(!ftruncate(fd, 1 << 20));
+    CHECK(!sigaction(SIGPIPE, &catch, &before));
+    int to = socket_that_is_left();
+    struct ms_io_result r = send_slice(to, fd, 0, 1 << 20, &why);
+    CHECK(r.what == MS_IO_DONE && r.n > 0 && r.n < 1 << 20 && !why);
+    CHECK(!heard && !is_pending());
+    CHECK(!sigaction(SIGPIPE, &before, NULL));
+    close(to);
+    close(fd);
 }
 
 TEST(where_it_is_blocked_none_is_left_behind)

@@ -86,7 +86,10 @@ static int send_quietly(int fd, const struct ms_file_slice *from, ssize_t *n)
         *n = sendfile(fd, from->fd, &at, from->n);
     while (*n < 0 && errno == EINTR);
     err = *n < 0 ? errno : 0;
-    if (err == EPIPE && !q.pending)
+    /* The kernel sends bit by bit: behind a part there may be a failure that
+     * only the next call tells. */
+    bool cut_off = *n > 0 && (size_t)*n < from->n;
+    if ((err == EPIPE || cut_off) && !q.pending)
         take_back_sigpipe();
     pthread_sigmask(SIG_SETMASK, &q.before, NULL);
     return err;
