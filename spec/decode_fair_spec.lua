@@ -73,6 +73,19 @@ describe("a bomb", function()
     end
   end)
 
+  it("is so when it comes in crumbs, none of which makes much", function()
+    -- Raw deflate of 8 KiB of zeros, up to a byte's end: as often as one likes.
+    local crumb = ("ecc1010d000000c2a0f74f6d0e37a0000000000000008077030000ffff"):gsub("..",
+      function(hex) return string.char(tonumber(hex, 16)) end)
+    local chunk = ("%x\r\n%s\r\n"):format(#crumb, crumb)
+    local p <close> = peer.start { { { "request" }, { "send",
+      "HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nTransfer-Encoding: chunked\r\n\r\n" ..
+      chunk:rep(2000) .. "2\r\n\3\0\r\n0\r\n\r\n" }, { "hang" } } }
+    local all, most = turns({ url = p:url(), max_body = false })
+    assert.equal(2000 * 8192, all)
+    assert.is_true(most <= TURN + 2 * PIECE, ("%d bytes in one turn"):format(most))
+  end)
+
   -- Starts a bomb that takes longer than anybody waits, and with its first piece
   -- a request for `url`; gives its body when it has come, while the bomb goes on.
   local function beside(client, version, url)

@@ -107,6 +107,14 @@ describe("HTTP/2:", function()
     assert.equal(5, p:connections())
   end))
 
+  it("B2 nor are they endless where GOAWAY says that others were served", async(function()
+    local p <close> = h2.peer { { "send", h2.goaway(0x7fffffff, 0) .. h2.rst(1, 7) }, { "hang" } }
+    local client <close> = ms.client(PRIOR)
+    local _, err = client:fetch(p:url("/"))
+    assert.equal("stream_refused", err.code)
+    assert.equal(5, err.attempts)
+  end))
+
   it("B2 what was sent of a body that comes by itself is not sent again", async(function()
     local p <close> = h2.peer { { "frame", h2.DATA }, { "send", h2.rst(1, 7) }, { "hang" } }
     local client <close> = ms.client(PRIOR)

@@ -145,6 +145,11 @@ ms_err ms_decoding_feed(struct ms_decoding *d, struct ms_span in, size_t *taken,
         return MS_OK;
     assert(in.n >= d->owed && (in.n || d->waiting));
     begin_turn(d);
+    /* Also of crumbs that make less than a piece each. */
+    if (!d->left && !d->waiting) {
+        rest(d);
+        return MS_OK;
+    }
     in = ms_span(in.p + d->owed, in.n - d->owed);
     ms_err err = pump(d, &in, deliver, user);
     if (err)
