@@ -324,9 +324,10 @@ describe("HTTP/2:", function()
     assert.equal(8, reset_code(client, p))
   end))
 
+  -- Its settings come before the first ping, and count as a sign of life.
   it("B19 a peer that answers no ping is gone", async(function()
     local p <close> = h2.peer { { "hang" } }
-    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 500 } -- its settings come before
+    local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 500 }
     local res, err = client:fetch(p:url("/"))
     assert.is_nil(res)
     assert.equal("timed_out", err.code)

@@ -42,7 +42,7 @@ describe("in the life of a program,", function()
 
   local function run(text, opts)
     opts = opts or {}
-    opts.stdin, opts.timeout = urls .. text, opts.timeout or 20000
+    opts.stdin, opts.timeout = urls .. text, opts.timeout or 60000
     return process.run({ "lua5.4", "-" }, opts)
   end
 
@@ -127,7 +127,7 @@ describe("in the life of a program,", function()
             told("own")(err)
             if place == "callback" then act() end
           end)
-          local late = uv.hrtime() + 10000000000
+          local late = uv.hrtime() + 30000000000
           while not (ended.own and (started == 0 or ended.third)) and uv.hrtime() < late do
             ms.sleep(1)
           end
@@ -166,7 +166,7 @@ describe("in the life of a program,", function()
           if handles[victim]:cancel() then silent[victim] = true end
         end
       end
-      local late = uv.hrtime() + 10000000000
+      local late = uv.hrtime() + 30000000000
       while client:stats().running > 0 and uv.hrtime() < late do ms.sleep(1) end
       ms.sleep(2)
       for i = 1, 300 do assert.equal(1, told[i]) end
@@ -462,11 +462,7 @@ describe("in the life of a program,", function()
         if left > 0 then ms.request(nginx:url("/small"), again) end
       end
       ms.request(nginx:url("/small"), again)
-      for _ = 1, 5000 do
-        if left == 0 then break end
-        ms.sleep(1)
-      end
-      assert.equal(0, left)
+      while left > 0 do ms.sleep(1) end
     end))
   end)
 
