@@ -182,7 +182,7 @@ describe("in the life of a program,", function()
         ms.spawn(function() got[2] = client:fetch(nginx:url("/small")) end)
         coroutine.wrap(function() got[3] = client:fetch(nginx:url("/small")) end)()
       end
-      for _ = 1, 1000 do
+      for _ = 1, 30000 do
         collectgarbage()
         if got[1] and got[2] and got[3] then break end
         ms.sleep(1)
@@ -260,7 +260,7 @@ describe("in the life of a program,", function()
         coroutine.resume(co)
       end
       collectgarbage()
-      for _ = 1, 1000 do
+      for _ = 1, 30000 do
         if ended then break end
         ms.sleep(1)
       end
