@@ -152,6 +152,21 @@ describe("a streamed response", function()
     end
   end))
 
+  -- It is none of the line's bytes, though it was there before the "\n".
+  it("has lines whose ends come apart", async(function()
+    local here <close> = by_hand()
+    local client <close> = ms.client()
+    local head = HEAD:format(9) .. "abc\r"
+    local next_line = assert(client:fetch(here:url(head), STREAM)):lines(3)
+    local first = ms.spawn(next_line)
+    while client:stats().bytes_in < #head do ms.sleep(1) end
+    ms.sleep(1)
+    here:write("\nabc\n")
+    assert.same({ true, "abc" }, { first:wait() })
+    assert.equal("abc", next_line())
+    assert.is_nil(next_line())
+  end))
+
   it("has no line that never ends", async(function()
     local mib = 1024 * 1024
     local p <close> = peer.start { { { "request" }, { "send", HEAD:format(100 * mib) },
