@@ -126,7 +126,7 @@ describe("a client", function()
     local c <close> = ms.client({ idle_timeout = 30 })
     assert(c:fetch(nginx:url("/small")))
     assert.equal(1, c:stats().idle)
-    for _ = 1, 100 do
+    for _ = 1, 10000 do
       if c:stats().idle == 0 then break end
       ms.sleep(5)
     end
@@ -241,7 +241,7 @@ describe("a client", function()
     ms.client():request(nginx:url("/small"), function(_, res) got = res end)
     collectgarbage()
     collectgarbage()
-    for _ = 1, 100 do
+    for _ = 1, 10000 do
       if got then break end
       ms.sleep(5)
     end

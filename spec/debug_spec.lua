@@ -80,7 +80,7 @@ describe("on_debug", function()
   it("is told of a request before there is an answer", async(function()
     local p <close> = peer.start { { { "request" }, { "hang" } } }
     local on_debug, heard = listener()
-    ms.fetch(p:url(), { on_debug = on_debug, timeout = 200 })
+    ms.fetch(p:url(), { on_debug = on_debug, timeout = 500 })
     assert.equal("request GET / HTTP/1.1", heard[2])
     assert.equal("info the total timeout passed", heard[3])
     assert.equal(3, #heard)

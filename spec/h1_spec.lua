@@ -71,7 +71,7 @@ local function play_whole(list)
   for i, row in ipairs(list) do
     scripts[i] = { { "request" }, { "send", row[3] } }
     if row.reset then -- which takes away what was not read yet
-      scripts[i] = { { "request" }, { "send", row[3] }, { "delay", 20 }, { "reset" } }
+      scripts[i] = { { "request" }, { "send", row[3] }, { "delay", 100 }, { "reset" } }
     end
   end
   local p <close> = peer.start(scripts, { record = false })
@@ -110,7 +110,7 @@ describe("HTTP/1:", function()
 
   it("A25: what comes on an idle connection is nobody's response", async(function()
     local p <close> = peer.start({
-      { { "request" }, { "send", OK }, { "delay", 20 }, { "send", "HTTP/1.1 200 OK\r\n\r\nevil" },
+      { { "request" }, { "send", OK }, { "delay", 100 }, { "send", "HTTP/1.1 200 OK\r\n\r\nevil" },
         { "hang" } },
       { { "request" }, { "send", OK }, { "hang" } },
     })
@@ -125,7 +125,7 @@ describe("HTTP/1:", function()
   it("A26: an idle connection that the peer ends is not used again", async(function()
     for _, ending in ipairs({ { "close" }, { "reset" },
       { "send", "HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n" } }) do
-      local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 10 }, ending },
+      local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 100 }, ending },
         { { "request" }, { "send", OK }, { "hang" } } })
       local client <close> = ms.client()
       assert.equal("ok", assert(client:fetch(p:url())).body)
@@ -146,7 +146,7 @@ describe("HTTP/1:", function()
     local evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
     for _, ending in ipairs({ { "close" }, { "reset" }, { "send", evil } }) do
       for _, method in ipairs({ "GET", "POST" }) do
-        local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 10 }, ending },
+        local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 100 }, ending },
           { { "request" }, { "send", OK }, { "hang" } } })
         local client <close> = ms.client()
         assert.equal("ok", assert(client:fetch(p:url())).body)
@@ -159,7 +159,7 @@ describe("HTTP/1:", function()
   end))
 
   it("A26: nor one where something waits, from a callback of the loop's", async(function()
-    local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 10 }, { "close" } },
+    local p <close> = peer.start({ { { "request" }, { "send", OK }, { "delay", 100 }, { "close" } },
       { { "request" }, { "send", OK }, { "hang" } } })
     local client <close> = ms.client()
     assert.equal("ok", assert(client:fetch(p:url())).body)

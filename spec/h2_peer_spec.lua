@@ -13,6 +13,16 @@ local PRIOR = { version = "2-prior-knowledge", timeout = 30000 }
 local WINDOW = 1 << 18 -- MS_H2_STREAM_WINDOW, at first
 local HIGH = 1 << 19 -- what a streamed response takes before it pauses
 
+-- Runs the loop until that holds.
+local function wait_for(p, condition)
+  assert.is_truthy(p:wait(condition, nil, function() ms.sleep(1) end))
+end
+
+-- ... until the peer has so many frames of a kind.
+local function wait_frames(p, kind, n)
+  wait_for(p, function() return h2.count(p, kind) >= n end)
+end
+
 -- A fetch from a peer with these steps; the peer has left when it returns.
 local function fetch(steps, opts)
   local p <close> = h2.peer(steps)
@@ -129,7 +139,7 @@ describe("HTTP/2:", function()
   end))
 
   it("B5 a connection that said GOAWAY ends what it has, and gets nothing new", async(function()
-    local p <close> = h2.peers({ { "frame", h2.HEADERS }, { "send", h2.goaway(0x7fffffff, 0) },
+    local p <close> = h2.peers({ { "frame", h2.HEADERS }, { "send", h2.goaway(0x7fffffff, 0) .. h2.ping },
       { "delay", 50 },
       { "send", h2.goaway(3, 0) .. h2.ok(3) .. h2.data(3, "old", 1) },
       { "send", h2.ok(1) .. h2.data(1, "old", 1) }, { "hang" } },
@@ -137,9 +147,8 @@ describe("HTTP/2:", function()
     local client <close> = ms.client(PRIOR)
     local olds = {}
     for i = 1, 2 do olds[i] = ms.spawn(function() return client:fetch(p:url("/")) end) end
-    assert.is_truthy(p:wait(function() return p:count("request") == 2 end, nil,
-      function() ms.sleep(1) end))
-    ms.sleep(5)
+    wait_for(p, function() return p:count("request") == 2 end)
+    wait_frames(p, h2.PING, 1) -- answered, so what came before is known
     assert.equal("new", assert(client:fetch(p:url("/"))).body)
     for i = 1, 2 do assert.equal("old", select(2, olds[i]:wait()).body) end
     assert.equal(2, h2.count(p, h2.HEADERS))
@@ -194,7 +203,7 @@ describe("HTTP/2:", function()
       { "hang" } }
     local client <close> = ms.client(PRIOR)
     local res = assert(client:fetch(p:url("/"), { stream = true }))
-    ms.sleep(20) -- nobody reads, so it pauses
+    while client:stats().running > 0 do ms.sleep(1) end -- nobody reads, so it pauses
     local body, err = res:read("a")
     assert.is_nil(body)
     assert.equal("http2_error", err.code)
@@ -206,6 +215,7 @@ describe("HTTP/2:", function()
     local client <close> = ms.client(PRIOR)
     local res = assert(client:fetch(p:url("/"), { stream = true }))
     local function updates() return h2.count(p, h2.WINDOW_UPDATE, 1) end
+    while client:stats().bytes_in < HIGH + WINDOW do ms.sleep(1) end
     ms.sleep(20)
     local before = updates()
     ms.sleep(20)
@@ -286,7 +296,7 @@ describe("HTTP/2:", function()
       local task = ms.spawn(function()
         return client:fetch(p:url("/"), { on_data = function() heard = heard + 1 end })
       end)
-      ms.sleep(20)
+      wait_frames(p, h2.PING, 1) -- answered, so what came before is known
       local before = heard
       task:cancel()
       ms.sleep(5)
@@ -300,6 +310,7 @@ describe("HTTP/2:", function()
   -- something that was sent later has.
   local function reset_code(client, p)
     client:fetch(p:url("/"), { timeout = 20 })
+    wait_frames(p, h2.HEADERS, 2)
     assert.equal(1, client:stats().opened)
     local codes = {}
     for _, frame in ipairs(h2.frames(p:received())) do
@@ -317,7 +328,7 @@ describe("HTTP/2:", function()
     local task = ms.spawn(function()
       return client:post(p:url("/"), { body = ("x"):rep(200000) })
     end)
-    ms.sleep(20)
+    wait_frames(p, h2.DATA, 1)
     task:cancel()
     assert.equal(8, reset_code(client, p))
   end))
@@ -327,14 +338,14 @@ describe("HTTP/2:", function()
       { "hang" } }
     local client <close> = ms.client(PRIOR)
     local res = assert(client:fetch(p:url("/"), { stream = true }))
-    ms.sleep(20)
+    while client:stats().bytes_in < 40 * 16000 do ms.sleep(1) end
     res:cancel()
     assert.equal(8, reset_code(client, p))
   end))
 
+  -- Its settings come before the first ping, and count as a sign of life.
   it("B19 a peer that answers no ping is gone", async(function()
     local p <close> = h2.peer { { "hang" } }
-    -- Its settings come before.
     local client <close> = ms.client { version = "2-prior-knowledge", ping_interval = 500 }
     local res, err = client:fetch(p:url("/"))
     assert.is_nil(res)

@@ -127,7 +127,7 @@ describe("HTTP/2 with h2o", function()
     server:signal("sigterm")
     -- no new stream is opened there as soon as GOAWAY came, and nobody listens any more
     local err
-    for _ = 1, 500 do
+    for _ = 1, 10000 do
       local _, failed = client:fetch(server:url("/hello.txt"))
       err = failed
       if failed then break end

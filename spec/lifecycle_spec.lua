@@ -36,7 +36,7 @@ describe("in the life of a program,", function()
 
   local function run(text, opts)
     opts = opts or {}
-    opts.stdin, opts.timeout = urls .. text, opts.timeout or 20000
+    opts.stdin, opts.timeout = urls .. text, opts.timeout or 60000
     return process.run({ "lua5.4", "-" }, opts)
   end
 
@@ -121,7 +121,7 @@ describe("in the life of a program,", function()
             told("own")(err)
             if place == "callback" then act() end
           end)
-          local late = uv.hrtime() + 10000000000
+          local late = uv.hrtime() + 30000000000
           while not (ended.own and (started == 0 or ended.third)) and uv.hrtime() < late do
             ms.sleep(1)
           end
@@ -160,7 +160,7 @@ describe("in the life of a program,", function()
           if handles[victim]:cancel() then silent[victim] = true end
         end
       end
-      local late = uv.hrtime() + 10000000000
+      local late = uv.hrtime() + 30000000000
       while client:stats().running > 0 and uv.hrtime() < late do ms.sleep(1) end
       ms.sleep(2)
       for i = 1, 300 do assert.equal(1, told[i]) end
@@ -176,7 +176,7 @@ describe("in the life of a program,", function()
         ms.spawn(function() got[2] = client:fetch(nginx:url("/small")) end)
         coroutine.wrap(function() got[3] = client:fetch(nginx:url("/small")) end)()
       end
-      for _ = 1, 1000 do
+      for _ = 1, 30000 do
         collectgarbage()
         if got[1] and got[2] and got[3] then break end
         ms.sleep(1)
@@ -254,7 +254,7 @@ describe("in the life of a program,", function()
         coroutine.resume(co)
       end
       collectgarbage()
-      for _ = 1, 1000 do
+      for _ = 1, 30000 do
         if ended then break end
         ms.sleep(1)
       end
@@ -456,11 +456,7 @@ describe("in the life of a program,", function()
         if left > 0 then ms.request(nginx:url("/small"), again) end
       end
       ms.request(nginx:url("/small"), again)
-      for _ = 1, 5000 do
-        if left == 0 then break end
-        ms.sleep(1)
-      end
-      assert.equal(0, left)
+      while left > 0 do ms.sleep(1) end
     end))
   end)
 

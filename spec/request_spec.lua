@@ -15,7 +15,7 @@ local function recorder()
 end
 
 local function wait_for(calls, n)
-  for _ = 1, 2000 do
+  for _ = 1, 30000 do
     if #calls >= n then break end
     ms.sleep(1)
   end

@@ -193,7 +193,7 @@ describe("what is there of a body " .. v.over, function()
           on_headers = function() end })
       end)
       if attempt < 4 then
-        for _ = 1, 2000 do
+        for _ = 1, 30000 do
           local stat = uv.fs_stat(path .. ".part")
           if stat and stat.size >= attempt * 100000 then break end
           ms.sleep(1)

@@ -202,7 +202,7 @@ describe("a script", function()
         if f then f:close() end
         quiet = state == "S" and quiet + 1 or 0
         return quiet > 30
-      end, 10000)
+      end)
     end
 
     local function interrupted(text)
@@ -210,7 +210,7 @@ describe("a script", function()
       child:first_line()
       wait_until_waiting(child)
       child:kill("sigint")
-      local result = child:wait(10000)
+      local result = child:wait()
       assert.is_false(result.timed_out)
       assert.is_nil(result.signal)
       assert.equal(1, result.code)
@@ -240,7 +240,7 @@ describe("a script", function()
       child:first_line()
       wait_until_waiting(child)
       child:kill("sigint")
-      local result = child:wait(10000)
+      local result = child:wait()
       assert.equal(0, result.code, result.stderr)
       assert.matches("false\t.*interrupted!\ntrue\t200\n", result.stdout)
     end)

@@ -172,7 +172,7 @@ describe("a body", function()
       return piece
     end })
     local before, stopped = -1, 0
-    for _ = 1, 5000 do
+    for _ = 1, 30000 do
       ms.sleep(1)
       stopped = taken == before and stopped + 1 or 0
       before = taken
@@ -255,7 +255,7 @@ describe("a body", function()
     assert.equal("ok", res:read("a"))
     local got
     ms.request(p:url(), { body = producer({ "c" }, 1) }, function(_, r) got = r end)
-    for _ = 1, 5000 do
+    for _ = 1, 30000 do
       if got then break end
       ms.sleep(1)
     end

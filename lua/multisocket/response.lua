@@ -211,14 +211,14 @@ end
 -- The line that was found, without its end.
 local function take_line(state)
   local line = table.concat(state.pieces)
-  state.pieces, state.size = {}, 0
+  state.pieces, state.size, state.open = {}, 0, 0
   return line:byte(-1) == 13 and line:sub(1, -2) or line
 end
 
 -- The next line of the body. What was read is `state.text`, of which the part
 -- from `state.at` on is still to be looked at; the pieces found of a line,
 -- `state.size` bytes, stay in `state.pieces` when the rest of it cannot be
--- waited for.
+-- waited for. `state.open` of those bytes are a "\r" that may be its end's.
 local function next_line(res, state)
   local pieces = state.pieces
   while true do
@@ -232,7 +232,8 @@ local function next_line(res, state)
     local stop = text:find("\n", at, true)
     local piece = text:sub(at, stop and stop - 1)
     pieces[#pieces + 1], state.size = piece, state.size + #piece
-    if state.size - (piece:byte(-1) == 13 and 1 or 0) > state.most then -- "\r" may be its end's
+    if piece ~= "" then state.open = piece:byte(-1) == 13 and 1 or 0 end
+    if state.size - state.open > state.most then
       state.pieces, state.text = nil, nil
       return nil, body_error(res, "body_too_large", "a line from %s is longer than %d bytes",
         state.most)
@@ -253,7 +254,7 @@ function response:lines(most)
   if most ~= nil and (math.type(most) ~= "integer" or most < 1) then
     errors.usage("bad_argument", "lines takes a number of bytes, not %s", errors.text(most))
   end
-  return loop(self, next_line, { pieces = {}, size = 0, most = most or MOST_LINE })
+  return loop(self, next_line, { pieces = {}, size = 0, open = 0, most = most or MOST_LINE })
 end
 
 -- The next event of the body; what was read and not taken yet is in

@@ -91,7 +91,7 @@ local function run_to_end(fn)
 end
 
 local function rethrow(failure)
-  if type(failure.err) == "string" then error(failure.err .. "\n" .. failure.traceback, 0) end
+  if type(failure.err) == "string" then error(failure.err .. "\n" .. (failure.traceback or ""), 0) end
   error(failure.err, 0) -- luassert's own kind, or an err
 end
 
@@ -101,10 +101,11 @@ function async.run(fn)
   local ms = require "multisocket"
   local before = async.handles()
   local result, where = run_to_end(fn)
-  ms.use({}) -- closes the default client
+  local closed, busy = pcall(ms.use, {}) -- closes the default client
   local left = settle(before)
   if result and not result[1] then rethrow(result[2]) end
   if not result then error(("the body has not ended within %d ms\n%s"):format(LIMIT, where), 0) end
+  if not closed then rethrow({ err = busy }) end
   if #left > 0 then error("luv handles are left: " .. table.concat(left, ", "), 0) end
 end
 
@@ -124,9 +125,10 @@ function async.main(fn)
     local ok, err = xpcall(fn, function(err)
       return { err = err, traceback = debug.traceback(nil, 2) }
     end)
-    ms.use({})
+    local closed, busy = pcall(ms.use, {})
     local left = settle(before)
     if not ok then rethrow(err) end
+    if not closed then rethrow({ err = busy }) end
     if #left > 0 then error("luv handles are left: " .. table.concat(left, ", "), 0) end
   end
 end
