@@ -122,27 +122,6 @@ describe("cookies", function()
     assert.equal("a=1; __Host-b=2", res.request.headers.cookie)
   end))
 
-  it("E3: that are Secure go by https only, and come by it only", async(function()
-    local c <close> = client()
-    set(c, secure .. "/set", "a=1; secure; path=/")
-    assert.equal("a=1", shown(c, secure .. "/show"))
-    assert.equal("", shown(c, at("localhost", "/show")))
-    set(c, at("localhost", "/set"), "a=2; path=/") -- would hide it
-    set(c, at("localhost", "/set"), "b=3; secure; path=/")
-    assert.equal("a=1", shown(c, secure .. "/show"))
-  end))
-
-  it("E8: are the URL's host's, whatever Host is by hand", async(function()
-    local c <close> = client()
-    local host = { Host = "b.test" }
-    assert(c:fetch(at(A, "/set"), { headers = { Host = "b.test", ["X-Set"] = "a=1; path=/" } }))
-    assert.equal("a=1", shown(c, at(A, "/show"), { headers = host }))
-    assert.equal("", shown(c, at("b.test", "/show")))
-    assert(c:fetch(at(A, "/set"), { headers = { Host = "b.test",
-      ["X-Set"] = "b=1; domain=b.test" } }))
-    assert.equal("", shown(c, at("b.test", "/show")))
-  end))
-
   it("are told by the response", async(function()
     local c <close> = client({ cookies = false })
     local res = assert(c:fetch(at(A, "/set"), { headers = {

@@ -259,26 +259,6 @@ describe("over HTTP/2 a redirect", function()
     end
   end))
 
-  it("D4, D8: to another scheme or to two places is refused", async(function()
-    for code, locations in pairs({ redirect_blocked = { "ftp://127.0.0.1/" },
-      bad_response = { "/a", "/b" } }) do
-      local fields = { { ":status", "302" } }
-      for i, location in ipairs(locations) do fields[i + 1] = { "location", location } end
-      local p <close> = h2_peer.peer({ { "send", h2_peer.headers(1, fields,
-        h2_peer.END_HEADERS + h2_peer.END_STREAM) }, { "hang" } })
-      failure(code, ms.fetch(p:url(), { version = "2-prior-knowledge" }))
-    end
-  end))
-
-  it("D5: ends after ten", async(function()
-    local nginx <close> = server.start({ more = { { port = true, listen = " http2",
-      config = "location /on { absolute_redirect off; return 302 /on; }" } } })
-    local client <close> = ms.client({ version = "2-prior-knowledge" })
-    local url = ("http://127.0.0.1:%d/on"):format(nginx.ports[1])
-    assert.equal(url, failure("too_many_redirects", client:fetch(url)).url)
-    assert.equal(1, client:stats().opened)
-  end))
-
   it("D10: whose body has no end is broken off, and its connection stays", async(function()
     local p <close> = h2_peer.peer({ { "send", h2_peer.headers(1, { { ":status", "302" },
       { "location", "/b" } }) .. h2_peer.data(1, ("x"):rep(16384)):rep(5) },

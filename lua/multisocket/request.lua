@@ -246,8 +246,12 @@ local function check_streaming(defaults, opts, source)
   return { stream = true, sink = target, on_headers = on_headers or nil, source = source }
 end
 
--- The client's method, which stays when the call neither has one nor wants none.
-local function kept_method(defaults, t) return t.method == nil and defaults.method end
+-- The method of a call; nil: its client's, false: GET, or POST with a body.
+local function method_of(defaults, t, method, source)
+  if t.method or method then return t.method or method end
+  local is_kept = t.method == nil and defaults.method
+  return source and not is_kept and "POST" or t.method
+end
 
 local function prepare_ours(defaults, url, opts, method)
   if method and opts.method then
@@ -257,7 +261,7 @@ local function prepare_ours(defaults, url, opts, method)
   if fail == nil then fail = defaults.fail end
   local t, source = translate(opts, FETCH)
   source = source or upload.source(opts.body)
-  t.method = t.method or method or source and not kept_method(defaults, t) and "POST" or t.method
+  t.method = method_of(defaults, t, method, source)
   if source then
     t.body = nil
     set_length(source, t)

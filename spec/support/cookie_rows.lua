@@ -8,9 +8,9 @@
 -- LINES are the Set-Cookie fields of http://a.example.test/set/here, one
 -- request each. WHERE is who is asked then: "" the same URL, "/path" a path
 -- there, a name the same path of another host. "tls:" in front of a line or a
--- place: by https. EXPECTED is the Cookie line,
--- "" for none. CURL is that of curl 7.88 where it differs: docs/differences.md
--- has the reasons, and a later curl may agree.
+-- place: by https. EXPECTED is the Cookie line, "" for none. CURL is that of curl
+-- 7.88 where it differs: docs/differences.md has the reasons, and a later curl may
+-- agree.
 local LONG = ("x"):rep(4090)
 local BARE = ("y"):rep(4096)
 local OWN, SUB = "a.example.test", "x.a.example.test"

@@ -12,8 +12,8 @@
 --
 -- The suite is of 2011, and so must the clock be: make runs it by faketime. For
 -- dates it is far ahead, as nothing may be kept for more than 400 days. The suite
--- counts by RFC 6265; MORE has where RFC 6265bis wants something else,
--- and what that is. Those are counted apart, and are held to it all the same.
+-- counts by RFC 6265; MORE has where RFC 6265bis wants something else, and what
+-- that is. Those are counted apart, and are held to it all the same.
 local json = require "cjson"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"

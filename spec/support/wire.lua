@@ -7,6 +7,7 @@
 --   end
 --
 --   v.name, v.over        "1.1" or "2", "over HTTP/1.1" or "over HTTP/2"
+--   v.is_h2               where the two are not alike
 --   v:options(t)          options of a fetch: t's, and what the version takes
 --   v:client(t)           a client with them
 --   v:fetch(url, t)       ms.fetch with them

@@ -4,8 +4,10 @@
  *
  * The table in options.c gives every option its name, type, bounds and place
  * in struct ms_options; the public setters and the Lua binding both read it.
- * A set is compiled when it is frozen: its request headers are checked and
- * rendered once, not per request.
+ * A set is compiled when it is frozen (options_compile.c): its request headers
+ * are checked and rendered once, not per request. A copy of a frozen set
+ * borrows its texts, and its route and TLS profile until it sets something of
+ * those.
  */
 #ifndef MS_ENGINE_OPTIONS_H
 #define MS_ENGINE_OPTIONS_H

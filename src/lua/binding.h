@@ -205,6 +205,11 @@ void lb_mark(lua_State *L, void *object, enum lb_type type, int meta);
  * `least` to `most`. */
 lua_Integer lb_check_int(lua_State *L, int index, lua_Integer least,
                          lua_Integer most);
+/* What switches a default off; nil does not. */
+static inline bool lb_is_false(lua_State *L, int index)
+{
+    return lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index);
+}
 /* Raises unless there is a table at `index`. */
 void lb_check_table(lua_State *L, int index, const char *what);
 void lb_check_function(lua_State *L, int index);
@@ -357,6 +362,10 @@ struct lb_options *lb_push_options(lua_State *L, int base);
 /* Reads the table at `table` into the options at `to`. A "url" is an unknown
  * option unless `url_allowed`, then it is passed over. */
 void lb_parse_options(lua_State *L, int table, int to, bool url_allowed);
+
+/* Reads what is at `table`, which is the option headers, into `o` (lheaders.c).
+ */
+void lb_set_headers(lua_State *L, struct ms_options *o, int table);
 
 /* Pushes the text of an option about the way to a host that is not written as
  * one (lroute.c); false, nothing pushed: it is another option. */

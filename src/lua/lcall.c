@@ -52,7 +52,7 @@ static bool read_int(lua_State *L, struct ms_options *o,
 /* The value at the top, its name below. */
 static bool read_header(lua_State *L, struct ms_options *o)
 {
-    bool none = lua_type(L, -1) == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+    bool none = lb_is_false(L, -1);
     size_t name_len, n = 0;
     const char *value = "";
 

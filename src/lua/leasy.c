@@ -156,7 +156,7 @@ static int give_progress(lua_State *L)
     set_bytes(L, "up", t->now->up);
     set_bytes(L, "up_total", t->now->up_total);
     lua_call(L, 1, 1);
-    t->cancelled = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+    t->cancelled = lb_is_false(L, -1);
     return 0;
 }
 

@@ -228,17 +228,12 @@ static int option_names(lua_State *L)
     return 1;
 }
 
-static bool is_false(lua_State *L, int index)
-{
-    return lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index);
-}
-
 static void check_number(lua_State *L, const char *name, int least, bool limit,
                          int index)
 {
     int whole = 0;
 
-    if (limit && is_false(L, index))
+    if (limit && lb_is_false(L, index))
         return;
     if (lua_type(L, index) != LUA_TNUMBER)
         lb_wrong_type(L, name, limit ? "a number or false" : "a number", index);
@@ -282,7 +277,7 @@ static void check_per_host(lua_State *L)
 {
     int table = lua_gettop(L);
 
-    if (is_false(L, table))
+    if (lb_is_false(L, table))
         return;
     if (lua_type(L, table) != LUA_TTABLE)
         lb_wrong_type(L, "per_host", "a table or false", table);
@@ -299,7 +294,7 @@ static void check_value(lua_State *L, size_t which)
 
     switch (options[which].kind) {
     case FUNCTION:
-        if (!lua_isfunction(L, -1) && !is_false(L, -1))
+        if (!lua_isfunction(L, -1) && !lb_is_false(L, -1))
             lb_wrong_type(L, name, "a function or false", -1);
         break;
     case SWITCH:
@@ -344,7 +339,7 @@ static void install(struct lb_multi *lm, int which, bool on)
 static void set_function(lua_State *L, struct lb_multi *lm, int which)
 {
     int value = lua_gettop(L);
-    bool off = is_false(L, value);
+    bool off = lb_is_false(L, value);
     bool had = lua_getiuservalue(L, 1, which) != LUA_TNIL;
     struct lb_entry outer = lb_enter(L, lm, 1);
 

@@ -3,11 +3,10 @@
  * loptions.c - option tables of Lua into option sets of the engine.
  *
  * Names, types and bounds come from the engine's one table; "timeout.total"
- * is the member `total` of the table that `timeout` may be. Only the two
- * callbacks are the binding's own. A wrong type raises; what a string says is
- * not looked at here, because wrong content is the transfer's to report.
+ * is the member `total` of the table that `timeout` may be. Only the callbacks
+ * are the binding's own. A wrong type raises; what a string says is not looked
+ * at here, because wrong content is the transfer's to report.
  */
-#include <math.h>
 #include <string.h>
 
 #include "lua/binding.h"
@@ -156,11 +155,6 @@ static void unknown_member(lua_State *L, const char *group, int key)
 
 /* ---- values ------------------------------------------------------------ */
 
-static bool is_false(lua_State *L, int index)
-{
-    return lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index);
-}
-
 /* What the options are that only some words or numbers fit. */
 static const char *words_for(const char *name)
 {
@@ -193,7 +187,7 @@ static void set_int(struct parse *p, const struct ms_option_info *info,
     lua_Integer value = lb_false_as(info->id);
     int whole = 1;
 
-    if (!is_false(L, index)) {
+    if (!lb_is_false(L, index)) {
         if (lua_type(L, index) != LUA_TNUMBER)
             lb_wrong_type(L, info->name, "a number or false", index);
         value = lua_tointegerx(L, index, &whole);
@@ -309,7 +303,7 @@ static void set_string(struct parse *p, const struct ms_option_info *info,
         check(p, ms_options_set_string(p->o, info->id, "", 0), info->name);
         return;
     }
-    if (may_be_unset(info) && is_false(L, index)) {
+    if (may_be_unset(info) && lb_is_false(L, index)) {
         unset_string(p, info);
         return;
     }
@@ -346,7 +340,7 @@ static void set_list(struct parse *p, const struct ms_option_info *info,
     luaL_Buffer b;
 
     if (lua_type(L, index) != LUA_TTABLE) {
-        if (lua_type(L, index) != LUA_TSTRING && !is_false(L, index))
+        if (lua_type(L, index) != LUA_TSTRING && !lb_is_false(L, index))
             lb_wrong_type(L, info->name, LIST_WORDS, index);
         set_string(p, info, index);
         return;
@@ -364,163 +358,6 @@ static void set_list(struct parse *p, const struct ms_option_info *info,
     luaL_pushresult(&b);
     set_string(p, info, lua_gettop(L));
     lua_pop(L, 1);
-}
-
-/* ---- headers ----------------------------------------------------------- */
-
-/* The value of header `name` as text. */
-static const char *header_value(lua_State *L, const char *name, int value,
-                                size_t *n)
-{
-    int whole;
-
-    if (!lua_isstring(L, value))
-        lb_usage(L, "bad_option",
-                 "header \"%s\" must be a string, a number, a list of them "
-                 "or false, not %s",
-                 name, lb_typename(L, value));
-    if (lua_type(L, value) == LUA_TSTRING || lua_isinteger(L, value))
-        return lua_tolstring(L, value, n);
-    if (!isfinite(lua_tonumber(L, value)))
-        lb_usage(L, "bad_option",
-                 "header \"%s\" must be a finite number, not %f", name,
-                 lua_tonumber(L, value));
-    lua_Integer i = lua_tointegerx(L, value, &whole);
-    if (whole)
-        lua_pushinteger(L, i);
-    else
-        lua_pushvalue(L, value);
-    lua_replace(L, value);
-    return lua_tolstring(L, value, n);
-}
-
-static void set_header(struct parse *p, enum ms_header_mode mode, int name,
-                       int value)
-{
-    lua_State *L = p->L;
-    size_t name_len, value_len = 0;
-    const char *n, *v = "";
-
-    if (lua_type(L, name) != LUA_TSTRING)
-        lb_usage(L, "bad_option", "names of headers are strings, not %s",
-                 lb_typename(L, name));
-    n = lua_tolstring(L, name, &name_len);
-    /* A set holds no empty name. A blank is just as invalid, and the transfer
-     * says so. */
-    if (!name_len)
-        n = " ", name_len = 1;
-    if (mode != MS_HEADER_REMOVE)
-        v = header_value(L, n, value, &value_len);
-    check(p, ms_options_header(p->o, mode, n, name_len, v, value_len),
-          "headers");
-}
-
-/* One line for each value of a list; an empty list is none at all. */
-static void set_header_list(struct parse *p, enum ms_header_mode mode, int name,
-                            int list)
-{
-    lua_State *L = p->L;
-    lua_Integer n = (lua_Integer)lua_rawlen(L, list);
-
-    if (!n && mode == MS_HEADER_SET)
-        set_header(p, MS_HEADER_REMOVE, name, 0);
-    for (lua_Integer i = 1; i <= n; i++) {
-        lua_rawgeti(L, list, i);
-        set_header(p, i == 1 ? mode : MS_HEADER_ADD, name, lua_gettop(L));
-        lua_pop(L, 1);
-    }
-}
-
-static void set_header_value(struct parse *p, enum ms_header_mode mode,
-                             int name, int value)
-{
-    if (lua_type(p->L, value) == LUA_TTABLE)
-        set_header_list(p, mode, name, value);
-    else if (is_false(p->L, value))
-        set_header(p, MS_HEADER_REMOVE, name, 0);
-    else
-        set_header(p, mode, name, value);
-}
-
-/* Whether the list had a header of this name before, in any spelling; the
- * table of those is at `seen`. */
-static bool seen_before(lua_State *L, int seen, int name)
-{
-    luaL_Buffer b;
-    size_t n;
-
-    if (lua_type(L, name) != LUA_TSTRING)
-        return false;
-    const char *s = lua_tolstring(L, name, &n);
-    char *lower = luaL_buffinitsize(L, &b, n);
-    for (size_t i = 0; i < n; i++)
-        lower[i] =
-            (char)(s[i] >= 'A' && s[i] <= 'Z' ? s[i] + ('a' - 'A') : s[i]);
-    luaL_pushresultsize(&b, n);
-    lua_pushvalue(L, -1);
-    bool before = lua_rawget(L, seen) != LUA_TNIL;
-    lua_pop(L, 1);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, seen);
-    return before;
-}
-
-static void check_is_list(lua_State *L, int table, lua_Integer n)
-{
-    lua_pushnil(L);
-    while (lua_next(L, table)) {
-        int whole = lua_isinteger(L, -2);
-        lua_Integer i = lua_tointeger(L, -2);
-        if (!whole || i < 1 || i > n || lua_type(L, -1) != LUA_TTABLE)
-            lb_usage(L, "bad_option",
-                     "option \"headers\" must be a map, or a list of { name, "
-                     "value }");
-        lua_pop(L, 1);
-    }
-}
-
-/* A list of { name, value }: the first of a name replaces what there was, the
- * next ones are lines of their own. */
-static void set_header_pairs(struct parse *p, int list, lua_Integer n)
-{
-    lua_State *L = p->L;
-
-    check_is_list(L, list, n);
-    lua_newtable(L);
-    int seen = lua_gettop(L);
-    for (lua_Integer i = 1; i <= n; i++) {
-        lua_rawgeti(L, list, i);
-        lua_rawgeti(L, -1, 1);
-        lua_rawgeti(L, -2, 2);
-        bool again = seen_before(L, seen, seen + 2);
-        set_header_value(p, again ? MS_HEADER_ADD : MS_HEADER_SET, seen + 2,
-                         seen + 3);
-        lua_settop(L, seen);
-    }
-    lua_settop(L, seen - 1);
-}
-
-static void set_headers(struct parse *p, int table)
-{
-    lua_State *L = p->L;
-
-    if (is_false(L, table)) {
-        check(p, ms_options_no_headers(p->o), "headers");
-        return;
-    }
-    if (lua_type(L, table) != LUA_TTABLE)
-        lb_wrong_type(L, "headers", "a table", table);
-    lua_Integer n = (lua_Integer)lua_rawlen(L, table);
-    if (n) {
-        set_header_pairs(p, table, n);
-        return;
-    }
-    lua_pushnil(L);
-    while (lua_next(L, table)) {
-        int value = lua_gettop(L);
-        set_header_value(p, MS_HEADER_SET, value - 1, value);
-        lua_settop(L, value - 1);
-    }
 }
 
 /* ---- tables ------------------------------------------------------------ */
@@ -587,7 +424,7 @@ static void set_option(struct parse *p, const struct ms_option_info *info,
         set_list(p, info, index);
         break;
     case MS_TYPE_HEADERS:
-        set_headers(p, index);
+        lb_set_headers(p->L, p->o, index);
         break;
     }
 }
@@ -688,7 +525,7 @@ static bool set_group(struct parse *p, const char *name, int index)
 {
     const struct group *group = find_group(name);
     int type = lua_type(p->L, index);
-    bool off = is_false(p->L, index);
+    bool off = lb_is_false(p->L, index);
 
     if (!group)
         return false;
@@ -713,7 +550,7 @@ static bool set_callback(struct parse *p, const char *name, int index)
         i++;
     if (i == (int)CALLBACKS)
         return false;
-    if (!lua_isfunction(L, index) && !is_false(L, index))
+    if (!lua_isfunction(L, index) && !lb_is_false(L, index))
         lb_wrong_type(L, name, "a function or false", index);
     if (lua_isfunction(L, index))
         lua_pushvalue(L, index);

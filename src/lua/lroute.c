@@ -18,11 +18,6 @@
 
 #include "lua/binding.h"
 
-static bool is_false(lua_State *L, int index)
-{
-    return lua_type(L, index) == LUA_TBOOLEAN && !lua_toboolean(L, index);
-}
-
 /* Raises unless `index` is a string without any of `bad` or a NUL, which
  * would be read as something else. */
 static void check_text(lua_State *L, const char *option, int index,
@@ -170,7 +165,7 @@ bool lb_push_route_text(lua_State *L, const struct ms_option_info *info,
 {
     if (info->type != MS_TYPE_STRING || info->id < MS_OPT_IP)
         return false;
-    if (is_false(L, index)) {
+    if (lb_is_false(L, index)) {
         lua_pushliteral(L, "");
         return true;
     }
@@ -403,7 +398,7 @@ void lb_set_resolver(lua_State *L, struct ms_options *o, int to, int index)
         index = lua_gettop(L);
     bool is_function = lua_isfunction(L, index);
 
-    if (!is_function && !is_false(L, index))
+    if (!is_function && !lb_is_false(L, index))
         lb_wrong_type(L, "resolver", "a function, \"system\" or false", index);
     void *id = is_function ? id_of(L, index) : NULL;
     ms_err err =
