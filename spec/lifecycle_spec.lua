@@ -265,6 +265,40 @@ describe("in the life of a program,", function()
       assert.is_nil(next(gone))
     end))
 
+    -- What runs stands on no stack while it resumes another.
+    local function collect_elsewhere()
+      coroutine.wrap(function() for _ = 1, 3 do collectgarbage() end end)()
+    end
+
+    it("stays while it runs, and another fetches meanwhile", async(function()
+      local done = 0
+      coroutine.wrap(function()
+        local function fetch()
+          assert(ms.fetch(nginx:url("/small")))
+          done = done + 1
+        end
+        fetch()
+        coroutine.wrap(fetch)()
+        collect_elsewhere()
+        fetch()
+      end)()
+      while done < 3 do ms.sleep(1) end
+    end))
+
+    it("stays while it runs, and a fetch is refused", async(function()
+      local refused
+      coroutine.wrap(function()
+        local client = ms.client()
+        assert(client:fetch(nginx:url("/small")))
+        client:close()
+        local ok, err = pcall(client.fetch, client, nginx:url("/small"))
+        collect_elsewhere()
+        refused = not ok and err
+      end)()
+      while refused == nil do ms.sleep(1) end
+      assert.equal("closed", refused.code)
+    end))
+
     it("goes with its client, and so does its transfer", async(function()
       local gone = setmetatable({}, { __mode = "k" })
       local before = process.fd_count()

@@ -83,7 +83,8 @@ static void call_hook(struct lb_multi *lm, int which, int nargs)
         lb_report(lm);
 }
 
-/* Resumes the coroutine that waits for an easy. The easy keeps it meanwhile. */
+/* Resumes the coroutine that waits for an easy. While it runs the stack keeps
+ * it: the easy may be another's meanwhile, or closed. */
 static void resume(struct lb_multi *lm, struct lb_easy *le)
 {
     struct lb_turn *turn = le->home->turn;
@@ -91,16 +92,18 @@ static void resume(struct lb_multi *lm, struct lb_easy *le)
     int n = 0;
 
     le->waiter = NULL;
+    lua_pushthread(co);
+    lua_xmove(co, L, 1);
     turn->resumed = co;
     int status = lua_resume(co, L, 0, &n);
     turn->resumed = NULL;
     bool ok = status == LUA_OK || status == LUA_YIELD;
     if (ok && n)
         lua_pop(co, n);
-    if (ok && !turn->watched)
+    if (ok && !turn->watched) {
+        lua_pop(L, 1);
         return;
-    lua_pushthread(co);
-    lua_xmove(co, L, 1);
+    }
     lua_pushboolean(L, ok);
     if (ok)
         lua_pushnil(L);
