@@ -140,15 +140,15 @@ describe("a bomb", function()
   it("does not mind a host that takes long between two turns", async(function()
     local uv = require "luv"
     local p <close> = peer.start { { { "request" }, { "send", coded(8 * MiB) }, { "repeat" } } }
-    for _, opts in ipairs { { timeout = { idle = 100 } },
-      { low_speed = { limit = 1000000, time = 100 } } } do
+    for _, opts in ipairs { { timeout = { idle = 500 } },
+      { low_speed = { limit = 1000000, time = 500 } } } do
       local client <close> = ms.client()
       local n, stalled = 0, false
       opts.on_data = function(chunk)
         n = n + #chunk
         if n < TURN or stalled then return end
         stalled = true
-        uv.sleep(200)
+        uv.sleep(700)
       end
       opts.max_body = false
       assert(client:fetch(p:url(), opts))
