@@ -229,8 +229,9 @@ local TRAPS = {
     program = CORE .. [[
       add(HANG)
       local t = uv.new_timer()
-      t:start(50, 0, function() t:close() end)
-      for _ = 1, 3 do uv.run("once") end
+      local over = false
+      t:start(50, 0, function() t:close() over = true end)
+      while not over do uv.run("once") end
       uv.run("nowait") io.write("ok")]] },
 
   { "19: an error in a coroutine that was resumed is lost", flaw = "forgets what resume returns",

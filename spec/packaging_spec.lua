@@ -4,7 +4,7 @@
 local process = require "spec.support.process"
 
 local ROCKSPEC = "multisocket-scm-1.rockspec"
-local BUILD_TIMEOUT = 180000 -- ms; the rock is compiled from scratch
+local BUILD_TIMEOUT = 600000 -- ms; the rock is compiled from scratch
 
 -- The make that runs this suite is none of the business of those started here.
 local NO_MAKE = { MAKEFLAGS = false, MFLAGS = false, MAKELEVEL = false }

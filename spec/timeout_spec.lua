@@ -123,13 +123,13 @@ describe("limits on time", function()
       ["dripping its body"] = { { "request" }, { "send", head },
         { "split", ("x"):rep(100000), 1, 5 } },
     }
-    local function limits(short)
+    local function limits(short, time)
       local opts = { timeout = { total = LONG, connect = LONG, first_byte = LONG, idle = LONG },
         low_speed = { limit = 1, time = LONG } }
       if short == "low_speed" then
-        opts.low_speed = { limit = 100000, time = SHORT }
+        opts.low_speed = { limit = 100000, time = time }
       else
-        opts.timeout[short] = SHORT
+        opts.timeout[short] = time
       end
       return opts
     end
@@ -141,25 +141,27 @@ describe("limits on time", function()
       ["dripping its head"] = { total = "headers", low_speed = "headers" },
       ["dripping its body"] = { total = "body", low_speed = "body" },
     }
+    local client <close> = ms.client()
+    local all, peers = {}, {}
+    local function ends(p, why, phase, opts)
+      all[#all + 1] = function() timed_out(why, phase, client:fetch(p:url(), opts)) end
+    end
     for who, script in pairs(PEERS) do
-      local p <close> = peer.start({ script })
-      local client <close> = ms.client()
-      local all = {}
-      local function ends(why, phase, opts)
-        all[#all + 1] = function() timed_out(why, phase, client:fetch(p:url(), opts)) end
-      end
-      for short, phase in pairs(ENDS[who]) do ends(short, phase, limits(short)) end
+      local p = peer.start({ script }, { record = false })
+      peers[#peers + 1] = p
+      for short, phase in pairs(ENDS[who]) do ends(p, short, phase, limits(short, SHORT)) end
       -- What does not end it would: the transfer outlives that by far.
       for _, short in ipairs({ "first_byte", "idle", "connect" }) do
-        local opts = limits(short)
-        opts.timeout.total = 3 * SHORT
-        if not ENDS[who][short] then ends("total", ENDS[who].total, opts) end
+        local opts = limits(short, 3 * SHORT)
+        opts.timeout.total = 8 * SHORT
+        if not ENDS[who][short] then ends(p, "total", ENDS[who].total, opts) end
       end
-      for _, entry in ipairs(ms.gather(all)) do
-        if not entry.ok then error(entry.error, 0) end
-      end
-      assert.equal(0, client:stats().running)
     end
+    for _, entry in ipairs(ms.gather(all, { concurrency = #all })) do
+      if not entry.ok then error(entry.error, 0) end
+    end
+    assert.equal(0, client:stats().running)
+    for _, p in ipairs(peers) do p:stop() end
   end))
 
   it("of zero, fractions, NaN and less than nothing raise", function()
