@@ -84,4 +84,16 @@ describe("the options of a call", function()
       assert.same(plain, outcome(p, client))
     end))
   end
+
+  it("are added to those of the client that is given, whose method it ever was", async(function()
+    local answer = { "send", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" }
+    local p <close> = peer.start { { { "request" }, answer, { "repeat" } } }
+    local mine <close> = ms.client({ headers = { Authorization = "mine" } })
+    local other <close> = ms.client({ headers = { Authorization = "other" } })
+    for _, opts in ipairs({ false, {}, { max_body = 5 } }) do
+      local res = assert(mine.fetch(other, p:url("/"), opts or nil))
+      assert.equal("other", res.request.headers.authorization)
+    end
+    assert.equal("usage", select(2, pcall(mine.fetch, {}, p:url("/"))).category)
+  end))
 end)

@@ -128,7 +128,7 @@ local function add_fetcher(self)
   end
   local plain
   plain, engine.fetch = core.fetcher(engine.multi, task.turn, on_closed, defaults.options,
-    client.Client.fetch)
+    client.Client.fetch, self)
   if not defaults.rewrites and not defaults.fail then self.fetch = plain end
 end
 

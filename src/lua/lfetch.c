@@ -62,6 +62,7 @@ enum {
     FETCH_OPTIONS, /* of calls without any; fetch_with has no more than the
                     * ones above */
     FETCH_SLOW,    /* the same in Lua, for what is not plain */
+    FETCH_CLIENT,  /* whose these are; another one's calls are not plain */
     FETCH_NAMES    /* of options that are simple (lcall.c) */
 };
 
@@ -457,16 +458,16 @@ static bool is_plain(lua_State *L)
             return false;
         lua_settop(L, 2);
     }
-    return lua_type(L, 1) == LUA_TTABLE && lua_type(L, 2) == LUA_TSTRING &&
-           lua_isyieldable(L);
+    return lua_rawequal(L, 1, lua_upvalueindex(FETCH_CLIENT)) &&
+           lua_type(L, 2) == LUA_TSTRING && lua_isyieldable(L);
 }
 
 /* The same with a table of options that hides nothing. */
 static bool has_table(lua_State *L)
 {
     if (lua_gettop(L) != 3 || lua_type(L, 3) != LUA_TTABLE ||
-        lua_type(L, 2) != LUA_TSTRING || lua_type(L, 1) != LUA_TTABLE ||
-        !lua_isyieldable(L))
+        lua_type(L, 2) != LUA_TSTRING || !lua_isyieldable(L) ||
+        !lua_rawequal(L, 1, lua_upvalueindex(FETCH_CLIENT)))
         return false;
     if (!lua_getmetatable(L, 3))
         return true;
@@ -531,26 +532,28 @@ void lb_fetch_closed(lua_State *L, struct lb_easy *le)
     lua_call(L, 0, 0);
 }
 
-/* Pushes a fetch function of the fetcher at 6. */
+/* Pushes a fetch function of the fetcher at 7. */
 static void push_fetch(lua_State *L, lua_CFunction function, bool plain)
 {
+    luaL_checkstack(L, FETCH_NAMES + LUA_MINSTACK, NULL);
     for (int i = 1; i <= LB_UPVALUES; i++)
         lua_pushvalue(L, lua_upvalueindex(i));
-    lua_pushvalue(L, 6);
+    lua_pushvalue(L, 7);
     lua_pushvalue(L, 1);
-    lua_getiuservalue(L, 6, FETCHER_EASIES);
-    lua_getiuservalue(L, 6, FETCHER_WAITERS);
+    lua_getiuservalue(L, 7, FETCHER_EASIES);
+    lua_getiuservalue(L, 7, FETCHER_WAITERS);
     lua_getiuservalue(L, 2, TURN_TOKEN);
     if (plain) {
         lua_pushvalue(L, 4);
         lua_pushvalue(L, 5);
+        lua_pushvalue(L, 6);
         lb_push_call_names(L);
     }
     lua_pushcclosure(L, function, plain ? FETCH_NAMES : FETCH_TOKEN);
 }
 
-/* fetcher(multi, turn, closed, options, slow) -> fetch, fetch_with. A multi has
- * one at most. */
+/* fetcher(multi, turn, closed, options, slow, client) -> fetch, fetch_with. A
+ * multi has one at most. */
 static int new_fetcher(lua_State *L)
 {
     struct lb_multi *lm = lb_check(L, 1, LB_MULTI);
@@ -559,25 +562,25 @@ static int new_fetcher(lua_State *L)
     lb_check_function(L, 3);
     const struct lb_options *plain = lb_check(L, 4, LB_OPTIONS);
     lb_check_function(L, 5);
-    lua_settop(L, 5);
+    lua_settop(L, 6);
     if (lua_getiuservalue(L, 1, LB_MULTI_FETCHER) != LUA_TNIL)
         return lb_usage(L, "bad_argument", "the multi has a fetcher already");
-    lua_settop(L, 5);
+    lua_settop(L, 6);
     struct lb_fetcher *f = lb_new(L, LB_FETCHER, sizeof(*f), FETCHER_UVS);
     f->lm = lm;
     f->turn = turn;
     f->plain = plain;
     lm->fetcher = f;
-    lua_pushvalue(L, 6);
+    lua_pushvalue(L, 7);
     lua_setiuservalue(L, 1, LB_MULTI_FETCHER);
     lua_pushvalue(L, 2);
-    lua_setiuservalue(L, 6, FETCHER_TURN);
+    lua_setiuservalue(L, 7, FETCHER_TURN);
     lua_newtable(L);
-    lua_setiuservalue(L, 6, FETCHER_EASIES);
+    lua_setiuservalue(L, 7, FETCHER_EASIES);
     lua_newtable(L);
-    lua_setiuservalue(L, 6, FETCHER_WAITERS);
+    lua_setiuservalue(L, 7, FETCHER_WAITERS);
     lua_pushvalue(L, 3);
-    lua_setiuservalue(L, 6, FETCHER_CLOSED);
+    lua_setiuservalue(L, 7, FETCHER_CLOSED);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, 1, LB_MULTI_TURN);
     push_fetch(L, fetch, true);
