@@ -180,8 +180,8 @@ local function write(self, piece)
   return ok
 end
 
-local function pump(self)
-  local round = self.round
+-- A task begins soon, and its round may be over by then.
+local function pump(self, round)
   local read, close = self.source.open()
   local _ <close> = setmetatable({}, { __close = close })
   while true do
@@ -210,7 +210,7 @@ local function rewound(self)
 end
 
 local function begin(self)
-  self.task = task.spawn_watched(function() end, pump, self)
+  self.task = task.spawn_watched(function() end, pump, self, self.round)
 end
 
 ---For stream.wake_all: the engine has returned.

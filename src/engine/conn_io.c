@@ -281,6 +281,9 @@ static bool flush(struct ms_conn *c)
     while (ms_conn_is_open(c) && (count = pull(c, runs))) {
         size_t all = total_of(runs, count);
         struct ms_io_result r = write_runs(c, runs, count);
+        /* The file failed, not the socket, which has nothing to tell. */
+        if (MS_UNLIKELY(r.what == MS_IO_DONE && !r.n))
+            continue;
         if (r.what == MS_IO_ERROR) {
             send_failed(c, r);
             return true;
@@ -379,7 +382,8 @@ static void on_service(struct ms_task *t)
 {
     struct ms_conn *c = MS_CONTAINER(t, struct ms_conn, service);
 
-    flush(c);
+    if (flush(c) && c->blocked) /* by its turn's end, as far as it knows */
+        ask_again(c);
     if (c->many || ms_buf_len(&c->link.stash))
         catch_up(c);
 }
