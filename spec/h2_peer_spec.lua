@@ -131,8 +131,8 @@ describe("HTTP/2:", function()
   end))
 
   it("B5 a connection that said GOAWAY ends what it has, and gets nothing new", async(function()
-    local p <close> = h2.peers({ { "frame", h2.HEADERS }, { "send", h2.goaway(0x7fffffff, 0) .. h2.ping },
-      { "delay", 50 },
+    local p <close> = h2.peers({ { "frame", h2.HEADERS },
+      { "send", h2.goaway(0x7fffffff, 0) .. h2.ping }, { "delay", 50 },
       { "send", h2.goaway(3, 0) .. h2.ok(3) .. h2.data(3, "old", 1) },
       { "send", h2.ok(1) .. h2.data(1, "old", 1) }, { "hang" } },
       { h2.answer(1, "new"), { "hang" } })

@@ -91,7 +91,9 @@ local function run_to_end(fn)
 end
 
 local function rethrow(failure)
-  if type(failure.err) == "string" then error(failure.err .. "\n" .. (failure.traceback or ""), 0) end
+  if type(failure.err) == "string" then
+    error(failure.err .. "\n" .. (failure.traceback or ""), 0)
+  end
   error(failure.err, 0) -- luassert's own kind, or an err
 end
 
