@@ -179,8 +179,23 @@ describe("Digest with Apache " .. v.over, function()
       argv[#argv + 1] = "--data-binary"
       argv[#argv + 1] = row.body
     end
-    local body, status = v:curl(table.unpack(argv)).stdout:match("^(.*)\n(%d+)$")
-    return tonumber(status), body
+    local r = v:curl(table.unpack(argv))
+    local body, status = r.stdout:match("^(.*)\n(%d+)$")
+    return tonumber(status), body, r.code
+  end
+
+  -- What curl gets, and what the server logs of it. curl 7.88 now and then sends
+  -- no body on a connection of HTTP/2 that it uses again, and fails: then that
+  -- was nothing, on a server of its own, and it may try again.
+  local function by_curl(row, from)
+    local status, body, code = curl(row)
+    for _ = 1, 20 do
+      if code == 0 then break end
+      server:stop()
+      server, from = apache.start(certs.get("valid")), 1
+      status, body, code = curl(row)
+    end
+    return { status, body }, logged(from, row.requests)
   end
 
   local ROWS = {
@@ -210,9 +225,9 @@ describe("Digest with Apache " .. v.over, function()
         local status, body = ours(row)
         local by_us = logged(from, row.requests)
         assert.equal(row.requests, #by_us)
-        local curl_status, curl_body = curl(row)
-        assert.same({ curl_status, curl_body }, { status, body })
-        assert.same(by_us, logged(from + row.requests, row.requests))
+        local got, by_them = by_curl(row, from + row.requests)
+        assert.same(got, { status, body })
+        assert.same(by_us, by_them)
       end))
     end
   end
