@@ -72,7 +72,7 @@ describe("wrap", function()
         other = other + 1
       end
     end)
-    ms.wrap(numbers(1, 30))()
+    ms.wrap(numbers(1, 500))()
     assert.equal(3, other)
   end))
 
