@@ -5,6 +5,7 @@
 -- that change meanwhile.
 local async = require "spec.support.async"
 local certs = require "spec.support.certs"
+local core = require "multisocket.core"
 local ms = require "multisocket"
 local peer = require "spec.support.peer"
 local process = require "spec.support.process"
@@ -266,6 +267,34 @@ describe("a body in a file", function()
     assert.is_true(TEXT == body_of(to))
     assert.equal(0, descriptors(path))
   end))
+end)
+
+-- Nothing is read here, so that the socket is watched for one thing only and
+-- gets no second event: the rest must not wait for one.
+describe("A loop that tells a readiness once", function()
+  it("is told that a file is too short", function()
+    local p <close> = peer.start({ { { "head" }, { "hang" } } }, { record = false })
+    local path = os.tmpname()
+    for _, size in ipairs { 0, 256 * KIB } do
+      write(path, TEXT:sub(1, size))
+      local set <close>, multi = core.epoll(true), core.multi {}
+      multi:setopt { edge_triggered = true, timerfunction = function() end,
+        socketfunction = function(_, fd, what) set:watch(fd, what) end }
+      local file <close> = assert(io.open(path, "rb"))
+      local body = core.upload(size + 1, function() end)
+      local easy = core.easy { method = "PUT", body = body, timeout = { total = LIMIT } }
+      easy:setopt { url = p:url() }
+      multi:add_handle(easy)
+      assert(body:write_file(file, 0, size + 1))
+      easy:pause(core.PAUSE_RECV)
+      while multi:running() > 0 do
+        if set:dispatch(multi) == 0 then multi:socket_action(core.SOCKET_TIMEOUT, 0) end
+      end
+      local _, ok, err = multi:info_read()
+      assert.same({ false, "upload_failed" }, { ok, err.code })
+    end
+    os.remove(path)
+  end)
 end)
 
 -- Without luv, which has the process ignore the signal. The peer's end is not
