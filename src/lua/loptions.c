@@ -362,6 +362,19 @@ static void set_list(struct parse *p, const struct ms_option_info *info,
 
 /* ---- tables ------------------------------------------------------------ */
 
+/* The engine points nowhere into a string that is not kept any more. */
+static void drop_kept(struct parse *p)
+{
+    const struct lb_options *lo = lua_touserdata(p->L, p->to);
+    bool kept = lo->has_values &&
+                lua_getiuservalue(p->L, p->to, LB_OPTIONS_BODY) == LUA_TSTRING;
+
+    if (lo->has_values)
+        lua_pop(p->L, 1);
+    if (kept)
+        check(p, ms_options_set_string(p->o, MS_OPT_BODY, "", 0), "body");
+}
+
 /* A body is a string or an upload; a long string is not copied but kept. False:
  * it is an option like any other. */
 static bool set_body(struct parse *p, const struct ms_option_info *info,
@@ -379,6 +392,8 @@ static bool set_body(struct parse *p, const struct ms_option_info *info,
     bool kept = lo->upload || n >= LB_KEPT_BODY;
     if (!kept && !lo->has_values)
         return false;
+    if (lo->upload)
+        drop_kept(p);
     if (kept)
         lua_pushvalue(p->L, index);
     else
