@@ -61,6 +61,22 @@ describe("timeout.idle", function()
   end))
 end)
 
+describe("a limit", function()
+  it("of silence hears what came while the host was away", async(function()
+    local p <close> = peer.start({ { { "request" }, { "send", HEAD .. "01234" }, { "delay", 20 },
+      { "send", "56789" } } })
+    local got = {}
+    local function stay_away(chunk)
+      got[#got + 1] = chunk
+      if #got > 1 then return end
+      p:wait("end") -- now the rest is in the socket
+      uv.sleep(SHORT + 200)
+    end
+    assert(ms.fetch(p:url(), { timeout = { idle = SHORT }, on_data = stay_away }))
+    assert.equal("0123456789", table.concat(got))
+  end))
+end)
+
 describe("the phase of a timeout", function()
   it("is headers until the head is whole", async(function()
     local p <close> = peer.start({ { { "request" }, { "send", "HTTP/1.1 200 OK\r\nX: " },

@@ -29,7 +29,8 @@ struct ms_watch {
     uint64_t down, pulled;        /* body bytes, for on_progress */
     uint64_t tell_us;             /* when that is called next */
     uint64_t sent_head_us;        /* a 100 is waited for since; 0: not */
-    struct ms_pace send, recv;    /* of bodies */
+    uint64_t let_off_us;       /* the deadline for which one turn was granted */
+    struct ms_pace send, recv; /* of bodies */
     uint64_t send_us, recv_us; /* that direction rests until; 0: it does not */
     size_t sent_bytes;         /* of a body that is paced and not a source's */
 };
