@@ -10,7 +10,7 @@ local tls_peer = require "spec.support.tls_peer"
 local uv = require "luv"
 
 local MIB = 1 << 20
-local SIZE = 8 * MIB -- more than sockets hold
+local SIZE = 16 * MIB -- more than two sockets hold, whatever they grow to
 local TURNS = 5
 local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
