@@ -32,11 +32,10 @@ local function said(res, err)
   return got
 end
 
-for _, v in ipairs(wire.VERSIONS) do
+local node, path
 
-describe("a body " .. v.over, function()
-  local node, path
-
+-- For a describe: a server of that version, and a file to send.
+local function serve(v)
   setup(function()
     node, path = v:node(), os.tmpname()
     files.write(path, LARGE)
@@ -45,6 +44,12 @@ describe("a body " .. v.over, function()
     node:stop()
     os.remove(path)
   end)
+end
+
+for _, v in ipairs(wire.VERSIONS) do
+
+describe("a body " .. v.over, function()
+  serve(v)
 
   local function ours(opts) return said(v:fetch(node:url("/inspect"), opts)) end
 
@@ -134,16 +139,7 @@ describe("a body " .. v.over, function()
 end)
 
 describe("a body that waits for 100 Continue " .. v.over, function()
-  local node, path
-
-  setup(function()
-    node, path = v:node(), os.tmpname()
-    files.write(path, LARGE)
-  end)
-  teardown(function()
-    node:stop()
-    os.remove(path)
-  end)
+  serve(v)
 
   -- Bodies of all kinds, one a call.
   local function bodies()
@@ -206,14 +202,13 @@ describe("a 417 " .. v.over, function()
     it("is answered as curl answers it", async(function()
       local script = { { { "head" }, { "send", REFUSED }, { "request" }, { "send", OK },
         { "hang" } }, { { "request" }, { "send", OK }, { "hang" } } }
-      local body, path = LARGE .. "more", os.tmpname()
-      local f <close> = assert(io.open(path, "wb"))
-      f:write(body):flush()
+      local body, file = LARGE .. "more", os.tmpname()
+      files.write(file, body)
       local p <close> = v:peer(script)
       local q <close> = v:peer(script)
       assert.equal("ok", assert(v:fetch(p:url(), { body = body, expect_continue = true })).body)
-      assert.equal("ok", v:curl("--data-binary", "@" .. path, q:url()).stdout)
-      os.remove(path)
+      assert.equal("ok", v:curl("--data-binary", "@" .. file, q:url()).stdout)
+      os.remove(file)
       for _, requests in ipairs { p:requests(), q:requests() } do
         assert.equal("100-continue", header(requests[1], "expect"))
         assert.is_nil(header(requests[2], "expect"))
@@ -250,7 +245,7 @@ describe("a 417 " .. v.over, function()
 end)
 
 describe("an answer that comes before the body is sent " .. v.over, function()
-  local node, nginx
+  local nginx
 
   setup(function()
     node, nginx = v:node(), v:nginx({ locations = [[
@@ -288,9 +283,9 @@ describe("an answer that comes before the body is sent " .. v.over, function()
     local text = LARGE:rep(24)
     for _ = 1, 5 do
       for _, body in ipairs { text, endless } do
-        for path, status in pairs { ["/small-only"] = 413, ["/refused"] = 403, ["/auth"] = 401,
+        for target, status in pairs { ["/small-only"] = 413, ["/refused"] = 403, ["/auth"] = 401,
           ["/taken"] = 200 } do
-          local res = assert(v:fetch(nginx:url(path), { method = "PUT", body = body }))
+          local res = assert(v:fetch(nginx:url(target), { method = "PUT", body = body }))
           assert.equal(status, res.status)
         end
       end

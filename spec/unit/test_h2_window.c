@@ -141,25 +141,30 @@ TEST(a_window_from_nearby_grows_to_what_that_carries)
     end_far();
 }
 
-/* The same at a rate that the first window allows. */
-TEST(a_window_stays_where_it_does_not)
+/* The peer hears all that there is, and its next frame takes that long. */
+static void one_frame(uint64_t takes_us)
 {
     struct ms_span run;
     const uint8_t *p;
-    ssize_t n;
     size_t used;
 
+    while (h->ops->pull(h, &run, 1)) {
+        CHECK(nghttp2_session_mem_recv(peer.ng, (const uint8_t *)run.p,
+                                       run.n) == (ssize_t)run.n);
+        h->ops->sent(h, run.n);
+    }
+    ssize_t n = nghttp2_session_mem_send(peer.ng, &p);
+    CHECK(n > 0);
+    h->now_us += takes_us;
+    CHECK(!h->ops->feed(h, ms_span((const char *)p, (size_t)n), &used));
+}
+
+/* The same at a rate that the first window allows. */
+TEST(a_window_stays_where_it_does_not)
+{
     begin_far(1, 4 * MS_H2_STREAM_WINDOW);
     while (!sides[0].ended) {
-        while (h->ops->pull(h, &run, 1)) {
-            CHECK(nghttp2_session_mem_recv(peer.ng, (const uint8_t *)run.p,
-                                           run.n) == (ssize_t)run.n);
-            h->ops->sent(h, run.n);
-        }
-        n = nghttp2_session_mem_send(peer.ng, &p);
-        CHECK(n > 0);
-        h->now_us += round_trip_us; /* for each frame */
-        CHECK(!h->ops->feed(h, ms_span((const char *)p, (size_t)n), &used));
+        one_frame(round_trip_us);
         CHECK(grown == 0);
     }
     end_far();
@@ -168,22 +173,9 @@ TEST(a_window_stays_where_it_does_not)
 /* A peer that has much to do at first seems far away. */
 TEST(a_slow_greeting_makes_no_window_grow)
 {
-    struct ms_span run;
-    const uint8_t *p;
-    ssize_t n;
-    size_t used;
-
     begin_far(1, 40 * MS_H2_STREAM_WINDOW);
     while (!sides[0].ended) {
-        while (h->ops->pull(h, &run, 1)) {
-            CHECK(nghttp2_session_mem_recv(peer.ng, (const uint8_t *)run.p,
-                                           run.n) == (ssize_t)run.n);
-            h->ops->sent(h, run.n);
-        }
-        n = nghttp2_session_mem_send(peer.ng, &p);
-        CHECK(n > 0);
-        h->now_us += sides[0].got ? 10 : round_trip_us;
-        CHECK(!h->ops->feed(h, ms_span((const char *)p, (size_t)n), &used));
+        one_frame(sides[0].got ? 10 : round_trip_us);
         CHECK_THAT(grown <= MS_H2_STREAM_WINDOW, "%lld", (long long)grown);
     }
     end_far();
